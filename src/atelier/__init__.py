@@ -1,0 +1,1 @@
+"""Atelier trains, judges and publishes generative image models."""
