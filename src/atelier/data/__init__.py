@@ -1,0 +1,1 @@
+"""Datasets: drawn or imported, checked, prepared and read."""

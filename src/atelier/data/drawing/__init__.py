@@ -1,0 +1,1 @@
+"""The procedural datasets: faces, horses and zebras, byte-identical on every processor."""
