@@ -1,0 +1,15 @@
+"""The loss families that an experiment can name: one line each."""
+
+from types import ModuleType
+
+from atelier.objectives import bce, classification, hinge, lsgan, relativistic, seed, wgan_gp
+
+OBJECTIVES: dict[str, ModuleType] = {
+    "bce": bce,
+    "lsgan": lsgan,
+    "hinge": hinge,
+    "wgan_gp": wgan_gp,
+    "relativistic": relativistic,
+    "seed": seed,
+    "classification": classification,
+}

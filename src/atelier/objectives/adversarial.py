@@ -1,0 +1,97 @@
+"""What the adversarial objectives share: a discriminator phase, a generator phase, penalties.
+
+Fakes are drawn anew in each phase and never carry a gradient into the generator in the
+discriminator's phase. Real and fake images pass the discriminator together, as one batch, where no
+BatchNorm would mix them.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from atelier.objectives.phase import Batch, Phase, Randomness
+
+DISCRIMINATOR = Phase("discriminator", trains=("discriminator",))
+GENERATOR = Phase("generator", trains=("generator",))
+
+Loss = tuple[Tensor, dict[str, Tensor]]
+
+
+class Adversarial(ABC):
+    """A generator against a discriminator, one step each."""
+
+    needs_real_in_generator_phase = False
+    """Relativistic losses compare fakes with reals in both phases."""
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return (DISCRIMINATOR, GENERATOR)
+
+    def optimizer_ratio(self, network: str) -> float:
+        return 1.0
+
+    @abstractmethod
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """From logits [B, 1] of real and fake images."""
+
+    @abstractmethod
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        """From logits [B, 1]; `real` only where `needs_real_in_generator_phase`."""
+
+    def loss(self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        if phase.trains == ("generator",):
+            return self._generator_phase(nets, batch, rng)
+        return self._discriminator_phase(nets, batch, rng)
+
+    def fakes(self, nets: nn.ModuleDict, count: int, rng: Randomness) -> Tensor:
+        images: Tensor = nets["generator"](rng.normal(count, self.latent_dim))
+        return images
+
+    def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
+        """Augmented reals and fresh fakes, without a gradient into the generator."""
+        with torch.no_grad():
+            fake = self.fakes(nets, len(batch.real), rng)
+            return [batch.augment(batch.real, rng), batch.augment(fake, rng)]
+
+    def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        real, fake = judge_pair(nets["discriminator"], *self.augmented_pair(nets, batch, rng))
+        loss = self.discriminator_loss(real, fake)
+        return loss, {
+            "discriminator_loss": loss.detach(),
+            "real_logit": real.detach().mean(),
+            "fake_logit": fake.detach().mean(),
+        }
+
+    def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        images = batch.augment(self.fakes(nets, len(batch.real), rng), rng)
+        fake = nets["discriminator"](images).float()
+        real = None
+        if self.needs_real_in_generator_phase:
+            with torch.no_grad():
+                real = nets["discriminator"](batch.augment(batch.real, rng)).float()
+        loss = self.generator_loss(real, fake)
+        return loss, {"generator_loss": loss.detach()}
+
+
+def judge_pair(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """fp32 logits of both, in one pass, or in two where batch statistics would tell them apart."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules()):
+        return discriminator(real).float(), discriminator(fake).float()
+    logits = discriminator(torch.cat([real, fake])).float()
+    return logits[: len(real)], logits[len(real) :]
+
+
+def squared_gradient_norm(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """Per image, the squared L2 norm of the logit's gradient with respect to it: [B].
+
+    In fp32: under autocast the double backward loses what the penalty is made of.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.detach().float().requires_grad_(True)
+        logits = discriminator(images)
+        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().flatten(1).sum(1)

@@ -1,0 +1,59 @@
+"""What every objective is made of: phases, and the batch and the draws that a phase is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer step within a training step."""
+
+    name: str
+    trains: tuple[str, ...]
+    """The networks that this phase changes; all others are frozen while it runs."""
+    every: int = 1
+    """The phase runs in steps 0, every, 2 * every, …"""
+
+
+class Randomness(Protocol):
+    """This process's share of draws that are made for the whole global batch."""
+
+    def normal(self, *shape: int) -> Tensor: ...
+    def uniform(self, *shape: int) -> Tensor: ...
+
+
+def unchanged(images: Tensor, rng: Randomness) -> Tensor:
+    """The augmentation that changes nothing."""
+    return images
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Fresh training data of one phase of one step."""
+
+    real: Tensor
+    """[B, …]: images in [-1, 1], or one-hots."""
+    labels: Tensor | None = None
+    """[B, K] of 0 and 1."""
+    augment: Callable[[Tensor, Randomness], Tensor] = field(default=unchanged)
+    """Differentiable; applied to whatever a discriminator sees."""
+
+
+class Objective(Protocol):
+    """A loss family: its phases, and the loss of each."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]: ...
+
+    def loss(
+        self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the scalar to minimise, and detached figures to log."""
+        ...
+
+    def optimizer_ratio(self, network: str) -> float:
+        """Scales learning rate and Adam's betas (as an exponent) of a network: 1 changes nothing."""
+        ...

@@ -1,0 +1,69 @@
+"""All randomness of training, from (seed, step, phase) and nothing else.
+
+Nothing needs saving for a resumed run to draw what an uninterrupted one would have drawn (the
+rule is EDM2's: Karras et al. 2023, arXiv 2312.02696, whose code seeds every step). Draws are made
+on the CPU for the whole global batch and split over processes, so that one process and four see
+the same data.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def mixed_seed(*parts: int) -> int:
+    """A well-spread 63-bit seed from several small numbers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class StepRandomness:
+    """The draws of one phase of one step, for one of `processes`."""
+
+    def __init__(
+        self,
+        seed: int,
+        step: int,
+        phase: int,
+        *,
+        phases: int = 1,
+        device: torch.device | str = "cpu",
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.seed, self.turn = seed, step * phases + phase
+        self.device, self.process, self.processes = device, process, processes
+        self.generator = torch.Generator().manual_seed(mixed_seed(seed, step, phase))
+
+    def _mine(self, everything: Tensor) -> Tensor:
+        own = len(everything) // self.processes
+        return everything[self.process * own : (self.process + 1) * own].to(
+            self.device, non_blocking=True
+        )
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal; `shape[0]` is this process's share of the batch."""
+        whole = (shape[0] * self.processes, *shape[1:])
+        return self._mine(torch.randn(whole, generator=self.generator))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform in [0, 1); `shape[0]` is this process's share of the batch."""
+        whole = (shape[0] * self.processes, *shape[1:])
+        return self._mine(torch.rand(whole, generator=self.generator))
+
+    def rows(self, population: int, count: int) -> Tensor:
+        """Indices [count] of the training rows for this turn: each epoch is a new permutation."""
+        first = self.turn * count * self.processes + self.process * count
+        places = np.arange(first, first + count)
+        epochs, offsets = np.divmod(places, population)
+        chosen = np.empty(count, np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            chosen[here] = _permutation(self.seed, int(epoch), population)[offsets[here]]
+        return torch.from_numpy(chosen)
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, population: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, population]).permutation(population)
