@@ -51,6 +51,14 @@ class Adam(Strict):
     """Of the learning rate over the planned images; the last two end at 0."""
 
 
+class EarlyStopping(Strict):
+    """Stop when a score of fresh draws has not improved for so many steps; its best weights win."""
+
+    watch: Literal["distance", "stopping_score"]
+    draws: Positive
+    patience_steps: Positive
+
+
 class Training(Strict):
     seed: Count
     images: Positive
@@ -72,8 +80,7 @@ class Training(Strict):
     """How many averaged generators are kept, spread over the second half of the training."""
     log_every_images: Positive
     sample_every_images: Positive
-    patience_steps: Positive | None
-    """Stop when the family's own score has not improved for so long; its best weights win."""
+    early_stopping: EarlyStopping | None
 
     @model_validator(mode="after")
     def _a_step_fits(self) -> Self:

@@ -74,3 +74,7 @@ def entropy(data: Tensor) -> Tensor:
 def stopping_score(data: Tensor) -> Tensor:
     """0 for a perfect generator: distance + (ln 20 - entropy) + all-zero share."""
     return distance(data) + (math.log(VALUES) - entropy(data)) + all_zero_share(data)
+
+
+SCORES = {"distance": distance, "stopping_score": stopping_score}
+"""What early stopping can watch: the seed's own figure, and the one that can't be gamed."""

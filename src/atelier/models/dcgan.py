@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
         return logits.flatten(1)
 
 
-def build(config: Config, shape: tuple[int, ...]) -> nn.ModuleDict:
+def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """Networks for images of `shape` (channels, S, S), S a power of two from 8 pixels on."""
     channels, size, _ = shape
     halvings = (size // SMALLEST).bit_length() - 1

@@ -7,9 +7,8 @@ which is what makes all 20 values appear. It returns logits, for BCE with logits
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from atelier.data.numbers import stopping_score
 from atelier.schema import Positive, Strict
 
 PUBLISHED = ("generator",)
@@ -24,7 +23,7 @@ class Config(Strict):
     """Width of the discriminator's hidden layer."""
 
 
-def build(config: Config, shape: tuple[int, ...]) -> nn.ModuleDict:
+def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """`shape` is (100,): generator [B, latent_dim] -> [B, 100] >= 0; discriminator -> [B, 1]."""
     (depth,) = shape
     return nn.ModuleDict(
@@ -35,8 +34,3 @@ def build(config: Config, shape: tuple[int, ...]) -> nn.ModuleDict:
             ),
         }
     )
-
-
-def score(draws: Tensor) -> float:
-    """What early stopping watches, on a fresh draw of the generator [N, 100]: 0 is perfect."""
-    return float(stopping_score(draws))

@@ -1,86 +1,29 @@
-"""The seed's own networks and training step, kept as they are taught.
+"""The seed's own networks for numbers with a pattern, exactly as they are taught.
 
-Liu, Learn Generative AI with PyTorch (2024), 3.5.2: linear networks, a sigmoid, BCELoss, Adam at
-0.0005, batches of ten. Selectable as `model: seed` with `objective: seed`; its figures stand beside
-those of `numbers` in docs/numbers.md. `train_D_G` is the lesson as the seed writes it: a test shows
-that the one training loop, with the phases of `objectives/seed.py`, makes the same weights.
+Liu, Learn Generative AI with PyTorch (2024), 3.5.2: one linear layer each, and a sigmoid. Selectable
+as `model: seed` with `objective: seed`; its figures stand beside those of `numbers` in
+docs/numbers.md. The seed's training step is `training/seed.py`.
 """
 
-import warnings
-from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
-from atelier.data.numbers import DEPTH, SEQUENCE_LENGTH, distance, gen_batch
 from atelier.schema import Positive, Strict
 
 PUBLISHED = ("generator",)
 
 
 class Config(Strict):
+    """`latent_dim` is 100 in the seed."""
+
     name: Literal["seed"]
     latent_dim: Positive
 
 
-def build(config: Config, shape: tuple[int, ...]) -> nn.ModuleDict:
+def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """`shape` is (100,): D [B, 100] -> [B, 1] in (0, 1); G [B, latent_dim] -> [B, 100] >= 0."""
     (depth,) = shape
     D = nn.Sequential(nn.Linear(depth, 1), nn.Sigmoid())
     G = nn.Sequential(nn.Linear(config.latent_dim, depth), nn.ReLU())
     return nn.ModuleDict({"generator": G, "discriminator": D})
-
-
-def score(draws: Tensor) -> float:
-    """The seed stops on `distance` alone."""
-    return float(distance(draws))
-
-
-def train_D_G(
-    D: nn.Module, G: nn.Module, loss_fn: nn.Module, optimD: Optimizer, optimG: Optimizer
-) -> Tensor:
-    """One step of the seed: D on reals, D on fakes, then G; returns G's batch [10, 100].
-
-    The one deviation: fakes are detached where D learns, so that D's loss leaves G alone.
-    """
-    true_labels = torch.ones((SEQUENCE_LENGTH, 1))
-    fake_labels = torch.zeros((SEQUENCE_LENGTH, 1))
-
-    loss = loss_fn(D(gen_batch()), true_labels)
-    _step(optimD, loss)
-
-    generated = G(torch.randn((SEQUENCE_LENGTH, DEPTH)))
-    loss = loss_fn(D(generated.detach()), fake_labels)
-    _step(optimD, loss)
-
-    generated = G(torch.randn((SEQUENCE_LENGTH, DEPTH)))
-    loss = loss_fn(D(generated), true_labels)
-    _step(optimG, loss)
-    return cast(Tensor, generated.detach())
-
-
-def _step(optimizer: Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-
-
-def save_scripted(generator: nn.Module, path: Path) -> None:
-    """Saves as TorchScript, the seed's format. Atelier itself publishes with torch.export."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _without_deprecation():
-        torch.jit.script(generator).save(str(path))
-
-
-def load_scripted(path: Path) -> nn.Module:
-    """Loads what `save_scripted` wrote, on the CPU and in evaluation mode."""
-    with _without_deprecation():
-        generator = cast(nn.Module, torch.jit.load(str(path), map_location="cpu"))
-    return generator.eval()
-
-
-def _without_deprecation() -> warnings.catch_warnings[None]:
-    """TorchScript is deprecated and works; only here it is asked for by name."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)

@@ -6,6 +6,7 @@ on the CPU for the whole global batch and split over processes, so that one proc
 the same data.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,10 @@ class StepRandomness:
         """Uniform in [0, 1); `shape[0]` is this process's share of the batch."""
         whole = (shape[0] * self.processes, *shape[1:])
         return self._mine(torch.rand(whole, generator=self.generator))
+
+    def draw(self, count: int, draw: Callable[[int, torch.Generator], Tensor]) -> Tensor:
+        """What `draw(rows, generator)` makes for the whole batch; `count` rows are for us."""
+        return self._mine(draw(count * self.processes, self.generator))
 
     def rows(self, population: int, count: int) -> Tensor:
         """Indices [count] of the training rows for this turn: each epoch is a new permutation."""

@@ -1,0 +1,100 @@
+"""What a training leaves behind as it learns: curves, sample grids, snapshots of the weights.
+
+Nothing here holds a clock or a path, so equal trainings leave equal bytes. A resumed training
+first drops what lies beyond its checkpoint and then writes the same again.
+"""
+
+import csv
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from atelier.data.images import to_bytes
+from atelier.training.display import grid
+
+
+class History:
+    """Writes history.csv, samples/ and snapshots/ in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table = folder / "history.csv"
+        for name in ("samples", "snapshots"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    def rewind(self, images: int) -> None:
+        """Forgets everything from after `images`."""
+        for file in [*self.folder.glob("samples/*"), *self.folder.glob("snapshots/*")]:
+            if not file.stem.isdigit() or int(file.stem) > images:
+                file.unlink()
+        if not self.table.exists():
+            return
+        with self.table.open(newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
+        kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
+        beside = self.table.with_suffix(".writing")
+        with beside.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([header, *kept] if kept else [])
+        beside.replace(self.table)
+
+    def log(self, step: int, images: int, metrics: dict[str, float]) -> None:
+        """Adds a row; the first one sets the columns."""
+        fresh = not self.table.exists() or self.table.stat().st_size == 0
+        columns = ["step", "images", *sorted(metrics)] if fresh else self._columns()
+        row = {"step": str(step), "images": str(images)}
+        row |= {name: f"{value:.6g}" for name, value in metrics.items()}
+        with self.table.open("a", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def _columns(self) -> list[str]:
+        with self.table.open(newline="") as file:
+            return next(csv.reader(file))
+
+    def sample(self, images: int, pictures: Tensor) -> None:
+        """Saves [N, 3, S, S] in [-1, 1] as one grid."""
+        sheet = Image.fromarray(grid(to_bytes(pictures.float().cpu()).numpy()))
+        path = self.folder / "samples" / f"{images:09d}.png"
+        beside = path.with_suffix(".writing")
+        sheet.save(beside, format="PNG")
+        beside.replace(path)
+
+    def snapshot(self, images: int, averages: nn.ModuleDict) -> None:
+        """Saves the averaged weights as safetensors, by the names of their networks."""
+        path = self.folder / "snapshots" / f"{images:09d}.safetensors"
+        beside = path.with_suffix(".writing")
+        save_file({k: v.contiguous().cpu() for k, v in averages.state_dict().items()}, beside)
+        beside.replace(path)
+
+
+class Window:
+    """Means of metrics since the last row, kept on the device until they are asked for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, metrics: dict[str, Tensor]) -> None:
+        for name, value in metrics.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """The means; what comes next is a new window."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
+
+    def state(self) -> dict[str, object]:
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+
+    def restore(self, state: dict[str, dict[str, Tensor]]) -> None:
+        self.sums = dict(state["sums"])
+        self.counts = {name: int(count) for name, count in state["counts"].items()}

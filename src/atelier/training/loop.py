@@ -1,0 +1,249 @@
+"""The one training loop: every family, the judges included, learns here.
+
+An objective declares phases; a step runs each phase that is due: fresh data, loss, backward, one
+optimizer step of the networks that the phase trains. Progress is counted in images.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from atelier import config
+from atelier.data.batches import Batches
+from atelier.errors import Interrupted
+from atelier.objectives.phase import Batch, Phase, unchanged
+from atelier.training import checkpoint, ema, setup
+from atelier.training.display import progress
+from atelier.training.history import History, Window
+from atelier.training.stopping import EarlyStop
+
+SAMPLED_PICTURES = 64
+
+
+@dataclass
+class Clock:
+    """What the loop itself must remember; weights and optimizers are the learner's."""
+
+    batch_size: int
+    step: int = 0
+    stopped_early: bool = False
+
+    @property
+    def images(self) -> int:
+        return self.step * self.batch_size
+
+    def crossed(self, every: int) -> bool:
+        """Whether the last step passed a multiple of `every` images."""
+        return self.images // every > (self.images - self.batch_size) // every
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How far a training came."""
+
+    images: int
+    steps: int
+    stopped_early: bool
+    best_score: float | None
+
+
+def train(
+    name: str,
+    work: config.Experiment | config.Judge,
+    learner: setup.Learner,
+    folder: Path,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    save_every_seconds: float = 20.0,
+) -> Summary:
+    """Trains to the planned images, or on from the checkpoint in `folder`.
+
+    Leaves history.csv, samples/ and snapshots/ in `folder`/output.
+
+    Raises:
+        Interrupted: `should_stop` said so; a checkpoint is saved and the same call goes on.
+        AtelierError: a loss was not finite.
+    """
+    run = _Run(name, work, learner, folder)
+    run.resume()
+    saved_at = time.monotonic()
+    with progress(name, run.planned, run.clock.images) as advance:
+        while not run.finished:
+            run.take_step()
+            advance(run.clock.images)
+            if run.due(run.settings.log_every_images):
+                advance(run.clock.images, run.log())
+            if run.due(run.settings.sample_every_images):
+                run.sample()
+            if run.clock.images in run.snapshot_marks:
+                run.snapshot()
+            if should_stop():
+                run.save()
+                raise Interrupted(f"{name}: stopped at {run.clock.images:,} images; saved.")
+            if time.monotonic() - saved_at > save_every_seconds:
+                run.save()
+                saved_at = time.monotonic()
+    return run.finish()
+
+
+class _Run:
+    """One training under way."""
+
+    def __init__(
+        self, name: str, work: config.Experiment | config.Judge, learner: setup.Learner, folder: Path
+    ) -> None:
+        self.settings, self.learner = work.training, learner
+        self.clock = Clock(self.settings.batch_size)
+        steps = self.settings.images // self.settings.batch_size
+        self.planned = steps * self.settings.batch_size
+        self.snapshot_marks = self._snapshot_marks(steps)
+        self.state_file = folder / "checkpoint.pt"
+        self.history = History(folder / "output")
+        device = learner.fabric.device
+        self.window = Window(device)
+        self.not_finite = {
+            phase.name: torch.full((), -1, dtype=torch.int64, device=device)
+            for phase in learner.phases
+        }
+        self.augment = setup.augmentation(self.settings) or unchanged
+        stopping = self.settings.early_stopping
+        self.early_stop = EarlyStop(stopping.patience_steps) if stopping else None
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes; the others only compute."""
+        return self.learner.fabric.global_rank == 0
+
+    @property
+    def finished(self) -> bool:
+        return self.clock.images >= self.planned or self.clock.stopped_early
+
+    def due(self, every: int) -> bool:
+        return self.clock.crossed(every) or self.finished
+
+    def _snapshot_marks(self, steps: int) -> set[int]:
+        """Image counts of the snapshots: spread evenly over the second half, the end included."""
+        if self.settings.early_stopping:
+            return set()
+        count, batch = self.settings.snapshots, self.settings.batch_size
+        return {(steps - steps * i // (2 * count)) * batch for i in range(count)}
+
+    def take_step(self) -> None:
+        """Runs every phase that is due, then moves the averages."""
+        self.learner.set_learning_rates(self.clock.images / self.planned)
+        for index, phase in enumerate(self.learner.phases):
+            if self.clock.step % phase.every == 0:
+                self._run_phase(index, phase)
+        self.clock.step += 1
+        for name, average in self.learner.averages.items():
+            ema.update(
+                average,
+                self.learner.nets[name],
+                self.settings.ema_share,
+                self.clock.images,
+                self.settings.batch_size,
+            )
+        if self.early_stop and self.settings.early_stopping:
+            self._watch(self.early_stop, self.settings.early_stopping)
+
+    def _run_phase(self, index: int, phase: Phase) -> None:
+        learner, fabric = self.learner, self.learner.fabric
+        rng = learner.randomness(self.clock.step, index)
+        # Layers that draw by themselves (dropout) read the global generator.
+        torch.manual_seed(rng.generator.initial_seed())
+        real, labels = _take(learner.batches, rng, self.settings.batch_size // fabric.world_size)
+        for name, network in learner.nets.items():
+            network.requires_grad_(name in phase.trains)
+        with fabric.autocast():
+            loss, metrics = learner.objective.loss(
+                phase, learner.nets, Batch(real, labels, self.augment), rng
+            )
+        for name in phase.trains:
+            learner.optimizers[name].zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        for name in phase.trains:
+            _average_gradients(learner, name)
+            learner.optimizers[name].step()
+        self.window.add(metrics)
+        earlier = self.not_finite[phase.name]
+        bad = ~torch.isfinite(loss.detach()) & (earlier < 0)
+        self.not_finite[phase.name] = torch.where(bad, self.clock.step, earlier)
+
+    def _watch(self, early_stop: EarlyStop, settings: config.EarlyStopping) -> None:
+        draws = self.learner.draw(settings.draws, self.clock.step)
+        score = self.learner.batches.score(settings.watch, draws)
+        self.window.add({"score": torch.tensor(score)})
+        self.clock.stopped_early = early_stop.stop(score)
+        if early_stop.improved:
+            self.best = {k: v.clone() for k, v in self.learner.averages.state_dict().items()}
+
+    def log(self) -> dict[str, float]:
+        checkpoint.check_finite(self.not_finite)
+        means = self.window.means()
+        if self.leads:
+            self.history.log(self.clock.step, self.clock.images, means)
+        return means
+
+    def sample(self) -> None:
+        makes_pictures = self.learner.latent_dim > 0 and len(self.learner.batches.shape) == 3
+        if self.leads and makes_pictures:
+            self.history.sample(self.clock.images, self.learner.draw(SAMPLED_PICTURES))
+
+    def snapshot(self) -> None:
+        if self.leads:
+            self.history.snapshot(self.clock.images, self.learner.averages)
+
+    def save(self) -> None:
+        checkpoint.check_finite(self.not_finite)
+        if not self.leads:
+            return
+        learner, stop = self.learner, self.early_stop
+        state = checkpoint.collect(learner.nets, learner.averages, learner.optimizers) | {
+            "step": self.clock.step,
+            "window": self.window.state(),
+            "early_stop": [stop.counter, stop.best_score] if stop else None,
+            "best": self.best,
+        }
+        checkpoint.save(self.state_file, state)
+
+    def resume(self) -> None:
+        state = checkpoint.load(self.state_file, self.learner.fabric.device)
+        if state:
+            learner = self.learner
+            checkpoint.restore(state, learner.nets, learner.averages, learner.optimizers)
+            self.clock.step = state["step"]
+            self.window.restore(state["window"])
+            self.best = state["best"]
+            if self.early_stop:
+                self.early_stop.counter, self.early_stop.best_score = state["early_stop"]
+        if self.leads:
+            self.history.rewind(self.clock.images)
+
+    def finish(self) -> Summary:
+        """Early stopping publishes its best weights, under the images where it ended."""
+        if self.early_stop:
+            self.learner.averages.load_state_dict(self.best)
+            self.snapshot()
+        best = self.early_stop.best_score if self.early_stop else None
+        return Summary(self.clock.images, self.clock.step, self.clock.stopped_early, best)
+
+
+def _take(batches: Batches, rng: object, count: int) -> tuple[Tensor, Tensor | None]:
+    return batches.take(rng, count)  # type: ignore[arg-type]
+
+
+def _average_gradients(learner: setup.Learner, name: str) -> None:
+    """Means over processes by hand: DDP's hooks and a penalty's double backward don't mix."""
+    if learner.fabric.world_size > 1:
+        gradients = [p.grad for p in learner.nets[name].parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        flat = learner.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+        for gradient, part in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(part.view_as(gradient))

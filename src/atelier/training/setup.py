@@ -1,0 +1,140 @@
+"""Everything that learns in one training, built from its configuration and its data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from atelier import config
+from atelier.data.batches import Batches, open_batches
+from atelier.errors import UserError
+from atelier.models import MODELS
+from atelier.objectives import OBJECTIVES
+from atelier.objectives.phase import Objective, Phase, Setting
+from atelier.training import ema
+from atelier.training.augment import DiffAugment
+from atelier.training.randomness import StepRandomness
+
+NOISE_STEP = 2**31
+"""A step that no training reaches: its randomness draws what stays fixed through a training."""
+
+
+@dataclass
+class Learner:
+    """Networks, their averages, their optimizers, and the data they learn from."""
+
+    settings: config.Training
+    fabric: Fabric
+    batches: Batches
+    objective: Objective
+    nets: nn.ModuleDict
+    averages: nn.ModuleDict
+    optimizers: dict[str, Optimizer]
+    latent_dim: int
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return self.objective.phases
+
+    def randomness(self, step: int, phase: int) -> StepRandomness:
+        return StepRandomness(
+            self.settings.seed,
+            step,
+            phase,
+            phases=len(self.phases),
+            device=self.fabric.device,
+            process=self.fabric.global_rank,
+            processes=self.fabric.world_size,
+        )
+
+    def set_learning_rates(self, progress: float) -> None:
+        """`progress` of the planned images, from 0 to 1."""
+        for name, optimizer in self.optimizers.items():
+            adam = self.settings.optimizers[name]
+            rate = adam.learning_rate * self.objective.optimizer_ratio(name)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule(adam.schedule, progress)
+
+    @torch.inference_mode()
+    def draw(self, count: int, seed: int = 0) -> Tensor:
+        """What the averaged generator makes of fixed noise: [count, *shape] float32."""
+        noise = torch.randn(
+            count,
+            self.latent_dim,
+            generator=StepRandomness(self.settings.seed, NOISE_STEP, seed).generator,
+        )
+        with self.fabric.autocast():
+            drawn: Tensor = self.averages["generator"](noise.to(self.fabric.device))
+        return drawn.float()
+
+
+def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric) -> Learner:
+    """Builds a learner whose first weights depend on the seed alone."""
+    settings = work.training
+    if settings.batch_size % fabric.world_size:
+        raise UserError(
+            "training.batch_size",
+            f"must be a multiple of the processes (got {settings.batch_size} for "
+            f"{fabric.world_size})",
+        )
+    batches = open_batches(prepared, fabric.device, settings.flip)
+    latent_dim = getattr(work.model, "latent_dim", 0)
+    objective = OBJECTIVES[work.objective.name].build(
+        work.objective, Setting(latent_dim, batches.label_shares())
+    )
+    family = MODELS[work.model.name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        nets = family.build(work.model, batches.shape, len(batches.label_names))
+    nets.to(fabric.device)
+    if settings.channels_last:
+        nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.PUBLISHED})
+    if settings.compile:
+        for network in nets.values():
+            network.compile()
+    return Learner(
+        settings, fabric, batches, objective, nets, averages,
+        _optimizers(settings, objective, nets), latent_dim,
+    )  # fmt: skip
+
+
+def _optimizers(
+    settings: config.Training, objective: Objective, nets: nn.ModuleDict
+) -> dict[str, Optimizer]:
+    trained = {name for phase in objective.phases for name in phase.trains}
+    if settings.optimizers.keys() != trained:
+        raise UserError(
+            "training.optimizers",
+            f"must name what the objective trains (got {sorted(settings.optimizers)})",
+            f"Exactly: {', '.join(sorted(trained))}.",
+        )
+    optimizers: dict[str, Optimizer] = {}
+    for name, adam in settings.optimizers.items():
+        ratio = objective.optimizer_ratio(name)
+        optimizers[name] = Adam(
+            nets[name].parameters(),
+            lr=adam.learning_rate * ratio,
+            betas=(adam.betas[0] ** ratio, adam.betas[1] ** ratio),
+            fused=True,
+        )
+    return optimizers
+
+
+def augmentation(settings: config.Training) -> DiffAugment | None:
+    """The augmentation of all that a discriminator sees."""
+    if settings.augmentation is None:
+        return None
+    return DiffAugment(**settings.augmentation.model_dump())
+
+
+def schedule(name: str, progress: float) -> float:
+    """Share of the learning rate at `progress` in [0, 1] of the planned images."""
+    if name == "cosine":
+        return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
+    if name == "flat_then_linear":
+        return min(1.0, 2 * (1 - progress))
+    return 1.0
