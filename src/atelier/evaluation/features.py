@@ -1,0 +1,115 @@
+"""Features in which sets of images are compared; the extractor's name is part of each figure's.
+
+`judge` is the classifier's statistics of three depths. `witness` is never trained, so nothing can
+be tuned to it: random convolutions and the radial power spectrum (see witness.py). Both are
+standardised by training images, and channels that hardly vary there are dropped: one nearly dead
+channel is enough to make a cubic kernel explode.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from atelier.data.images import to_float
+from atelier.evaluation.witness import Witness
+from atelier.models.judge import Judge
+
+Images = npt.NDArray[np.uint8]
+"""[N, 3, S, S] in [0, 255]; a memory map will do."""
+Features = npt.NDArray[np.float32]
+"""[N, D], standardised."""
+
+BATCH = 256
+STATISTICS_ROWS = 4000
+"""Training images that standardise; more change the third digit of no figure."""
+SMALLEST_DEVIATION = 0.01
+"""Channels that vary less than this share of the median channel are dropped."""
+CLIP = 5.0
+"""In training standard deviations."""
+
+
+class Extractor(Protocol):
+    """Turns images into standardised features."""
+
+    name: str
+
+    def __call__(self, images: Images) -> Features: ...
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Shift and scale of the channels that are kept, learnt from training images."""
+
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    kept: npt.NDArray[np.intp]
+
+    @classmethod
+    def fit(cls, raw: npt.NDArray[np.float32]) -> "Standardiser":
+        """From raw training features, [N, D]."""
+        deviation = raw.std(axis=0, dtype=np.float64)
+        varying = deviation[deviation > 0]
+        floor = SMALLEST_DEVIATION * np.median(varying) if len(varying) else np.inf
+        kept = np.flatnonzero(deviation > floor)
+        mean = raw.mean(axis=0, dtype=np.float64)
+        return cls(mean[kept].astype("f4"), deviation[kept].astype("f4"), kept)
+
+    def __call__(self, raw: npt.NDArray[np.float32]) -> Features:
+        scaled: Features = (raw[:, self.kept] - self.mean) / self.deviation
+        return scaled.clip(-CLIP, CLIP)
+
+
+class JudgeFeatures:
+    """Channel means and deviations at three depths of a judge."""
+
+    name = "judge"
+
+    def __init__(self, judge: Judge, training: Images) -> None:
+        self.judge = judge.eval()
+        self.standardise = Standardiser.fit(self._raw(spread(training, STATISTICS_ROWS)))
+
+    def __call__(self, images: Images) -> Features:
+        return self.standardise(self._raw(images))
+
+    def _raw(self, images: Images) -> npt.NDArray[np.float32]:
+        return in_batches(self.judge.features, images)
+
+
+class WitnessFeatures:
+    """Random convolutions and the radial power spectrum."""
+
+    name = "witness"
+
+    def __init__(self, training: Images) -> None:
+        self.witness = Witness(channels=training.shape[1])
+        self.standardise = Standardiser.fit(self._raw(spread(training, STATISTICS_ROWS)))
+
+    def __call__(self, images: Images) -> Features:
+        return self.standardise(self._raw(images))
+
+    def _raw(self, images: Images) -> npt.NDArray[np.float32]:
+        return in_batches(self.witness, images)
+
+
+def spread(images: Images, count: int) -> Images:
+    """At most `count` images, evenly spaced: whatever the order, every part of the set is seen."""
+    if len(images) <= count:
+        return images
+    chosen: Images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+    return chosen
+
+
+def in_batches(network: Callable[[Tensor], Tensor], images: Images) -> npt.NDArray[np.float32]:
+    """Runs a network over images, converted to [-1, 1] batch by batch, without gradients."""
+    with torch.inference_mode():
+        found = [
+            # A copy: torch warns of read-only memory, which a memory map is.
+            network(to_float(torch.from_numpy(np.array(images[start : start + BATCH]))))
+            for start in range(0, len(images), BATCH)
+        ]
+    return torch.cat(found).float().numpy()

@@ -1,0 +1,69 @@
+"""The witness: features that no training touched, so that no generator or judge is tuned to them.
+
+Random zero-mean convolutions with ReLU keep enough of texture and layout to compare sets of images
+(Ustyuzhaninov et al. 2017, "What does it take to generate natural textures?"). The radial power
+spectrum beside them sees blur and checkerboards, which generators are prone to.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, conv2d, relu
+
+SEED = 20_260_101
+WIDTHS = (32, 48, 64)
+KERNELS = (5, 3, 3)
+RINGS = 12
+"""Of the power spectrum, from the mean to the Nyquist frequency."""
+
+
+class Witness:
+    """[B, C, S, S] in [-1, 1] -> [B, D]; D depends on the channels alone, S is at least 16."""
+
+    def __init__(self, channels: int = 3) -> None:
+        draw = np.random.default_rng(SEED)
+        self.filters: list[Tensor] = []
+        before = channels
+        for width, kernel in zip(WIDTHS, KERNELS, strict=True):
+            filters = draw.standard_normal((width, before, kernel, kernel), dtype=np.float32)
+            # Zero mean: a filter answers to structure. The spectrum and the colours see the level.
+            filters -= filters.mean(axis=(1, 2, 3), keepdims=True)
+            filters *= math.sqrt(2 / (before * kernel * kernel))
+            self.filters.append(torch.from_numpy(filters))
+            before = width
+
+    def __call__(self, images: Tensor) -> Tensor:
+        found = [adaptive_avg_pool2d(images, 2).flatten(1), _radial_spectrum(images)]
+        maps = images
+        for filters in self.filters:
+            maps = relu(conv2d(maps, filters, stride=2, padding=filters.shape[-1] // 2))
+            flat = maps.flatten(2)
+            found += [flat.mean(2), flat.std(2, correction=0)]
+        # Quadrants of the last maps: where things are, which the global statistics cannot see.
+        found.append(adaptive_avg_pool2d(maps, 2).flatten(1))
+        return torch.cat(found, dim=1)
+
+
+def _radial_spectrum(images: Tensor) -> Tensor:
+    """Log power of each channel in rings of equal width: [B, C, S, S] -> [B, C * RINGS]."""
+    size = images.shape[-1]
+    # The taper keeps the image's border from spilling power over all frequencies.
+    taper = torch.hann_window(size, periodic=False)
+    power = torch.fft.rfft2(images * taper[:, None] * taper, norm="ortho").abs().square()
+    vertical, horizontal = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)
+    radius = (vertical.square() + horizontal.square()).sqrt()
+    ring = (radius * 2 * RINGS).long().flatten()
+    inside = ring < RINGS
+    sums = torch.zeros(*power.shape[:2], RINGS).index_add(
+        2, ring[inside], power.flatten(2)[:, :, inside]
+    )
+    # Rings that hold no frequency of a small image stay at zero, and so are dropped later.
+    counts = torch.bincount(ring[inside], minlength=RINGS).clamp(min=1)
+    return torch.log(sums / counts + 1e-6).flatten(1)
+
+
+def mean_pairwise_distance(features: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    """Mean Euclidean distance over all pairs of rows, [N, D]: 0 when all are the same."""
+    return float(nn.functional.pdist(torch.from_numpy(features)).mean())
