@@ -8,6 +8,8 @@ and constants marked `use_pickle`, opaque objects), operators resolved by attrib
 `torch`, expressions evaluated by sympy, names pasted into generated code. So an archive is read
 here member by member against a list of what an honest one holds, and torch gets a fresh archive
 built from the checked bytes, never the file itself.
+
+One file, though a long one: a bundle carries no other code.
 """
 
 import base64
@@ -17,7 +19,7 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -349,7 +351,7 @@ def _as_it_was_asked(model_input: Any, params: Any) -> tuple[Any, Any]:
 def _publish() -> None:
     """Hands the model to MLflow, whose base class only this function needs."""
     import mlflow
-    import pandas
+    import pandas  # type: ignore[import-untyped]
 
     class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         """The bundle in the artifact `bundle`."""
