@@ -1,0 +1,77 @@
+"""Folders that appear whole or not at all, and the digest of what a folder holds."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from atelier.errors import UserError
+
+
+@contextmanager
+def built_aside(destination: Path) -> Iterator[Path]:
+    """Gives a hidden sibling folder to fill, which takes `destination`'s place at the end.
+
+    Whatever stood there before stays until then; after an error, a kill included, it stands there
+    still or is put back by the next call.
+    """
+    building = destination.with_name(f".{destination.name}.building")
+    replaced = destination.with_name(f".{destination.name}.replaced")
+    if replaced.exists() and not destination.exists():
+        replaced.rename(destination)
+    for leftover in (building, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        yield building
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    if destination.exists():
+        destination.rename(replaced)
+    building.rename(destination)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def data_lock(root: Path) -> Iterator[None]:
+    """One command at a time changes `data/`. The lock goes with its process, however that ends."""
+    path = root / ".atelier" / "data.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError("data", "another command is changing it", "Run this after it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def listing(folder: Path, without: tuple[str, ...] = ()) -> list[tuple[str, int]]:
+    """(path relative to the folder, size in bytes) of every file in it, sorted."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in files:
+            path = Path(parent) / name
+            relative = path.relative_to(folder).as_posix()
+            if relative not in without:
+                found.append((relative, path.stat().st_size))
+    return sorted(found)
+
+
+def listing_digest(files: list[tuple[str, int]]) -> str:
+    """SHA-256 of names and sizes: cheap, and enough to see that files are missing or cut short."""
+    lines = "".join(f"{name}\t{size}\n" for name, size in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def digest_order(names: list[str], salt: str) -> list[str]:
+    """A shuffle by digest: depends on each name alone, on no generator and no library's version."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())

@@ -1,0 +1,134 @@
+"""Decodes, crops and resizes a dataset once, into arrays that training maps into memory."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from PIL import Image
+
+from atelier.data.catalog import Catalog, DatasetConfig, read_catalog, refuse
+from atelier.data.decode import Fault, try_decode
+from atelier.data.folders import built_aside
+from atelier.data.parallel import in_parallel
+
+MIN_PIXELS = 16
+MAX_ENLARGEMENT = 2
+"""A crop may be enlarged to at most twice its size: beyond, networks would learn the blur."""
+NUMBERS_SHAPE = (100,)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image's way from its file to its row of an array."""
+
+    source: Path
+    array: Path
+    row: int
+    crop_share: float
+
+
+def prepare(config: DatasetConfig, root: Path, out: Path, workers: int | None = None) -> None:
+    """Writes `{split}.npy`, `{split}_labels.npy` and `manifest.json`: all of `out`, or nothing.
+
+    Images are uint8 [N, 3, S, S], labels uint8 {0, 1} [N, K]; equal for any number of workers.
+
+    Args:
+        root: the repository's root; the dataset stands in `root/data/<config.path>`.
+
+    Raises:
+        UserErrors: all bad files, by name and reason; `out` is then as it was.
+    """
+    if config.layout == "numbers":
+        with built_aside(out) as building:
+            _write_manifest(building, _numbers_manifest(config))
+        return
+    folder = root / "data" / config.name
+    catalog = read_catalog(folder, config.layout)
+    with built_aside(out) as building:
+        jobs = _lay_out(building, catalog, config)
+        title = f"preparing {catalog.dataset}"
+        faults = [fault for fault in in_parallel(_prepare_chunk, jobs, workers, title) if fault]
+        refuse(folder, [fault.error() for fault in faults])
+        _write_manifest(building, _manifest(catalog, config))
+
+
+def crop_box(width: int, height: int, share: float) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the centred square of `share` of the shorter side."""
+    side = max(round(min(width, height) * share), 1)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def to_square(image: Image.Image, size_pixels: int, crop_share: float) -> NDArray[np.uint8]:
+    """RGB image -> uint8 [3, S, S], cropped and antialiased.
+
+    Bicubic: its weights need no sine, whose last bits differ between processors, so that the
+    arrays are equal everywhere.
+    """
+    box = crop_box(image.width, image.height, crop_share)
+    square = image.resize((size_pixels, size_pixels), Image.Resampling.BICUBIC, box=box)
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def _lay_out(building: Path, catalog: Catalog, config: DatasetConfig) -> list[_Job]:
+    """Writes the labels and the empty arrays, and says which file goes to which row."""
+    assert config.size_pixels is not None
+    assert config.crop_share is not None
+    jobs = []
+    for name, split in catalog.splits.items():
+        chosen = split.first(config.limit)
+        array = building / f"{name}.npy"
+        shape = (len(chosen.names), 3, config.size_pixels, config.size_pixels)
+        open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+        np.save(building / f"{name}_labels.npy", chosen.labels)
+        jobs += [
+            _Job(catalog.images / file, array, row, config.crop_share)
+            for row, file in enumerate(chosen.names)
+        ]
+    return jobs
+
+
+def _prepare_chunk(jobs: Sequence[_Job]) -> list[Fault | None]:
+    arrays = {job.array: open_memmap(job.array, mode="r+") for job in jobs}
+    return [_prepare_one(job, arrays[job.array]) for job in jobs]
+
+
+def _prepare_one(job: _Job, array: NDArray[np.uint8]) -> Fault | None:
+    size_pixels = array.shape[-1]
+    image = try_decode(job.source)
+    if isinstance(image, Fault):
+        return image
+    left, _, right, _ = crop_box(image.width, image.height, job.crop_share)
+    needed = max(size_pixels // MAX_ENLARGEMENT, MIN_PIXELS)
+    if right - left < needed:
+        what = f"too small (got {image.width}x{image.height}, {right - left} px after the crop)"
+        return Fault(job.source, what, f"{size_pixels} px are made from {needed} px or more.")
+    array[job.row] = to_square(image, size_pixels, job.crop_share)
+    return None
+
+
+def _manifest(catalog: Catalog, config: DatasetConfig) -> dict[str, Any]:
+    splits = {name: split.first(config.limit).names for name, split in catalog.splits.items()}
+    return {
+        "dataset": catalog.dataset,
+        "layout": catalog.layout,
+        "size_pixels": config.size_pixels,
+        "crop": config.crop_share,
+        "drawn": catalog.drawn,
+        "labels": catalog.labels,
+        "splits": {name: {"count": len(files), "names": files} for name, files in splits.items()},
+    }
+
+
+def _numbers_manifest(config: DatasetConfig) -> dict[str, Any]:
+    return {"dataset": config.name, "layout": "numbers", "shape": NUMBERS_SHAPE, "splits": {}}
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest, indent=1) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
