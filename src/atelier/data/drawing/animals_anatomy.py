@@ -31,7 +31,7 @@ class Part:
     blend: float  # width over which the part melts into what was drawn before it
 
 
-def _chain(name: str, rows: list[tuple[float, float, float, float]], blend: float) -> Part:
+def chain(name: str, rows: list[tuple[float, float, float, float]], blend: float) -> Part:
     """A connected part from rows of (x, y, z, radius)."""
     table = np.asarray(rows, dtype=np.float32)
     starts, ends = table[:-1, :3], table[1:, :3]
@@ -67,8 +67,8 @@ def _smooth(rows: list[tuple[float, ...]], steps: int) -> list[tuple[float, ...]
     return [*points, rows[-1]]
 
 
-def _spline(name: str, rows: list[tuple[float, ...]], blend: float, steps: int = 2) -> Part:
-    return _chain(name, [(r[0], r[1], r[2], r[3]) for r in _smooth(rows, steps)], blend)
+def spline(name: str, rows: list[tuple[float, ...]], blend: float, steps: int = 1) -> Part:
+    return chain(name, [(r[0], r[1], r[2], r[3]) for r in _smooth(rows, steps)], blend)
 
 
 class Skeleton:
@@ -94,7 +94,7 @@ class Skeleton:
             (0.32, 0.775, 0.190),
             (0.40, 0.755, 0.150),
         ]
-        return _spline("torso", [(x, y + rise, 0.0, r) for x, y, r in rows], 0.08)
+        return spline("torso", [(x, y + rise, 0.0, r) for x, y, r in rows], 0.08)
 
     def leg(self, index: int) -> tuple[Part, Part]:
         """The leg and its hoof; 0 near front, 1 near hind, 2 far front, 3 far hind."""
@@ -109,8 +109,8 @@ class Skeleton:
             (x, y if y >= hip else hip - (hip - y) * stretch, side * (0.75 if n == 0 else 1.0), r)
             for n, (x, y, r) in enumerate(rows)
         ]
-        leg = _chain("hind" if index % 2 else "front", placed[:-1], 0.05)
-        hoof = _chain("hoof", placed[-2:], 0.012)
+        leg = chain("hind" if index % 2 else "front", placed[:-1], 0.05)
+        hoof = chain("hoof", placed[-2:], 0.012)
         return leg, hoof
 
     def _front(self, gesture: Leg) -> list[tuple[float, float, float]]:
@@ -125,11 +125,11 @@ class Skeleton:
         return [
             (0.33, 0.80 + self.rise, 0.140),
             (*elbow, 0.098),
-            (*_between(elbow, knee, 0.5), 0.064),
-            (*_between(elbow, knee, 0.9), 0.046),
+            (*between(elbow, knee, 0.5), 0.064),
+            (*between(elbow, knee, 0.9), 0.046),
             (*knee, 0.045),
-            (*_between(knee, fetlock, 0.3), 0.033),
-            (*_between(knee, fetlock, 0.75), 0.031),
+            (*between(knee, fetlock, 0.3), 0.033),
+            (*between(knee, fetlock, 0.75), 0.031),
             (*fetlock, 0.037),
             (*hoof, 0.034),
             (*toe, 0.043),
@@ -147,11 +147,11 @@ class Skeleton:
         return [
             (-0.335, 0.785 + self.rise, 0.180),
             (*stifle, 0.112),
-            (*_between(stifle, hock, 0.5), 0.074),
-            (*_between(stifle, hock, 0.9), 0.050),
+            (*between(stifle, hock, 0.5), 0.074),
+            (*between(stifle, hock, 0.9), 0.050),
             (*hock, 0.047),
-            (*_between(hock, fetlock, 0.3), 0.037),
-            (*_between(hock, fetlock, 0.75), 0.033),
+            (*between(hock, fetlock, 0.3), 0.037),
+            (*between(hock, fetlock, 0.75), 0.033),
             (*fetlock, 0.038),
             (*hoof, 0.034),
             (*toe, 0.043),
@@ -193,7 +193,7 @@ class Skeleton:
 
     def neck(self) -> Part:
         """From the withers to the poll."""
-        return _chain("neck", [(r[0], r[1], r[2], r[3]) for r in self.neck_rows], 0.10)
+        return chain("neck", [(r[0], r[1], r[2], r[3]) for r in self.neck_rows], 0.10)
 
     def head(self) -> list[Part]:
         """Skull and nose, then jowl."""
@@ -218,9 +218,9 @@ class Skeleton:
             (*self.on_head(0.93, -0.10), 0.0, 0.068 * length),
         ]
         return [
-            _spline("head", rows, 0.05),
-            _chain("jowl", jowl, 0.05),
-            _chain("chin", chin, 0.03),
+            spline("head", rows, 0.05),
+            chain("jowl", jowl, 0.05),
+            chain("chin", chin, 0.03),
         ]
 
     def ears(self) -> tuple[Part, Part]:
@@ -228,7 +228,7 @@ class Skeleton:
         cosine, sine = rotation(self.animal.ear_turn)
         length = self.head_length * (0.40 if self.zebra else 0.31)
         outline = (
-            ((0.0, 0.085), (0.35, 0.112), (0.72, 0.098), (0.92, 0.060))
+            ((0.0, 0.075), (0.35, 0.108), (0.70, 0.090), (0.97, 0.040))
             if self.zebra
             else ((0.0, 0.072), (0.35, 0.082), (0.70, 0.052), (1.0, 0.012))
         )
@@ -250,82 +250,8 @@ class Skeleton:
                 )
                 for share, radius in outline
             ]
-            ears.append(_chain("ear", rows, 0.015))
+            ears.append(chain("ear", rows, 0.015))
         return ears[0], ears[1]
-
-    def mane(self) -> Part:
-        """Locks that fall from the crest (horse), or an upright brush along it (zebra)."""
-        crest = [
-            (x, y, radius, share)
-            for share, (x, y, _, radius) in zip(
-                (0.0, 0.16, 0.32, 0.47, 0.62, 0.74, 0.85, 0.93, 1.0), self.neck_rows, strict=True
-            )
-        ]
-        cosine, sine = rotation(self.animal.neck_turn)
-        up = (-sine, cosine)
-        if self.zebra:
-            rows = [
-                (x + up[0] * (radius + 0.018), y + up[1] * (radius + 0.018), 0.0, size)
-                for (x, y, radius, _), size in zip(
-                    crest[1:], (0.012, 0.035, 0.044, 0.048, 0.050, 0.050, 0.048, 0.044), strict=True
-                )
-            ]
-            rows.append((*self.on_head(0.06, 0.25), 0.0, 0.032))
-            return _chain("mane", rows, 0.008)
-        return self._locks(crest, up)
-
-    def _locks(
-        self, crest: list[tuple[float, float, float, float]], up: tuple[float, float]
-    ) -> Part:
-        """A falling lock at each crest point: it leaves along the crest's normal, then hangs."""
-        animal = self.animal
-        rows: list[tuple[float, ...]] = []
-        for index, (x, y, radius, share) in enumerate(crest[1:]):
-            length = animal.mane_length * (0.55 + 1.2 * share * (1.35 - share))
-            length *= (1.0, 1.12, 0.94, 1.08)[index % 4]
-            root = (x + up[0] * (radius - 0.012), y + up[1] * (radius - 0.012))
-            knee = (root[0] - 0.035 + 0.3 * animal.mane_sweep, root[1] - 0.42 * length)
-            tip = (root[0] - 0.045 + animal.mane_sweep, root[1] - length)
-            rows.append((*root, *knee, 0.034, 0.036))
-            rows.append((*knee, *tip, 0.036, 0.012))
-        brow, nose = self.on_head(0.03, 0.21), self.on_head(0.30, 0.20)
-        rows.append((*brow, *nose, 0.040, 0.012))
-        table = np.asarray(rows, dtype=np.float32)
-        depth = np.full((len(rows), 1), 0.10, dtype=np.float32)
-        halves = np.tile(np.asarray([[0.0, 0.5], [0.5, 1.0]], dtype=np.float32), (9, 1))
-        return Part(
-            "mane",
-            np.concatenate([table[:, 0:2], depth], axis=1),
-            np.concatenate([table[:, 2:4], depth], axis=1),
-            table[:, 4:6],
-            halves[: len(rows)],
-            0.012,
-        )
-
-    def tail(self) -> list[Part]:
-        """Long hair in horses; a thin tail that ends in a tuft in zebras."""
-        swing, lift = self.animal.tail_swing, self.animal.tail_lift
-        rise = self.rise
-        line = [
-            (-0.515, 0.885 + rise),
-            (-0.575 - 0.04 * lift, 0.855 + rise + 0.05 * lift),
-            (-0.610 - 0.08 * lift - 0.05 * swing, 0.70 + rise + 0.05 * lift),
-            (-0.605 - 0.06 * lift - 0.16 * swing, 0.52 + 0.6 * rise),
-            (-0.585 - 0.03 * lift - 0.26 * swing, 0.33 + 0.3 * rise),
-        ]
-        if not self.zebra:
-            radii = (0.036, 0.040, 0.058, 0.062, 0.014)
-            rows = [(x, y, 0.0, r) for (x, y), r in zip(line, radii, strict=True)]
-            return [_spline("tail", rows, 0.02)]
-        radii = (0.034, 0.026, 0.022, 0.020, 0.018)
-        stem = [(x, y, 0.0, r) for (x, y), r in zip(line[:4], radii, strict=False)]
-        low, end = line[3], line[4]
-        tuft = [
-            (low[0], low[1] + 0.02, 0.0, 0.022),
-            (*_between(low, end, 0.45), 0.0, 0.042),
-            (*_between(low, end, 1.0), 0.0, 0.012),
-        ]
-        return [_spline("tail", stem, 0.02), _chain("tuft", tuft, 0.01)]
 
 
 def _step(
@@ -336,7 +262,7 @@ def _step(
     return start[0] + x * cosine - y * sine, start[1] + x * sine + y * cosine
 
 
-def _between(
+def between(
     start: tuple[float, float], end: tuple[float, float], share: float
 ) -> tuple[float, float]:
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])

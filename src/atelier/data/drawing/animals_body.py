@@ -11,6 +11,7 @@ import numpy as np
 
 from atelier.data.drawing.animals_anatomy import Part, Skeleton
 from atelier.data.drawing.animals_coat import Painter, Surface
+from atelier.data.drawing.animals_hair import forelock, mane, tail
 from atelier.data.drawing.animals_scene import Animal, Species
 from atelier.data.drawing.canvas import (
     Canvas,
@@ -28,6 +29,8 @@ FAR_AWAY = 1e3
 EDGE_PIXELS = 1.3
 # Share of a depth difference by which nearer feet stand lower in the picture.
 CAMERA_TILT = 0.12
+# Width of the seam between the capsules of a part, as a share of its largest radius.
+JOINT_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -98,24 +101,25 @@ def sweep(part: Part, view: View, canvas: Canvas, bounds: Patch) -> Swept | None
     dx, dy = px - share * ex[:, None, None], py - share * ey[:, None, None]
     radius = radii[:, 0, None, None] + share * (radii[:, 1] - radii[:, 0])[:, None, None]
     distance = square_root(dx * dx + dy * dy) - radius
-    nearest = distance.argmin(axis=0)[None]
+    # Neighbouring capsules share a pixel near their joint, so that bends show no creases.
+    least = distance.min(axis=0)
+    near = clamp(1.0 - (distance - least) * (1.0 / (JOINT_SHARE * float(radii.max()) + 0.5)))
+    near = near * near
+    total = 1.0 / near.sum(axis=0)
 
-    def pick(planes: Plane) -> Plane:
-        return np.take_along_axis(planes, nearest, axis=0)[0]
+    def blended(planes: Plane) -> Plane:
+        summed: Plane = (planes * near).sum(axis=0) * total
+        return summed
 
-    best = nearest[0]
-    share, dx, dy = pick(share), pick(dx), pick(dy)
-    inverse = 1.0 / (radii[:, 0][best] + share * (radii[:, 1] - radii[:, 0])[best])
+    inverse = 1.0 / radius
     slope_x, slope_y = dx * inverse, dy * inverse
-    along = part.along[:, 0][best] + share * (part.along[:, 1] - part.along[:, 0])[best]
-    turned = (ex / length)[best] * slope_y - (ey / length)[best] * slope_x
-    return Swept(
-        patch,
-        pick(distance),
-        slope_x,
-        slope_y,
-        _surface(view, patch, along, -animal.facing * turned, slope_x, slope_y, inverse),
-    )
+    turned = (ex / length)[:, None, None] * slope_y - (ey / length)[:, None, None] * slope_x
+    marks = part.along[:, 0, None, None]
+    along = marks + share * (part.along[:, 1, None, None] - marks)
+    slope_x, slope_y = blended(slope_x), blended(slope_y)
+    across = -animal.facing * blended(turned)
+    surface = _surface(view, patch, blended(along), across, slope_x, slope_y, blended(inverse))
+    return Swept(patch, blended(distance), slope_x, slope_y, surface)
 
 
 def _surface(
@@ -227,20 +231,23 @@ class Figure:
         yield self._layer([(far_ear, -1)]), 0.75
         for index in (2, 3):
             yield self._layer([(part, index) for part in skeleton.leg(index)]), 0.62
-        tail = [(part, -1) for part in skeleton.tail()]
+        hair = [(part, -1) for part in tail(skeleton)]
         if self.animal.yaw > 0.0:
-            yield self._layer(tail), 0.9
+            yield self._layer(hair), 0.9
         body = [(skeleton.torso(), -1)]
         for index in (1, 0):
             body += [(part, index) for part in skeleton.leg(index)]
-        body += [(part, -1) for part in (skeleton.neck(), *skeleton.head(), near_ear)]
+        body += [
+            (part, -1)
+            for part in (skeleton.neck(), *skeleton.head(), near_ear, *forelock(skeleton))
+        ]
         if self.painter.zebra:
-            yield self._layer([(skeleton.mane(), -1)]), 0.95
+            yield self._layer([(mane(skeleton), -1)]), 0.95
         yield self._layer(body), 1.0
         if self.animal.yaw <= 0.0:
-            yield self._layer(tail), 1.0
+            yield self._layer(hair), 1.0
         if not self.painter.zebra:
-            yield self._layer([(skeleton.mane(), -1)]), 1.0
+            yield self._layer([(mane(skeleton), -1)]), 1.0
 
     def _layer(self, parts: list[tuple[Part, int]]) -> Layer:
         layer = Layer(self.patch)

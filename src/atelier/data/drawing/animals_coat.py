@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atelier.data.drawing.animals_scene import Animal, Species
-from atelier.data.drawing.canvas import Plane, clamp, smoothstep
+from atelier.data.drawing.canvas import Plane, smoothstep
 
 Triple = tuple[float, float, float]
 # Where the rump's fan of stripes starts, and the point it turns around (body units).
@@ -185,9 +185,8 @@ class Painter:
             return self._zebra_head(part, surface)
         white = blend(ZEBRA_CREAM, ZEBRA_WHITE, smoothstep(-0.9, 0.3, surface.across))
         if part == "ear":
-            dark = np.maximum(
-                stripes(surface.along * 9.0 + 0.5, 0.35), smoothstep(0.10, 0.13, surface.along)
-            )
+            share = surface.along * (1.0 / (0.175 * self.animal.head_size))
+            dark = np.maximum(smoothstep(0.62, 0.74, share), smoothstep(0.30, 0.20, share))
             return blend(white, ZEBRA_BLACK, 0.85 * dark)
         if part == "mane":
             tip = smoothstep(0.35, 1.0, surface.across)
