@@ -94,4 +94,5 @@ def _grown(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _rolled_off(display: Plane) -> Plane:
     """Highlights above 0.8 bend softly towards 1 instead of being cut."""
     over = np.maximum(display - 0.8, np.float32(0.0))
-    return np.minimum(display, np.float32(0.8)) + over / (1.0 + over * 3.5)
+    rolled: Plane = np.minimum(display, np.float32(0.8)) + over / (1.0 + over * 3.5)
+    return rolled

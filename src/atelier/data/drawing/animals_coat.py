@@ -51,14 +51,14 @@ def _linear(red: float, green: float, blue: float) -> Triple:
 
 HORSE_COATS = (
     Coat(
-        _linear(0.53, 0.29, 0.15),
+        _linear(0.50, 0.30, 0.18),
         _linear(0.14, 0.11, 0.10),
         _linear(0.15, 0.12, 0.11),
         _linear(0.24, 0.18, 0.15),
     ),
     Coat(
-        _linear(0.66, 0.35, 0.17),
-        _linear(0.62, 0.34, 0.18),
+        _linear(0.62, 0.37, 0.21),
+        _linear(0.68, 0.43, 0.25),
         _linear(0.55, 0.29, 0.15),
         _linear(0.50, 0.33, 0.26),
     ),
