@@ -7,7 +7,7 @@ the whole file, sees every change.
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 else:
     _models = tuple(module.Config for module in MODELS.values())
     _objectives = tuple(module.Config for module in OBJECTIVES.values())
-    ModelConfig = Annotated[Union[_models], Field(discriminator="name")]
-    ObjectiveConfig = Annotated[Union[_objectives], Field(discriminator="name")]
+    ModelConfig = Annotated[_models, Field(discriminator="name")]
+    ObjectiveConfig = Annotated[_objectives, Field(discriminator="name")]
 
 
 class Augmentation(Strict):
@@ -52,11 +52,13 @@ class Adam(Strict):
 
 
 class EarlyStopping(Strict):
-    """Stop when a score of fresh draws has not improved for so many steps; its best weights win."""
+    """Stop when a score of fresh draws has not improved for so many steps."""
 
     watch: Literal["distance", "stopping_score"]
     draws: Positive
     patience_steps: Positive
+    keep: Literal["best", "last"]
+    """Which weights are published; the seed keeps the last."""
 
 
 class Training(Strict):
@@ -170,6 +172,10 @@ class Paths:
 
     def evaluation(self, experiment: str) -> Path:
         return self._artifact(experiment, "evaluation")
+
+    def metrics(self, name: str) -> Path:
+        """Figures of an experiment's bundle, or of a dataset's judge; in git."""
+        return self._artifact(name, "metrics.json")
 
 
 def load_dataset(scale: str, name: str) -> Dataset:

@@ -25,8 +25,10 @@ class Randomness(Protocol):
 class Batches(Protocol):
     """Where a training step's data come from."""
 
-    shape: tuple[int, ...]
-    label_names: tuple[str, ...]
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def label_names(self) -> tuple[str, ...]: ...
 
     def take(self, rng: Randomness, count: int) -> tuple[Tensor, Tensor | None]:
         """Returns [count, *shape] floats, and [count, K] labels of 0 and 1 where there are any."""

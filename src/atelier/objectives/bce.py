@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from atelier.objectives.adversarial import Adversarial
+from atelier.objectives.phase import Setting
 from atelier.schema import Strict
 
 
@@ -27,5 +28,5 @@ class Objective(Adversarial):
         return softplus(-fake).mean()
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from atelier.objectives.phase import Batch, Phase, Randomness
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Share, Strict
 
 
@@ -49,6 +49,5 @@ class Objective:
         return loss, {"classifier_loss": loss.detach(), "accuracy": accuracy}
 
 
-def build(config: Config, label_shares: Tensor) -> Objective:
-    """`label_shares`: share of positives per label among the training images, [K]."""
-    return Objective(config, label_shares)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(config, setting.label_shares)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from atelier.objectives.adversarial import Adversarial
+from atelier.objectives.phase import Setting
 from atelier.schema import Strict
 
 
@@ -24,5 +25,5 @@ class Objective(Adversarial):
         return -fake.mean()
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim)

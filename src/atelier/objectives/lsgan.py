@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from atelier.objectives.adversarial import Adversarial
+from atelier.objectives.phase import Setting
 from atelier.schema import Strict
 
 
@@ -23,5 +24,5 @@ class Objective(Adversarial):
         return 0.5 * (fake - 1).square().mean()
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim)

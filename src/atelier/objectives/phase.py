@@ -18,6 +18,16 @@ class Phase:
     """The phase runs in steps 0, every, 2 * every, …"""
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What an objective must know of the model and the data before it is built."""
+
+    latent_dim: int
+    """Width of the generator's noise; 0 where there is none."""
+    label_shares: Tensor
+    """Share of positives per label among the training images: [K]."""
+
+
 class Randomness(Protocol):
     """This process's share of draws that are made for the whole global batch."""
 

@@ -18,7 +18,7 @@ from atelier.objectives.adversarial import (
     Loss,
     squared_gradient_norm,
 )
-from atelier.objectives.phase import Batch, Phase, Randomness
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
 
@@ -77,5 +77,5 @@ class Objective(Adversarial):
         return loss, {"r1": r1.detach(), "r2": r2.detach()}
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim, config)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim, config)

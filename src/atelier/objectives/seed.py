@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 
-from atelier.objectives.phase import Batch, Phase, Randomness
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Strict
 
 
@@ -46,5 +46,5 @@ class Objective:
         return loss, {f"{phase.name}_loss": loss.detach()}
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim)

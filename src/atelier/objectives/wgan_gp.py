@@ -17,7 +17,7 @@ from atelier.objectives.adversarial import (
     judge_pair,
     squared_gradient_norm,
 )
-from atelier.objectives.phase import Batch, Phase, Randomness
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
 
@@ -64,5 +64,5 @@ def between(real: Tensor, fake: Tensor, rng: Randomness) -> Tensor:
     return torch.lerp(fake.float(), real.float(), weight)
 
 
-def build(config: Config, latent_dim: int) -> Objective:
-    return Objective(latent_dim, config)
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting.latent_dim, config)

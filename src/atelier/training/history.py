@@ -32,8 +32,8 @@ class History:
                 file.unlink()
         if not self.table.exists():
             return
-        with self.table.open(newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
+        with self.table.open(newline="") as table:
+            header, *rows = list(csv.reader(table)) or [[]]
         # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
         kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
         beside = self.table.with_suffix(".writing")

@@ -94,7 +94,11 @@ class _Run:
     """One training under way."""
 
     def __init__(
-        self, name: str, work: config.Experiment | config.Judge, learner: setup.Learner, folder: Path
+        self,
+        name: str,
+        work: config.Experiment | config.Judge,
+        learner: setup.Learner,
+        folder: Path,
     ) -> None:
         self.settings, self.learner = work.training, learner
         self.clock = Clock(self.settings.batch_size)
@@ -179,7 +183,7 @@ class _Run:
         score = self.learner.batches.score(settings.watch, draws)
         self.window.add({"score": torch.tensor(score)})
         self.clock.stopped_early = early_stop.stop(score)
-        if early_stop.improved:
+        if early_stop.improved and settings.keep == "best":
             self.best = {k: v.clone() for k, v in self.learner.averages.state_dict().items()}
 
     def log(self) -> dict[str, float]:
@@ -225,9 +229,10 @@ class _Run:
             self.history.rewind(self.clock.images)
 
     def finish(self) -> Summary:
-        """Early stopping publishes its best weights, under the images where it ended."""
+        """Early stopping publishes one snapshot, under the images where it ended."""
         if self.early_stop:
-            self.learner.averages.load_state_dict(self.best)
+            if self.best:
+                self.learner.averages.load_state_dict(self.best)
             self.snapshot()
         best = self.early_stop.best_score if self.early_stop else None
         return Summary(self.clock.images, self.clock.step, self.clock.stopped_early, best)
@@ -243,7 +248,6 @@ def _average_gradients(learner: setup.Learner, name: str) -> None:
         gradients = [p.grad for p in learner.nets[name].parameters() if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         flat = learner.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
-        for gradient, part in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
-        ):
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))

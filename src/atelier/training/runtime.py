@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def processor_has_bf16() -> bool:
     """Whether bf16 is faster than fp32 here: on others it is emulated, and slower."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     information = Path("/proc/cpuinfo")
     flags = information.read_text() if information.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
@@ -31,16 +31,12 @@ def launch(precision: str) -> Fabric:
 
     `precision` is fp32 or bf16 (matrix work under autocast, weights in fp32).
     """
-    fabric = Fabric(accelerator="auto", devices="auto" if _under_torchrun() else 1,
-                    precision=PRECISIONS[precision])  # type: ignore[arg-type]
+    devices: Any = "auto" if torch.distributed.is_torchelastic_launched() else 1
+    fabric = Fabric(accelerator="auto", devices=devices, precision=PRECISIONS[precision])
     fabric.launch()
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     return fabric
-
-
-def _under_torchrun() -> bool:
-    return torch.distributed.is_torchelastic_launched()
 
 
 def describe(fabric: Fabric, precision: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
         nets = family.build(work.model, batches.shape, len(batches.label_names))
     nets.to(fabric.device)
     if settings.channels_last:
-        nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        nets.to(memory_format=torch.channels_last)
     averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.PUBLISHED})
     if settings.compile:
         for network in nets.values():

@@ -1,0 +1,69 @@
+"""One trainer on a checkpoint and on a device at a time, by the kernel's file locks.
+
+A lock goes with its process, however that ends. A device is one for all repositories of a user, so
+its lock lies in the user's runtime folder.
+"""
+
+import getpass
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from atelier.errors import Interrupted
+from atelier.training.display import say
+
+POLL_SECONDS = 0.5
+LOCKS_VARIABLE = "ATELIER_DEVICE_LOCKS"
+"""Another folder for device locks: tests use it to leave the machine's own alone."""
+
+
+def device_lock(device: str) -> Path:
+    """The lock file of a device, such as `cpu` or `cuda:0`."""
+    default = Path(tempfile.gettempdir(), f"atelier-{getpass.getuser()}")
+    folder = Path(os.environ.get(LOCKS_VARIABLE, default))
+    return folder / f"{device.replace(':', '-')}.lock"
+
+
+@contextmanager
+def held(path: Path, what: str, should_stop: Callable[[], bool]) -> Iterator[None]:
+    """Waits for a lock, saying once for whom, and holds it.
+
+    Raises:
+        Interrupted: `should_stop` said so while waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(path), path.with_suffix(".holder.json")
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=POLL_SECONDS)
+            break
+        except Timeout:
+            if not told:
+                say(f"waiting for {what}: held by {_describe(holder)}")
+                told = True
+            if should_stop():
+                raise Interrupted(f"stopped while waiting for {what}.") from None
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)}))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        known = json.loads(holder.read_text())
+        if psutil.pid_exists(known["pid"]):
+            return f"process {known['pid']} ({known['command']})"
+    except (OSError, ValueError, KeyError):
+        pass
+    return "another process"

@@ -1,0 +1,102 @@
+"""`dvc repro` that waits its turn, then the registry is brought up to date.
+
+DVC fails at once where a path is busy. Its own record of who holds what (.dvc/tmp/rwlock) says for
+whom to wait.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from atelier.config import default_scale, listed_experiments
+from atelier.errors import AtelierError, Interrupted, UserError
+from atelier.training.display import say
+
+POLL_SECONDS = 1.0
+HOLDERS = Path(".dvc", "tmp", "rwlock")
+
+
+def reproduce(targets: list[str], force: bool = False) -> None:
+    """Runs the pipeline, or `targets` and what they need, in the repository's root.
+
+    Raises:
+        UserError: this is no repository of ours.
+        Interrupted: stopped on request; the same call goes on.
+        AtelierError: a stage failed; its own message stands above.
+    """
+    if not Path("dvc.yaml").exists():
+        raise UserError("dvc.yaml", "no such file", "Run this in the repository's root.")
+    command = [sys.executable, "-m", "dvc", "repro", *targets, *(["--force"] if force else [])]
+    while (code := _run(command)) != 0:
+        holders = busy()
+        if not holders:
+            raise AtelierError(f"dvc repro: a stage failed (exit code {code}); see above.")
+        say(f"waiting for {', '.join(holders)}")
+        while busy():
+            time.sleep(POLL_SECONDS)
+    _sync_registry()
+    _check_data()
+
+
+def busy() -> list[str]:
+    """Who holds paths that DVC works on: living processes, by number and command."""
+    try:
+        record = json.loads(HOLDERS.read_text())
+    except (OSError, ValueError):
+        return []
+    holders = {}
+    for lock in record.values():
+        entries = [lock["write"]] if lock.get("write") else []
+        for entry in entries + list(lock.get("read") or []):
+            if psutil.pid_exists(entry["pid"]):
+                holders[entry["pid"]] = f"process {entry['pid']} ({entry['cmd']})"
+    return [holders[pid] for pid in sorted(holders)]
+
+
+def _run(command: list[str]) -> int:
+    """Runs dvc; SIGTERM reaches it and its stage as SIGINT, after which dvc waits for the stage."""
+    dvc = subprocess.Popen(command)
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        if number == signal.SIGTERM:
+            family = psutil.Process(dvc.pid)
+            for process in (*family.children(recursive=True), family):
+                process.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = dvc.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        raise Interrupted("dvc repro: stopped; the same command goes on.")
+    return code
+
+
+def _sync_registry() -> None:
+    """A receipt is no proof: compares the store with the artifacts."""
+    from atelier.pipeline.lineage import sync
+
+    sync(default_scale(), list(listed_experiments()))
+
+
+def _check_data() -> None:
+    """DVC rewrites a hash that drifted without a word; here the word is said."""
+    changed = subprocess.run(
+        ["git", "diff", "--quiet", "--", "data.dvc"], check=False, capture_output=True
+    )
+    if changed.returncode == 1:
+        say(
+            "data.dvc: the data differ from those of the last commit. If you changed them, commit "
+            "data.dvc; if not, they were drawn with other versions: git diff data.dvc"
+        )

@@ -1,0 +1,101 @@
+"""The stages of dvc.yaml, each a function of a name and a scale.
+
+Heavy imports stand inside the functions: a stage pays only for what it needs.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from atelier.config import (
+    Paths,
+    check_scale,
+    default_scale,
+    load_dataset,
+    load_experiment,
+)
+from atelier.data.folders import built_aside
+from atelier.schema import read_yaml
+
+DRAWN = Path("artifacts", "drawn.json")
+NO_JUDGE = {"judge": "arithmetic", "reason": "the pattern is a rule: figures follow from counting"}
+
+
+def scale_or_default(scale: str | None) -> str:
+    return default_scale() if scale is None else check_scale(scale)
+
+
+def draw() -> None:
+    """Builds what `data/` lacks, then says what a whole drawing is: data.dvc waits for the file.
+
+    The file says the same whether the data were drawn, imported or pulled: data.dvc alone names
+    what they are.
+    """
+    from atelier.data import drawing
+
+    counts = drawing.DrawingCounts.model_validate(read_yaml(Path("params.yaml"))["drawing"])
+    drawing.draw(Path(), counts)
+    said = {"renderer": drawing.RENDERER, "seed": drawing.SEED, "counts": counts.model_dump()}
+    DRAWN.parent.mkdir(parents=True, exist_ok=True)
+    DRAWN.write_text(json.dumps(said, indent=2) + "\n")
+
+
+def prepare(name: str, scale: str) -> None:
+    """data/<name> -> artifacts/<scale>/<name>/prepared."""
+    from atelier.data.prepare import prepare as prepare_dataset
+
+    prepare_dataset(load_dataset(scale, name).data, Path(), Paths(scale).prepared(name))
+
+
+def judge(name: str, scale: str) -> None:
+    """Trains the dataset's judge, keeps the snapshot that validation likes best, and tests it."""
+    from atelier.pipeline.judging import keep_best
+    from atelier.pipeline.training import run_training
+
+    dataset, paths = load_dataset(scale, name), Paths(scale)
+    if dataset.judge is None:
+        with built_aside(paths.judge(name)) as building:
+            (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
+        paths.metrics(name).write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
+        return
+    work = dataset.judge
+
+    def finish(folder: Path) -> None:
+        keep_best(folder, work, paths.prepared(name), paths.metrics(name))
+
+    run_training("judge", name, scale, work, paths.judge(name), name, finish=finish)
+
+
+def train(name: str, scale: str) -> None:
+    """Trains an experiment; MLflow follows, where it can, and never stops it."""
+    from atelier.pipeline.lineage import follow
+
+    from atelier.pipeline.training import run_training
+
+    experiment, paths = load_experiment(scale, name), Paths(scale)
+
+    def observer(folder: Path) -> Any:
+        return follow(experiment, scale, folder)
+
+    run_training("train", name, scale, experiment, paths.train(name), experiment.dataset, observer)
+
+
+def bundle(name: str, scale: str) -> None:
+    """Packs the snapshot that the validation split likes best."""
+    from atelier.pipeline.judging import choose_and_pack
+
+    choose_and_pack(load_experiment(scale, name), Paths(scale))
+
+
+def evaluate(name: str, scale: str) -> None:
+    """Scores the bundle, and nothing but the bundle, on the test split."""
+    from atelier.pipeline.judging import score_bundle
+
+    score_bundle(load_experiment(scale, name), Paths(scale))
+
+
+def register(name: str, scale: str) -> None:
+    """Hands the bundle to the registry and its gate; leaves a receipt."""
+    from atelier.pipeline.lineage import register_bundle
+
+    register_bundle(load_experiment(scale, name), scale)

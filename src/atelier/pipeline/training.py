@@ -1,0 +1,67 @@
+"""Running the one loop as a stage: locks, checkpoint, interruption, and outputs that appear whole."""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from atelier import config
+from atelier.data.folders import built_aside
+from atelier.pipeline.definition import checkpoint_folder
+from atelier.pipeline.interruption import stop_requests
+from atelier.pipeline.locks import device_lock, held
+
+Observer = Callable[[Path], AbstractContextManager[Any]]
+"""Follows a training from outside: gets its folder, must never stop it."""
+
+
+def unobserved(folder: Path) -> AbstractContextManager[Any]:
+    return nullcontext()
+
+
+def run_training(
+    stage: str,
+    name: str,
+    scale: str,
+    work: config.Experiment | config.Judge,
+    out: Path,
+    dataset: str,
+    observer: Observer = unobserved,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Trains to the end, or on from where an equal training was stopped, and puts `out` in place.
+
+    `finish` may add to the finished folder before it takes its place.
+
+    Raises:
+        Interrupted: asked to stop; the checkpoint is saved.
+    """
+    folder = checkpoint_folder(stage, name, scale)
+    with (
+        stop_requests() as should_stop,
+        held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
+    ):  # noqa: E501
+        # torch and Fabric take seconds to import: not before it is our turn.
+        from atelier.training import loop, runtime, setup
+
+        precision = runtime.resolve_precision(work.training.precision)
+        fabric = runtime.launch(precision)
+        with held(device_lock(str(fabric.device)), f"the device {fabric.device}", should_stop):
+            learner = setup.build(work, config.Paths(scale).prepared(dataset), fabric)
+            with observer(folder):
+                summary = loop.train(
+                    f"{stage}@{name}", work, learner, folder, should_stop=should_stop
+                )
+            facts = runtime.describe(fabric, precision) | {
+                "images": summary.images,
+                "steps": summary.steps,
+                "stopped_early": summary.stopped_early,
+                "best_score": summary.best_score,
+            }
+            with built_aside(out) as building:
+                shutil.copytree(folder / "output", building, dirs_exist_ok=True)
+                (building / "train.json").write_text(json.dumps(facts, indent=2) + "\n")
+                finish(building)
+        shutil.rmtree(folder)
