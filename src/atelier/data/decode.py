@@ -17,6 +17,9 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 MAX_PIXELS = 64_000_000
 """A small file can declare a picture that fills the memory: larger ones are refused unread."""
 
+MIN_PIXELS = 16
+"""A side shorter than this holds no picture to learn from."""
+
 # What Pillow's decoders raise on damaged files, besides OSError. Not `Exception`: a fault of ours
 # must not be reported as the user's broken picture.
 DAMAGED = (
@@ -76,9 +79,9 @@ def try_decode(path: Path) -> Image.Image | Fault:
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         return Fault(path, "empty" if empty else "not an image, or its head is damaged")
-    except FileNotFoundError:
-        return Fault(path, "no such file")
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.strerror:
+            return Fault(path, f"cannot be read ({error.strerror})")
         return Fault(path, f"damaged or cut short ({_brief(error)})")
 
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atelier.data.catalog import Catalog, DatasetConfig, read_catalog, refuse
-from atelier.data.decode import Fault, try_decode
+from atelier.data.decode import MIN_PIXELS, Fault, try_decode
 from atelier.data.folders import built_aside
 from atelier.data.parallel import in_parallel
 
-MIN_PIXELS = 16
 MAX_ENLARGEMENT = 2
 """A crop may be enlarged to at most twice its size: beyond, networks would learn the blur."""
 NUMBERS_SHAPE = (100,)
@@ -64,6 +63,16 @@ def crop_box(width: int, height: int, share: float) -> tuple[int, int, int, int]
     return left, top, left + side, top + side
 
 
+def size_fault(path: Path, image: Image.Image, size_pixels: int, share: float) -> Fault | None:
+    """Names an image whose crop is too small for `size_pixels`."""
+    left, _, right, _ = crop_box(image.width, image.height, share)
+    needed = max(size_pixels // MAX_ENLARGEMENT, MIN_PIXELS)
+    if right - left >= needed:
+        return None
+    what = f"too small (got {image.width}x{image.height}, {right - left} px after the crop)"
+    return Fault(path, what, f"{size_pixels} px are made from {needed} px or more.")
+
+
 def to_square(image: Image.Image, size_pixels: int, crop_share: float) -> NDArray[np.uint8]:
     """RGB image -> uint8 [3, S, S], cropped and antialiased.
 
@@ -103,11 +112,8 @@ def _prepare_one(job: _Job, array: NDArray[np.uint8]) -> Fault | None:
     image = try_decode(job.source)
     if isinstance(image, Fault):
         return image
-    left, _, right, _ = crop_box(image.width, image.height, job.crop_share)
-    needed = max(size_pixels // MAX_ENLARGEMENT, MIN_PIXELS)
-    if right - left < needed:
-        what = f"too small (got {image.width}x{image.height}, {right - left} px after the crop)"
-        return Fault(job.source, what, f"{size_pixels} px are made from {needed} px or more.")
+    if fault := size_fault(job.source, image, size_pixels, job.crop_share):
+        return fault
     array[job.row] = to_square(image, size_pixels, job.crop_share)
     return None
 

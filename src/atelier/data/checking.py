@@ -1,0 +1,186 @@
+"""Looks at every image of a dataset and reports all that is wrong with it, by name, in one pass.
+
+Damaged or too small files, images without labels, duplicates, and leaks: images with a copy, exact
+or nearly so, in another split, whose scores would then praise memory.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from atelier.data.catalog import SPLITS, Catalog, DatasetConfig, Layout, inspect, layout_of
+from atelier.data.decode import MIN_PIXELS, Fault, try_decode
+from atelier.data.parallel import in_parallel
+from atelier.data.prepare import size_fault
+from atelier.errors import UserError
+
+THUMBNAIL_PIXELS = 16
+NEAR = 0.98
+"""Correlation of two gray thumbnails from which on they count as the same picture.
+
+Among 4,000 aligned faces no two different ones come above 0.954, while recompressed, rescaled and
+moderately brightened copies stay above 0.985.
+"""
+
+FLAT = 2.0
+"""Standard deviation, of 255, below which a thumbnail shows too little to be compared."""
+
+BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at and what is wrong; `counts` has the images per split."""
+
+    folder: Path
+    counts: dict[str, int]
+    findings: tuple[UserError, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    path: Path
+    size_pixels: int
+    crop_share: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is kept of an image; `thumbnail` is uint8 gray, row by row."""
+
+    file_digest: bytes
+    pixel_digest: bytes
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An image that could be read, with its split."""
+
+    name: str
+    split: str
+    look: _Look
+
+
+def check(
+    folder: Path,
+    layout: Layout | None = None,
+    config: DatasetConfig | None = None,
+    workers: int | None = None,
+) -> Report:
+    """Decodes every image, in parallel, and compares them all.
+
+    Args:
+        layout: None recognises it by what stands in the folder.
+        config: how the dataset will be prepared, which says how large its images must be; without
+            it, 16 pixels a side suffice.
+
+    Raises:
+        UserError: when there is no such dataset.
+    """
+    layout = layout or layout_of(folder)
+    if layout is None:
+        remedy = "`atelier data import` and `fetch` bring one, `dvc repro` draws."
+        raise UserError(folder, "no dataset in a known layout", remedy)
+    catalog, findings = inspect(folder, layout)
+    named = [(name, split) for split in SPLITS for name in catalog.splits[split].names]
+    size = config.size_pixels if config and config.size_pixels else MIN_PIXELS
+    share = config.crop_share if config and config.crop_share else 1.0
+    jobs = [_Job(catalog.images / name, size, share) for name, _ in named]
+    looks = in_parallel(_look_at, jobs, workers, f"checking {folder.name}")
+    seen = []
+    for (name, split), (look, fault) in zip(named, looks, strict=True):
+        if fault:
+            findings.append(fault.error())
+        if look:
+            seen.append(_Seen(name, split, look))
+    findings += [*_copies(catalog, seen), *_near_copies(catalog, seen)]
+    counts = {split: len(catalog.splits[split].names) for split in SPLITS}
+    return Report(folder, counts, tuple(findings))
+
+
+def _look_at(jobs: Sequence[_Job]) -> list[tuple[_Look | None, Fault | None]]:
+    return [_look_at_one(job) for job in jobs]
+
+
+def _look_at_one(job: _Job) -> tuple[_Look | None, Fault | None]:
+    image = try_decode(job.path)
+    if isinstance(image, Fault):
+        return None, image
+    side = (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
+    pixels = hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=16)
+    look = _Look(
+        hashlib.blake2b(job.path.read_bytes(), digest_size=16).digest(),
+        pixels.digest(),
+        image.convert("L").resize(side, Image.Resampling.BOX).tobytes(),
+    )
+    return look, size_fault(job.path, image, job.size_pixels, job.crop_share)
+
+
+def _copies(catalog: Catalog, seen: Sequence[_Seen]) -> Iterator[UserError]:
+    """Each image that equals an earlier one, in bytes or only in pixels."""
+    by_pixels: dict[bytes, _Seen] = {}
+    for image in seen:
+        first = by_pixels.setdefault(image.look.pixel_digest, image)
+        if first is image:
+            continue
+        same = "bytes" if first.look.file_digest == image.look.file_digest else "pixels"
+        yield _copy_error(catalog, first, image, f"has the same {same} as {first.name}")
+
+
+def _near_copies(catalog: Catalog, seen: Sequence[_Seen]) -> Iterator[UserError]:
+    """Each image whose thumbnail nearly equals one of an earlier split."""
+    by_split = {split: [image for image in seen if image.split == split] for split in SPLITS}
+    vectors = {split: _vectors(images) for split, images in by_split.items()}
+    for earlier, later in (
+        ("training", "validation"),
+        ("training", "test"),
+        ("validation", "test"),
+    ):
+        for row, column, nearness in _near_pairs(vectors[earlier], vectors[later]):
+            first, image = by_split[earlier][row], by_split[later][column]
+            if first.look.pixel_digest != image.look.pixel_digest:
+                what = f"nearly equals {first.name} (correlation {nearness:.3f})"
+                yield _copy_error(catalog, first, image, what)
+
+
+def _copy_error(catalog: Catalog, first: _Seen, image: _Seen, what: str) -> UserError:
+    path = catalog.images / image.name
+    if first.split == image.split:
+        return UserError(path, f"duplicate: {what}", "Delete one of the two.")
+    leak = f"leaks from {first.split} into {image.split}: {what}"
+    return UserError(path, leak, "Keep both in one split, or delete one.")
+
+
+def _vectors(images: Sequence[_Seen]) -> NDArray[np.float32]:
+    """float32 [N, 256]: thumbnails of mean 0 and length 1, so that a product is a correlation.
+
+    A flat thumbnail becomes 0, near to nothing.
+    """
+    side = THUMBNAIL_PIXELS**2
+    joined = b"".join(image.look.thumbnail for image in images)
+    values = np.frombuffer(joined, np.uint8).reshape(-1, side).astype(np.float32)
+    values -= values.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    values[lengths[:, 0] < FLAT * THUMBNAIL_PIXELS] = 0.0
+    values /= np.maximum(lengths, np.float32(1.0))
+    return values
+
+
+def _near_pairs(
+    first: NDArray[np.float32], second: NDArray[np.float32]
+) -> Iterator[tuple[int, int, float]]:
+    """(row, column, correlation) of every near pair, by blocked matrix products.
+
+    160,000 against 40,000 images are 3.3e12 operations: a minute on two cores, in 350 MB.
+    """
+    for start in range(0, len(first), BLOCK_ROWS):
+        nearness = first[start : start + BLOCK_ROWS] @ second.T
+        rows, columns = np.nonzero(nearness >= NEAR)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            yield start + row, column, float(nearness[row, column])
