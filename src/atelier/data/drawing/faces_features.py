@@ -1,0 +1,222 @@
+"""Eyes, brows, mouth and beard of a drawn face, painted on the skin before it is lit.
+
+Each works in face coordinates (see `faces_head.Frame`), so it follows the pose by itself.
+"""
+
+import numpy as np
+
+from atelier.data.drawing.canvas import (
+    Canvas,
+    Patch,
+    Plane,
+    bezier,
+    bump,
+    clamp,
+    edge,
+    ellipse,
+    mix,
+    smoothstep,
+    stroke,
+)
+from atelier.data.drawing.faces_head import Frame, head_outline, skin_colour
+from atelier.data.drawing.faces_scene import FaceScene
+from atelier.data.drawing.texture import noise_at, noise_grid
+
+_IRIS = ((0.2, 0.11, 0.07), (0.36, 0.21, 0.1), (0.34, 0.4, 0.22), (0.3, 0.45, 0.6), (0.4, 0.45, 0.5))
+_LIPSTICK = ((0.72, 0.08, 0.14), (0.82, 0.25, 0.34), (0.55, 0.08, 0.2), (0.8, 0.34, 0.28))
+_SHADOW = ((0.3, 0.2, 0.2), (0.25, 0.25, 0.4), (0.42, 0.24, 0.36), (0.36, 0.28, 0.18))
+
+Triple = tuple[float, ...]
+
+
+def palette(colours: tuple[Triple, ...], place: float) -> Triple:
+    """The colour at `place` in [0, 1] along a row of colours."""
+    step = place * (len(colours) - 1)
+    first = min(int(step), len(colours) - 2)
+    return mix(colours[first], colours[first + 1], step - first)
+
+
+def paint_eyes(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
+    for side in (-1.0, 1.0):
+        _paint_eye(scene, frame, skin, side)
+
+
+def _paint_eye(scene: FaceScene, frame: Frame, skin: Canvas, side: float) -> None:
+    centre = 18.6 + 1.8 * scene.eye_spacing
+    patch = frame.on_face(side * centre - 17.0, -20.0, side * centre + 17.0, 18.0)
+    x, y = side * patch.x - centre, patch.y  # x grows away from the nose
+    base = skin_colour(scene)
+    half = 8.2 + 2.0 * scene.eye_size
+    squeeze = 1.0 - 0.28 * max(0.0, scene.smile)
+    openness = (2.4 + 3.0 * scene.eye_open) * (0.85 + 0.3 * scene.eye_size) * squeeze
+    t = x * (1.0 / half)
+    arch = clamp(1.0 - t * t)
+    tilt = -0.06 * x
+    upper = tilt - openness * arch * (1.0 + 0.12 * t)
+    lower = tilt + (1.9 + 0.45 * openness) * arch * (1.0 - 0.25 * max(0.0, scene.smile))
+    inside = edge(np.maximum(upper - y, y - lower), 1.6) * smoothstep(1.05, 0.9, np.abs(t))
+
+    if scene.eye_shadow > 0.0:
+        lid = smoothstep(-15.0, -8.0, y) * smoothstep(2.0, -3.0, y) * smoothstep(15.0, 8.0, np.abs(x))
+        skin.composite(patch, lid * (0.75 * scene.eye_shadow), palette(_SHADOW, scene.eye_shadow_hue))
+    socket = ellipse(x, y + 1.0, 15.0, 10.0)
+    skin.composite(patch, smoothstep(3.0, -9.0, socket) * (0.12 + 0.3 * scene.eye_depth), mix(base, (0.22, 0.1, 0.08), 0.6))
+    crease = y - (upper - 3.0)
+    skin.composite(patch, bump(crease * crease * 0.16) * smoothstep(1.2, 0.7, np.abs(t)) * 0.4, mix(base, (0.2, 0.08, 0.06), 0.7))
+
+    white = mix((0.9, 0.88, 0.86), base, 0.14)
+    shaded = clamp((y - upper) * 0.22 + 0.5)
+    skin.composite(patch, inside, np.stack([channel * shaded for channel in white]))
+    gaze = side * 1.7 * scene.gaze_x
+    iris_y = 0.7 * scene.gaze_y - 0.5
+    radius = ellipse(x - gaze, y - iris_y, 4.5, 4.7)
+    skin.composite(patch, inside * edge(radius, 1.6), mix(palette(_IRIS, scene.iris), (0.05, 0.04, 0.04), 0.15))
+    skin.composite(patch, inside * edge(radius + 2.5, 1.6), (0.03, 0.025, 0.025))
+    glint_x, glint_y = x - gaze + side * -1.6 * (1.0 if scene.light_x < 0 else -1.0) * -1.0, y - iris_y + 1.7
+    skin.composite(patch, inside * bump((glint_x * glint_x + glint_y * glint_y) * 0.3) * 0.9, (1.0, 1.0, 1.0))
+
+    weight = 1.1 + 1.7 * scene.lashes
+    lash = np.abs(y - upper + 0.3 * weight) - 0.55 * weight
+    ends = smoothstep(1.22 if scene.lashes > 0.5 else 1.1, 0.9, np.abs(t))
+    skin.composite(patch, edge(lash, 1.5) * ends * (0.6 + 0.4 * scene.lashes), (0.07, 0.045, 0.04))
+    rim = np.abs(y - lower) - 0.5
+    skin.composite(patch, edge(rim, 1.5) * smoothstep(1.05, 0.8, np.abs(t)) * (0.25 + 0.35 * scene.lashes), mix(base, (0.15, 0.06, 0.05), 0.75))
+    bag = y - (lower + 5.5)
+    skin.composite(patch, bump(bag * bag * 0.06) * smoothstep(1.2, 0.6, np.abs(t)) * (0.08 + 0.3 * scene.bags), mix(base, (0.3, 0.14, 0.16), 0.6))
+
+
+def paint_brows(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple) -> None:
+    lift = 1.5 * scene.brow_height + 0.8 * max(0.0, scene.smile)
+    for side in (-1.0, 1.0):
+        patch = frame.on_face(side * 20.0 - 20.0, -34.0, side * 20.0 + 20.0, -2.0)
+        top = -12.5 - lift - 7.0 * scene.brow_arch
+        points = bezier((7.5, -11.0 - lift), (21.0, top), (33.5, -9.5 - lift))
+        thick = 1.3 + 1.9 * scene.brow_thickness
+        radii = [thick * (0.85 + 0.5 * k / 3.0 if k < 3 else 1.35 - 0.2 * (k - 3)) for k in range(9)]
+        distance = stroke(side * patch.x, patch.y, points, radii)
+        alpha = smoothstep(1.4, -1.2, distance) * (0.5 + 0.35 * scene.brow_darkness)
+        skin.composite(patch, alpha, colour)
+
+
+def paint_mouth(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
+    """Lips, gap, teeth and the shade in the corners; a smile widens and lifts the corners."""
+    smile = scene.smile
+    glad = max(0.0, smile)
+    half = 14.5 + 3.0 * scene.mouth_width + 3.8 * glad
+    middle = 40.0 + 2.5 * scene.mouth_height + 0.8 * glad
+    patch = frame.on_face(-32.0, 24.0, 32.0, 66.0)
+    t = patch.x * (1.0 / half)
+    arch = clamp(1.0 - t * t)
+    base = skin_colour(scene)
+    gap = scene.mouth_open * (5.5 + 2.5 * glad)
+    corner = -6.2 * glad + 3.5 * max(0.0, -smile)
+    line = middle + corner * t * t * (1.0 - 0.15 * t * t)
+    top_edge = line - 0.35 * gap * arch
+    low_edge = line + 0.75 * gap * arch + 0.2
+    full = 2.0 + 3.2 * scene.lip_fullness - 0.9 * glad
+    # Cupid's bow: a dip in the middle of the upper lip.
+    dip = bump(t * t * 18.0)
+    upper = top_edge - full * arch * (1.0 - 0.28 * dip) - 0.6 * arch
+    lower = low_edge + (full * 1.25 + 0.5) * arch * (0.6 + 0.4 * arch)
+    ends = smoothstep(1.04, 0.93, np.abs(t))
+    lips = edge(np.maximum(upper - patch.y, patch.y - lower), 2.2) * ends
+    natural = mix(base, (0.62, 0.2, 0.2), 0.42 if not scene.male else 0.27)
+    colour = mix(natural, palette(_LIPSTICK, scene.lipstick_hue), 0.85 * scene.lipstick)
+    light = 0.84 + 0.2 * clamp((patch.y - line) * 0.25)
+    shine = bump((patch.y - lower + 0.5 * full) * (patch.y - lower + 0.5 * full) * 0.25 + t * t * 3.0)
+    light = light + shine * (0.08 + 0.22 * scene.lipstick)
+    skin.composite(patch, lips * 0.95, np.stack([channel * light for channel in colour]))
+
+    opening = edge(np.maximum(top_edge - patch.y, patch.y - low_edge), 1.5) * ends
+    dark = (0.2, 0.06, 0.06)
+    if gap > 0.0:
+        skin.composite(patch, opening, dark)
+        reach = top_edge + gap * arch * (0.35 + 0.7 * scene.teeth)
+        teeth = opening * smoothstep(0.8, -0.8, patch.y - reach) * smoothstep(1.0, 0.7, np.abs(t))
+        fade = 0.93 - 0.3 * t * t
+        if scene.teeth > 0.15:
+            skin.composite(patch, teeth, np.stack([0.93 * fade, 0.91 * fade, 0.86 * fade]))
+    else:
+        seam = patch.y - line
+        skin.composite(patch, bump(seam * seam * 0.3) * ends * 0.85, mix(colour, dark, 0.7))
+    for side in (-1.0, 1.0):
+        du, dv = side * patch.x - half - 0.5, patch.y - (middle + corner * 0.85)
+        pit = bump((du * du + dv * dv) * 0.06)
+        skin.composite(patch, pit * (0.3 + 0.25 * glad), mix(base, (0.25, 0.09, 0.08), 0.7))
+    below = patch.y - (lower + 3.0)
+    skin.composite(patch, bump(below * below * 0.06) * smoothstep(0.8, 0.1, np.abs(t)) * 0.3, mix(base, (0.3, 0.14, 0.1), 0.6))
+
+
+def paint_nose(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
+    """Nostrils, and the soft shadow that the nose throws away from the light."""
+    patch = frame.on_face(-26.0, 4.0, 26.0, 42.0)
+    base = skin_colour(scene)
+    shade = mix(base, (0.2, 0.08, 0.06), 0.65)
+    tip = 24.0 + 3.0 * (scene.nose_length - 0.5)
+    wide = 3.6 + 2.6 * scene.nose_width
+    for side in (-1.0, 1.0):
+        hole = ellipse(patch.x - side * wide, patch.y - tip - 4.0, 3.0, 1.7)
+        skin.composite(patch, smoothstep(1.4, -1.2, hole) * 0.75, shade)
+    cast = ellipse(patch.x + 5.0 * scene.light_x, patch.y - tip - 6.0, 9.0 + 3.0 * scene.nose_width, 4.0)
+    skin.composite(patch, smoothstep(3.0, -3.0, cast) * (0.14 + 0.24 * scene.contrast * scene.light_y), shade)
+    flank = ellipse(patch.x + 8.0 * scene.light_x, patch.y - 14.0, 5.0, 14.0)
+    strength = 0.3 * abs(scene.light_x) * (0.4 + 0.6 * scene.contrast)
+    skin.composite(patch, smoothstep(4.0, -4.0, flank) * strength, shade)
+
+
+def paint_chins(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
+    """The fold of a double chin."""
+    if scene.fullness <= 0.75:
+        return
+    patch = frame.on_face(-34.0, 44.0, 34.0, 82.0)
+    fold = patch.y - 64.0 + patch.x * patch.x * 0.014
+    alpha = bump(fold * fold * 0.07) * smoothstep(30.0, 14.0, np.abs(patch.x)) * 0.5
+    skin.composite(patch, alpha, mix(skin_colour(scene), (0.3, 0.14, 0.1), 0.6))
+
+
+def paint_beard(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple, random: np.random.Generator) -> None:
+    grid = noise_grid(random, 16, 16)
+    if scene.beard == "none" and not scene.sideburns:
+        return
+    patch = frame.on_face(-60.0, -12.0, 60.0, 84.0)
+    x, y = patch.x, patch.y
+    side = np.abs(x)
+    strands = noise_at(grid, x * (1.0 / 4.5), y * (1.0 / 7.0) + side * 0.05)
+    alpha = 0.0 * y
+    if scene.sideburns:
+        alpha = smoothstep(30.0, 37.0, side) * smoothstep(-8.0, 0.0, y) * smoothstep(30.0, 20.0, y)
+    mouth = 41.5 + 2.5 * (scene.mouth_height - 0.3)
+    if scene.beard in ("moustache", "goatee", "full", "stubble"):
+        # Between nose and upper lip, drooping at its ends.
+        middle = mouth - 7.3 + 0.012 * x * x - 2.0 * max(0.0, scene.smile)
+        moustache = smoothstep(4.6, 2.2, np.abs(y - middle)) * smoothstep(23.0, 16.0, side)
+        alpha = np.maximum(alpha, moustache)
+    if scene.beard == "goatee":
+        chin = ellipse(x, y - 62.0, 14.0, 12.0)
+        alpha = np.maximum(alpha, smoothstep(3.0, -3.0, chin))
+        ring = np.abs(ellipse(x, y - 48.0, 20.0, 16.0)) - 2.2
+        alpha = np.maximum(alpha, smoothstep(1.5, -1.5, ring) * smoothstep(34.0, 38.0, y))
+    if scene.beard in ("full", "stubble"):
+        cheek = ellipse(x, y - 22.0, 36.0, 27.0)
+        jaw = smoothstep(-3.0, 4.0, cheek) * smoothstep(0.0, 10.0, y)
+        hollow = ellipse(x, y - mouth - 3.0, 21.0, 11.0)
+        alpha = np.maximum(alpha, jaw * smoothstep(-2.0, 2.0, hollow))
+    amount = 0.24 + 0.16 * scene.beard_strength
+    if scene.beard != "stubble":
+        amount = 0.72 + 0.23 * scene.beard_strength
+    alpha = alpha * clamp(amount * (1.0 + 0.25 * strands), 0.0, 1.0)
+    light = 1.0 + 0.3 * strands
+    skin.composite(patch, alpha, np.stack([channel * light for channel in colour]))
+
+
+def paint_features(scene: FaceScene, frame: Frame, skin: Canvas, brow: Triple, random: np.random.Generator) -> None:
+    """Everything on the skin, in the order in which one lies over the other."""
+    paint_nose(scene, frame, skin)
+    paint_chins(scene, frame, skin)
+    paint_beard(scene, frame, skin, brow, random)
+    paint_mouth(scene, frame, skin)
+    paint_eyes(scene, frame, skin)
+    paint_brows(scene, frame, skin, brow)
+
+
+__all__ = ["Patch", "Plane", "head_outline", "paint_features", "palette"]
