@@ -1,0 +1,98 @@
+"""A bundle as MLflow's model folder: "models from code", a signature, four pinned requirements."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from atelier.registry.bundle_model import CODE, MANIFEST
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+REQUIREMENTS = ("mlflow", "torch", "numpy", "pillow")
+INSIDE = "artifacts/bundle"
+"""Where the bundle lies in the model folder."""
+
+
+def write_model(bundle: Path, kind: str, out: Path) -> None:
+    """Writes MLflow's model folder of a bundle to `out`, whole or not at all.
+
+    The model itself is not run, and no path of this machine stays in the folder.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".writing-") as temporary:
+        copy = Path(temporary, "bundle")
+        shutil.copytree(bundle, copy)
+        folder = Path(temporary, "model")
+        with _quiet():
+            from mlflow import pyfunc
+
+            pyfunc.save_model(
+                folder,
+                python_model=str(copy / CODE),
+                artifacts={"bundle": str(copy)},
+                signature=signature(kind),
+                pip_requirements=[f"{name}=={_version(name)}" for name in REQUIREMENTS],
+            )
+        _remove_paths(folder / "MLmodel")
+        folder.rename(out)
+
+
+def bundle_inside(model: Path) -> Path:
+    """The bundle in a model folder, or the folder itself where it is a bundle."""
+    return model if (model / MANIFEST).exists() else model / INSIDE
+
+
+def signature(kind: str) -> "ModelSignature":
+    """What a bundle takes and gives: a row asks for `count` outputs, each of which is a row."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    inputs = Schema(
+        [
+            ColSpec("long", "count"),
+            ColSpec("long", "seed", required=False),
+            ColSpec("double", "truncation", required=False),
+        ]
+    )
+    made = ColSpec("long", "number") if kind == "numbers" else ColSpec("string", "png_base64")
+    outputs = Schema([ColSpec("long", "index"), ColSpec("long", "seed"), made])
+    return ModelSignature(inputs, outputs, ParamSchema([ParamSpec("format", "string", "png")]))
+
+
+def _version(package: str) -> str:
+    """Without the local part, such as +cpu, which no registry knows."""
+    return version(package).partition("+")[0]
+
+
+def _remove_paths(file: Path) -> None:
+    """MLmodel notes where things came from; loading needs their names alone."""
+    model: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    flavor = model["flavors"]["python_function"]
+    flavor["model_code_path"] = CODE
+    flavor["artifacts"]["bundle"]["uri"] = INSIDE
+    file.write_text(yaml.safe_dump(model), encoding="utf-8")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what MLflow says of itself: that `Any` is not checked, of its own classes; that an
+    example is missing, which costs ten seconds; and that there is no pip."""
+    logger = logging.getLogger("mlflow.utils.environment")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*An input example was not provided")
+            warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType")
+            yield
+    finally:
+        logger.setLevel(level)

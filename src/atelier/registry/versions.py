@@ -1,0 +1,240 @@
+"""Registered versions: registering a bundle once, naming it, finding it, and going back."""
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atelier.errors import UserError
+from atelier.registry import bundle, packaging
+from atelier.registry.gate import Decision
+from atelier.registry.store import BUNDLES, FOLDER, Store, locked
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a generator; `tags` are MLflow's, all text."""
+
+    name: str
+    number: str
+    aliases: tuple[str, ...]
+    tags: dict[str, str]
+    source: str
+    run_id: str | None
+
+    @property
+    def digest(self) -> str:
+        return self.tags.get("bundle_digest", "")
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.number}"
+
+
+def register(
+    store: Store, folder: Path, run_id: str | None = None, lineage: dict[str, str] | None = None
+) -> tuple[Version, bool]:
+    """Registers a bundle and makes it the challenger; says whether the version is new.
+
+    A bundle whose digest a version already has makes no second one. `lineage` becomes the version's
+    tags: git commit, data hash and what else says where it came from. A server needs `run_id`,
+    below which it keeps the bundle.
+
+    Raises:
+        UserError: there is no bundle at `folder`, or it was changed after it was packed.
+    """
+    manifest = bundle.read(folder)
+    name, digest = manifest["registered_name"], manifest["digest"]
+    with locked():
+        if found := find_digest(store, name, digest):
+            if not store.is_server and not Path(found.source).exists():
+                packaging.write_model(folder, manifest["kind"], Path(found.source))
+            return found, False
+        words = ("experiment", "scale", "dataset", "kind", "selected_images", "torch")
+        tags = {word: str(manifest[word]) for word in words} | (lineage or {})
+        tags["output_shape"] = json.dumps(manifest["output_shape"])
+        source = _place(store, folder, manifest, run_id)
+        if name not in names(store):
+            store.client.create_registered_model(name, description=_describe(manifest))
+        made = store.client.create_model_version(
+            name, source, run_id=run_id, tags=tags | {"bundle_digest": digest}
+        )
+        store.client.set_registered_model_alias(name, CHALLENGER, made.version)
+    return version(store, name, str(made.version)), True
+
+
+def _place(store: Store, folder: Path, manifest: dict[str, Any], run_id: str | None) -> str:
+    """Puts the model folder where the store looks for it and returns that address."""
+    place = BUNDLES / str(manifest["digest"])
+    if not place.exists():
+        packaging.write_model(folder, manifest["kind"], place)
+    if not store.is_server:
+        return place.as_posix()
+    if run_id is None:
+        raise UserError(store.uri, "a server keeps a bundle below a run, and there is none")
+    store.client.log_artifacts(run_id, str(place), "bundle")
+    return f"{store.client.get_run(run_id).info.artifact_uri}/bundle"
+
+
+def _describe(manifest: dict[str, Any]) -> str:
+    return f"{manifest['experiment']} at scale {manifest['scale']}, dataset {manifest['dataset']}"
+
+
+def names(store: Store) -> list[str]:
+    """All registered names, in order."""
+    return sorted(model.name for model in store.client.search_registered_models(max_results=1000))
+
+
+def versions(store: Store, name: str) -> list[Version]:
+    """All versions of a name, newest first.
+
+    Raises:
+        UserError: nothing is registered under that name.
+    """
+    aliases = _aliases(store, name)
+    found = store.client.search_model_versions(f"name='{name}'", max_results=1000)
+    ordered = sorted(found, key=lambda one: int(one.version), reverse=True)
+    return [_version(one, aliases) for one in ordered]
+
+
+def version(store: Store, name: str, number: str) -> Version:
+    """One version by its number.
+
+    Raises:
+        UserError: unknown name or number.
+    """
+    from mlflow.exceptions import MlflowException
+
+    aliases = _aliases(store, name)
+    try:
+        return _version(store.client.get_model_version(name, number), aliases)
+    except MlflowException:
+        there = ", ".join(one.number for one in versions(store, name)) or "none"
+        raise UserError(f"{name}/{number}", "no such version", f"There is {there}.") from None
+
+
+def find(store: Store, reference: str) -> Version:
+    """The version that `name@alias` or `name/number` names.
+
+    Raises:
+        UserError: unknown name, alias or number, with the nearest that there is.
+    """
+    name, mark, alias = reference.partition("@")
+    if not mark:
+        name, mark, number = reference.partition("/")
+        if mark and number:
+            return version(store, name, number)
+        raise UserError(reference, "no version named", f"Write {name}@{CHAMPION} or {name}/1.")
+    aliases = _aliases(store, name)
+    for number, given in aliases.items():
+        if alias in given:
+            return version(store, name, number)
+    known = sorted({one for given in aliases.values() for one in given})
+    near = get_close_matches(alias, known, 1)
+    hint = f"Did you mean {name}@{near[0]}?" if near else f"There is {', '.join(known) or 'none'}."
+    raise UserError(reference, "no such alias", hint)
+
+
+def find_digest(store: Store, name: str, digest: str) -> Version | None:
+    """The version that holds this very bundle."""
+    query = f"name='{name}' AND tags.bundle_digest='{digest}'"
+    found = store.client.search_model_versions(query)
+    return _version(found[0], _aliases(store, name)) if found else None
+
+
+def champion(store: Store, name: str) -> Version | None:
+    """The version with the alias champion, if any."""
+    if name not in names(store):
+        return None
+    for number, given in _aliases(store, name).items():
+        if CHAMPION in given:
+            return version(store, name, number)
+    return None
+
+
+def record(store: Store, challenger: Version, decision: Decision) -> Path:
+    """Writes a decision of the gate down, as tags and as a file, and promotes where it says so."""
+    with locked():
+        before = champion(store, challenger.name)
+        tags = {
+            "gate.promoted": str(decision.promote).lower(),
+            "gate.reason": decision.reason,
+            "gate.decision": json.dumps(decision.to_dict(), sort_keys=True),
+            "gate.champion": before.number if before else "",
+        }
+        if decision.promote and before and before.number != challenger.number:
+            tags["previous_champion"] = before.number
+        for key, value in tags.items():
+            store.client.set_model_version_tag(challenger.name, challenger.number, key, value)
+        path = FOLDER / "decisions" / challenger.name / f"{challenger.number}.json"
+        words = {
+            "challenger": str(challenger),
+            "champion": str(before) if before else None,
+            **decision.to_dict(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        if decision.promote:
+            _set_champion(store, challenger)
+    return path
+
+
+def rollback(store: Store, name: str) -> tuple[Version, Version]:
+    """Gives the alias champion back to the one before; returns (now champion, no longer it).
+
+    Raises:
+        UserError: there is no champion, or none was there before it.
+    """
+    with locked():
+        _aliases(store, name)
+        now = champion(store, name)
+        if now is None:
+            raise UserError(f"{name}@{CHAMPION}", "there is none to roll back")
+        if not (number := now.tags.get("previous_champion")):
+            raise UserError(str(now), "was the first champion; there is none before it")
+        before = version(store, name, number)
+        store.client.set_model_version_tag(name, now.number, "rolled_back_to", number)
+        store.client.set_model_version_tag(name, number, "restored_from", now.number)
+        _set_champion(store, before)
+    return version(store, name, number), version(store, name, now.number)
+
+
+def _set_champion(store: Store, chosen: Version) -> None:
+    store.client.set_registered_model_alias(chosen.name, CHAMPION, chosen.number)
+
+
+def _aliases(store: Store, name: str) -> dict[str, tuple[str, ...]]:
+    """Aliases by version number; a search for versions does not show them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        pairs = dict(store.client.get_registered_model(name).aliases)
+    except MlflowException:
+        known = names(store)
+        near = get_close_matches(name, known, 1)
+        there = f"There is {', '.join(known)}." if known else "Run dvc repro to make one."
+        hint = f"Did you mean {near[0]}?" if near else there
+        raise UserError(name, "no such registered generator", hint) from None
+    numbers = {str(number) for number in pairs.values()}
+    return {
+        number: tuple(sorted(alias for alias, of in pairs.items() if str(of) == number))
+        for number in numbers
+    }
+
+
+def _version(found: "ModelVersion", aliases: dict[str, tuple[str, ...]]) -> Version:
+    number = str(found.version)
+    return Version(
+        name=found.name,
+        number=number,
+        aliases=aliases.get(number, ()),
+        tags=dict(found.tags),
+        source=str(found.source),
+        run_id=found.run_id or None,
+    )
