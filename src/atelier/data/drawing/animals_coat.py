@@ -1,7 +1,7 @@
 """The colours of horses and the stripes of zebras as functions of visible body coordinates.
 
 A zebra's stripes have no random phase: whoever sees a horse's pose and size can tell where its true
-twin's stripes lie. On the trunk they stand upright, behind the flank they fan out over the rump
+twin's stripes lie. On the trunk they stand upright, over the rump and on the chest they fan out
 towards the horizontal, on the neck and the legs they are rings, on the face they run lengthwise.
 Colours are linear light (the picture takes their square root at the end).
 """
@@ -14,8 +14,9 @@ from atelier.data.drawing.animals_scene import Animal, Species
 from atelier.data.drawing.canvas import Plane, smoothstep
 
 Triple = tuple[float, float, float]
-# Where the rump's fan of stripes starts, and the point it turns around (body units).
+# Pivots around which the stripes of the rump and of the chest fan out (body units).
 FLANK_X, FLANK_Y = -0.10, 0.60
+SHOULDER_X = 0.33
 # Finer stripes than this would vanish when the picture is halved.
 LEAST_PERIOD_PIXELS = 5.0
 
@@ -203,18 +204,30 @@ class Painter:
         return blend(white, ZEBRA_BLACK, 0.95 * dark)
 
     def trunk_stripes(self, surface: Surface) -> Plane:
-        """Upright bands, and behind the flank a fan that turns towards the horizontal."""
+        """Upright bands that fan out towards the horizontal over the rump and on the chest."""
         period = max(0.088, self.least)
-        x, y = surface.forward - FLANK_X, surface.up - FLANK_Y
-        # The diamond angle: 0 straight up from the pivot, 1 straight back, 2 straight down.
-        reach = np.abs(x) + np.abs(y) + 1e-3
-        behind = np.where(y > 0.0, -x / reach, 1.0 - y / reach)
-        fan = 0.30 / period * np.maximum(behind, np.float32(0.0))
+        x, y = surface.forward, surface.up - FLANK_Y
         # Bands lean forward a little towards the shoulder.
-        lean = x + 0.10 * np.maximum(x, np.float32(0.0)) * (y - 0.15) * 4.0
-        phase = np.where(x > 0.0, -lean / period, fan)
+        lean = 0.40 * np.maximum(x - FLANK_X, np.float32(0.0)) * (y - 0.15)
+        bands = np.minimum(x, np.float32(SHOULDER_X)) - FLANK_X + lean
+        fan = 0.30 * self._turned_down(FLANK_X - x, y)
+        chest = 0.38 * self._turned_down(x - SHOULDER_X, y)
+        phase = np.where(x > FLANK_X, -bands - chest, fan) * (1.0 / period)
+        # Near a pivot the fan is finer than a pixel can show: it fades.
+        beyond = np.maximum(FLANK_X - x, x - SHOULDER_X)
+        least_reach = 1.1 / (period * self.animal.height)
+        reach = np.where(beyond > 0.0, beyond + np.abs(y), np.float32(1.0))
+        shown = smoothstep(0.4 * least_reach, least_reach, reach)
         belly = smoothstep(-1.0, -0.55, surface.across)
-        return stripes(phase + 0.25, 0.26 + 0.26 * belly) * smoothstep(-1.02, -0.8, surface.across)
+        dark = stripes(phase + 0.25, 0.26 + 0.26 * belly)
+        return dark * shown * smoothstep(-1.02, -0.8, surface.across)
+
+    @staticmethod
+    def _turned_down(beyond: Plane, above: Plane) -> Plane:
+        """The diamond angle around a pivot: 0 straight up, 1 straight out, 2 straight down."""
+        reach = np.abs(beyond) + np.abs(above) + 1e-3
+        angle = np.where(above > 0.0, beyond / reach, 1.0 - above / reach)
+        return np.where(beyond > 0.0, angle, np.float32(0.0))
 
     def neck_stripes(self, surface: Surface) -> Plane:
         """Rings around the neck, continued by the mane."""

@@ -98,7 +98,7 @@ class Land:
         rows, columns = patch.rows, patch.columns
         blades = self.blades[rows, columns] * smoothstep(0.15, 0.9, depth)
         texture = 1.0 + 0.17 * patches * scenery.patches
-        texture += scenery.tufts * (0.15 * tufts + 0.24 * blades)
+        texture += scenery.tufts * (0.17 * tufts + 0.30 * blades)
         nearness = square_root(depth)
         bare = smoothstep(0.15, 0.75, patches - 0.6 + 0.7 * scenery.patches) * 0.55
         planes = []

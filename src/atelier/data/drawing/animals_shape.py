@@ -27,7 +27,7 @@ EDGE_PIXELS = 1.3
 # Share of a depth difference by which nearer feet stand lower in the picture.
 CAMERA_TILT = 0.12
 # Width of the seam between the capsules of a part, as a share of its largest radius.
-JOINT_SHARE = 0.35
+JOINT_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def sweep(part: Part, view: View, canvas: Canvas, bounds: Patch) -> Swept | None
     distance = square_root(dx * dx + dy * dy) - radius
     # Neighbouring capsules share a pixel near their joint, so that bends show no creases.
     least = distance.min(axis=0)
-    near = clamp(1.0 - (distance - least) * (1.0 / (JOINT_SHARE * float(radii.max()) + 0.5)))
+    near = clamp(1.0 - (distance - least) * (1.0 / (JOINT_SHARE * float(radii.max()) + 0.3)))
     near = near * near
     total = 1.0 / near.sum(axis=0)
 

@@ -149,34 +149,12 @@ class Distance:
             )
             if patch.empty:
                 continue
-            trunk = np.minimum(
-                capsule(
-                    patch.x,
-                    patch.y,
-                    (place, horizon + 1.0),
-                    (place - 0.5, crown + 7.0 * size),
-                    1.2 * size,
-                    0.9 * size,
-                ),
-                np.minimum(
-                    capsule(
-                        patch.x,
-                        patch.y,
-                        (place - 0.5, crown + 8.0 * size),
-                        (place - 0.5 * wide, crown),
-                        0.9 * size,
-                        0.5,
-                    ),
-                    capsule(
-                        patch.x,
-                        patch.y,
-                        (place - 0.5, crown + 8.0 * size),
-                        (place + 0.45 * wide, crown),
-                        0.9 * size,
-                        0.5,
-                    ),
-                ),
-            )
+            foot, fork = (place, horizon + 1.0), (place - 0.5, crown + 8.0 * size)
+            trunk = capsule(patch.x, patch.y, foot, fork, 1.2 * size, 0.9 * size)
+            for reach in (-0.5, 0.45):
+                tip = (place + reach * wide, crown)
+                branch = capsule(patch.x, patch.y, fork, tip, 0.9 * size, 0.5)
+                trunk = np.minimum(trunk, branch)
             self.canvas.composite(patch, edge(trunk), bark)
             ragged = self.ragged[patch.rows, patch.columns] * 1.6
             leaves = np.minimum(
