@@ -46,7 +46,7 @@ def repro(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even what is up to date.")] = False,
 ) -> None:
-    """Run the pipeline: `dvc repro` that waits its turn, then the registry is brought up to date."""
+    """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.pipeline import repro as pipeline
 
     pipeline.reproduce(targets or [], force)

@@ -6,6 +6,8 @@ the whole file, sees every change.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     ModelConfig = Any
     ObjectiveConfig = Any
 else:
-    _models = tuple(module.Config for module in MODELS.values())
-    _objectives = tuple(module.Config for module in OBJECTIVES.values())
-    ModelConfig = Annotated[_models, Field(discriminator="name")]
-    ObjectiveConfig = Annotated[_objectives, Field(discriminator="name")]
+    ModelConfig = Annotated[
+        reduce(or_, [module.Config for module in MODELS.values()]), Field(discriminator="name")
+    ]
+    ObjectiveConfig = Annotated[
+        reduce(or_, [module.Config for module in OBJECTIVES.values()]), Field(discriminator="name")
+    ]
 
 
 class Augmentation(Strict):

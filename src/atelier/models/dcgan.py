@@ -5,6 +5,7 @@ chosen (`none` by default, because a gradient penalty forbids BatchNorm there), 
 drawn with a variance that keeps the signal's scale without normalisation (He et al. 2015).
 """
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -33,7 +34,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: int, widths: list[int], channels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
-        for here, following in zip(widths, widths[1:], strict=False):
+        for here, following in pairwise(widths):
             layers += [nn.BatchNorm2d(here), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(here, following, 4, 2, 1, bias=False)]
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]

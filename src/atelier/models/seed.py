@@ -1,7 +1,7 @@
 """The seed's own networks for numbers with a pattern, exactly as they are taught.
 
-Liu, Learn Generative AI with PyTorch (2024), 3.5.2: one linear layer each, and a sigmoid. Selectable
-as `model: seed` with `objective: seed`; its figures stand beside those of `numbers` in
+Liu, Learn Generative AI with PyTorch (2024), 3.5.2: one linear layer each, and a sigmoid.
+Selectable as `model: seed` with `objective: seed`; its figures stand beside those of `numbers` in
 docs/numbers.md. The seed's training step is `training/seed.py`.
 """
 

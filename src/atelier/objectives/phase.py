@@ -65,5 +65,5 @@ class Objective(Protocol):
         ...
 
     def optimizer_ratio(self, network: str) -> float:
-        """Scales learning rate and Adam's betas (as an exponent) of a network: 1 changes nothing."""
+        """Scales a network's learning rate, and Adam's betas as an exponent: 1 changes nothing."""
         ...

@@ -53,7 +53,8 @@ def keep_best(folder: Path, work: config.Judge, prepared: Path, metrics: Path) -
     logits, labels = _answers(classifier, prepared, "test")
     exam = judge_report(logits, labels, names, work.used_labels, drawn)
     say(
-        f"judge: snapshot {path.stem} of validation {best:.4f}; untrusted: {exam['untrusted_labels']}"
+        f"judge: snapshot {path.stem}, validation {best:.4f}, untrusted: "
+        f"{exam['untrusted_labels'] or 'none'}"
     )
     path.rename(folder / CLASSIFIER)
     for other in (folder / "snapshots").iterdir():

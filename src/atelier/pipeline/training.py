@@ -1,4 +1,4 @@
-"""Running the one loop as a stage: locks, checkpoint, interruption, and outputs that appear whole."""
+"""Running the one loop as a stage: locks, checkpoint, interruption, outputs that appear whole."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def run_training(
     with (
         stop_requests() as should_stop,
         held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
-    ):  # noqa: E501
+    ):
         # torch and Fabric take seconds to import: not before it is our turn.
         from atelier.training import loop, runtime, setup
 

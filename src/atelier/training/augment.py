@@ -24,7 +24,7 @@ class DiffAugment:
     cutout: float
 
     def __call__(self, images: Tensor, rng: Randomness) -> Tensor:
-        """[B, 3, S, S] in [-1, 1] -> the same shape, a little beyond the range where colours move."""
+        """[B, 3, S, S] in [-1, 1] -> the same shape; moved colours may leave the range."""
         count = len(images)
         if self.brightness:
             images = images + (rng.uniform(count, 1, 1, 1) * 2 - 1) * self.brightness

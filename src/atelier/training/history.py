@@ -27,13 +27,13 @@ class History:
 
     def rewind(self, images: int) -> None:
         """Forgets everything from after `images`."""
-        for file in [*self.folder.glob("samples/*"), *self.folder.glob("snapshots/*")]:
-            if not file.stem.isdigit() or int(file.stem) > images:
-                file.unlink()
+        for left in [*self.folder.glob("samples/*"), *self.folder.glob("snapshots/*")]:
+            if left.suffix == ".writing" or int(left.stem) > images:
+                left.unlink()
         if not self.table.exists():
             return
-        with self.table.open(newline="") as table:
-            header, *rows = list(csv.reader(table)) or [[]]
+        with self.table.open(newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
         # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
         kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
         beside = self.table.with_suffix(".writing")
