@@ -26,7 +26,7 @@ from atelier.data.catalog import (
     is_imported,
     remove_drawn,
 )
-from atelier.data.drawing import animals
+from atelier.data.drawing import animals, faces
 from atelier.data.drawing.texture import encode_jpeg
 from atelier.data.folders import built_aside, data_lock, listing, listing_digest
 from atelier.data.parallel import in_parallel
@@ -218,8 +218,6 @@ def scene_seed(dataset: str, split: str, index: int) -> np.random.Generator:
 
 
 def _draw_face(job: Job) -> _Face:
-    from atelier.data.drawing import faces
-
     scene = faces.sample(scene_seed("celeba", job.split, job.index))
     name = f"{job.number:06d}.jpg"
     (job.folder / IMAGES / name).write_bytes(encode_jpeg(faces.render(scene)))
@@ -228,8 +226,6 @@ def _draw_face(job: Job) -> _Face:
 
 
 def _draw_face_twin(job: Job) -> None:
-    from atelier.data.drawing import faces
-
     scene = faces.sample(scene_seed("celeba", job.split, job.index))
     truth = faces.attributes(scene)
     if truth["Black_Hair"] != 1 and truth["Blond_Hair"] != 1:
@@ -274,8 +270,6 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def _write_tables(folder: Path, drawn: Sequence[_Face]) -> None:
-    from atelier.data.drawing import faces
-
     names = tuple(face.name for face in drawn)
     values = np.array([face.truth for face in drawn], np.uint8)
     write_attributes(
