@@ -2,13 +2,13 @@
 
 Relative similarity (Bounliphone et al. 2016, arXiv 1511.04581), asked twice on fresh seeds: the
 challenger is promoted when both comparisons find it nearer to the same real test images, each by
-more than two standard errors and with p < 0.01. One comparison alone would promote one in a hundred
+more than two standard errors and with p < 0.01, and the witness does not object. One comparison alone would promote one in a hundred
 equals. A tie keeps the champion.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from atelier.errors import UserError
 
@@ -19,15 +19,26 @@ SMALLEST_DIVERSITY = 0.5
 """Mean pairwise distance of what it makes, as a share of the reals': below it has collapsed."""
 
 
-class Comparison(Protocol):
-    """Challenger minus champion, in what is better when smaller; see evaluation/kid.py."""
+@dataclass(frozen=True)
+class Comparison:
+    """Challenger minus champion on outputs of one seed, in the score: below zero is better."""
 
-    @property
-    def difference(self) -> float: ...
-    @property
-    def standard_error(self) -> float: ...
-    @property
-    def p_value(self) -> float: ...
+    seed: int
+    difference: float
+    standard_error: float
+    p_value: float
+    """Probability of so low a difference if the challenger is no better (one-sided)."""
+    witness_worse: bool = False
+    """Whether features that nothing was chosen by say worse, beyond two standard errors."""
+
+    def is_better(self) -> bool:
+        margin = STANDARD_ERRORS * self.standard_error
+        return self.difference < -margin and self.p_value < SIGNIFICANT and not self.witness_worse
+
+    def __str__(self) -> str:
+        witness = ", witness says worse" if self.witness_worse else ""
+        figures = f"{self.difference:+.3g} +- {self.standard_error:.2g}, p = {self.p_value:.2g}"
+        return figures + witness
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,7 @@ class Decision:
     reason: str
     challenger: Figures
     champion: Figures | None
-    comparisons: tuple[tuple[float, float, float], ...] = ()
-    """(difference, standard error, p-value) of each."""
+    comparisons: tuple[Comparison, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +88,7 @@ def decide(
         UserError: the two cannot be compared: another dataset or size, or figures of another judge
             or test split, with which the champion has to be scored again first.
     """
-    compared = tuple((c.difference, c.standard_error, c.p_value) for c in comparisons)
+    compared = tuple(comparisons)
 
     def decision(promote: bool, reason: str) -> Decision:
         return Decision(promote, reason, challenger, champion, compared)
@@ -91,11 +101,10 @@ def decide(
         return decision(True, "the first version to pass the sanity floors")
     if len(compared) < COMPARISONS:
         raise UserError("gate", f"needs {COMPARISONS} comparisons (got {len(compared)})")
-    for number, (difference, error, p_value) in enumerate(compared, start=1):
-        figures = f"{difference:+.3g} +- {error:.2g}, p = {p_value:.2g}"
-        if not (difference < -STANDARD_ERRORS * error and p_value < SIGNIFICANT):
-            return decision(False, f"not better beyond the spread (comparison {number}: {figures})")
-    return decision(True, f"better in each of {len(compared)} comparisons (the last: {figures})")
+    for number, comparison in enumerate(compared, start=1):
+        if not comparison.is_better():
+            return decision(False, f"not better beyond the spread ({number}: {comparison})")
+    return decision(True, f"better in each of {len(compared)} comparisons (last: {compared[-1]})")
 
 
 def check_comparable(challenger: Figures, champion: Figures) -> None:

@@ -1,0 +1,55 @@
+"""Where a run or a version comes from: the commit, what was changed since, the data's hash."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+LARGEST_PATCH = 5_000_000
+"""Bytes; a larger one is cut, and says so."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """`commit` is empty outside git; `patch` is empty in a clean tree."""
+
+    commit: str
+    patch: str
+    data_digest: str
+    """What data.dvc says of data/, or empty."""
+
+    def tags(self) -> dict[str, str]:
+        """As MLflow tags; the commit under the key that MLflow's own pages show."""
+        return {
+            "mlflow.source.git.commit": self.commit,
+            "atelier.dirty": str(bool(self.patch)).lower(),
+            "atelier.data": self.data_digest,
+        }
+
+
+def read_lineage() -> Lineage:
+    """The state of the repository in the working directory."""
+    patch = _git("diff", "HEAD", "--no-ext-diff", "--no-color")
+    if len(patch) > LARGEST_PATCH:
+        patch = patch[:LARGEST_PATCH] + "\n# cut here: the patch is larger than 5 MB\n"
+    return Lineage(_git("rev-parse", "HEAD").strip(), patch, _data_digest(Path("data.dvc")))
+
+
+def _git(*arguments: str) -> str:
+    """git's answer; empty where there is no git or no repository, which is no reason to stop."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, errors="replace", timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _data_digest(file: Path) -> str:
+    if not file.exists():
+        return ""
+    words = yaml.safe_load(file.read_text(encoding="utf-8"))
+    outs = words.get("outs", []) if isinstance(words, dict) else []
+    return str(outs[0].get("md5", "")) if outs else ""

@@ -1,0 +1,173 @@
+"""Compares the store with artifacts/ and restores what it lacks: runs, versions, the champion.
+
+The register stage does this for its experiment, `atelier registry sync` for all. Nothing is
+trained, and what is there already is not made again.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from atelier.config import Experiment, Paths
+from atelier.errors import UserError
+from atelier.evaluation import report
+from atelier.registry import bundle, generator, versions
+from atelier.registry.bundle_model import Refused, Sampler
+from atelier.registry.gate import Decision, Figures, check_comparable, decide
+from atelier.registry.lineage import Lineage
+from atelier.registry.referee import Referee, RefereeFactory
+from atelier.registry.store import FOLDER, Store
+from atelier.registry.tracking import HISTORY, RunDescription, history_digest, restore
+from atelier.registry.versions import Version
+
+DECIDED_TAG = "gate.decision"
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What was done for one experiment."""
+
+    experiment: str
+    run_id: str | None
+    figures_sent: int
+    version: Version | None
+    is_new: bool
+    promoted: bool
+    reason: str
+
+    def __str__(self) -> str:
+        if self.version is None:
+            return f"{self.experiment}: nothing to register yet"
+        if not self.is_new and not self.reason:
+            return f"{self.experiment}: {self.version} is there already"
+        verb = "promoted" if self.promoted else "kept as challenger"
+        return f"{self.experiment}: {self.version} {verb}: {self.reason}"
+
+
+def describe(experiment: Experiment, scale: str, lineage: Lineage, key: str = "") -> RunDescription:
+    """What the MLflow run of a training says. `key` is the training's checkpoint key.
+
+    Without a key the history names the training: the run is made from finished artifacts.
+    """
+    paths = Paths(scale)
+    key = key or f"{scale}-{experiment.name}-{history_digest(paths.train(experiment.name))[:16]}"
+    tags = {
+        "atelier.experiment": experiment.name,
+        "atelier.scale": scale,
+        "atelier.dataset": experiment.dataset,
+        "atelier.model": experiment.model.name,
+        "atelier.objective": experiment.objective.name,
+    }
+    files = [paths.experiment_file(experiment.name), paths.dataset_file(experiment.dataset)]
+    return RunDescription(
+        experiment=experiment.registered_name,
+        name=experiment.name,
+        key=key,
+        params=experiment.model_dump(mode="json"),
+        tags=tags | lineage.tags(),
+        files=tuple(file for file in files if file.exists()),
+        patch=lineage.patch,
+    )
+
+
+def sync(
+    store: Store, experiment: Experiment, scale: str, lineage: Lineage, referee: RefereeFactory
+) -> Synced:
+    """Brings the store up to date with one experiment's artifacts.
+
+    The run is restored where there is a finished training, the version where its bundle was
+    evaluated; a version that the gate has not seen is decided on.
+
+    Raises:
+        UserError: the bundle was changed after it was packed, or cannot be compared with the
+            champion.
+    """
+    paths = Paths(scale)
+    run_id, sent = None, 0
+    if (paths.train(experiment.name) / HISTORY).exists():
+        described = describe(experiment, scale, lineage)
+        run_id, sent = restore(store, described, paths.train(experiment.name))
+    folder, metrics = paths.bundle(experiment.name), paths.metrics(experiment.name)
+    if not folder.is_dir() or not metrics.exists():
+        return Synced(experiment.name, run_id, sent, None, False, False, "")
+    if run_id is not None:
+        _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
+    tags = lineage.tags() | {"atelier.run": run_id or ""}
+    version, is_new = versions.register(store, folder, run_id, tags)
+    if DECIDED_TAG in version.tags:
+        return Synced(experiment.name, run_id, sent, version, is_new, False, "")
+    decision = submit(store, version, folder, referee())
+    version = versions.version(store, version.name, version.number)
+    return Synced(experiment.name, run_id, sent, version, is_new, decision.promote, decision.reason)
+
+
+def submit(store: Store, challenger: Version, folder: Path, referee: Referee) -> Decision:
+    """Lets the gate decide on a registered bundle, and writes the decision down.
+
+    A champion whose figures rest on other data or another judge is scored again first.
+    """
+    ours = _sampler(folder)
+    champion = versions.champion(store, challenger.name)
+    if champion is None or champion.number == challenger.number:
+        decision = decide(referee.figures(ours), None)
+    else:
+        theirs = _sampler(generator.fetch(store, champion))
+        figures, before = referee.figures(ours), _recorded(champion)
+        if before is None or not _still_stands(figures, before):
+            before = referee.figures(theirs)
+        check_comparable(figures, before)
+        decision = decide(figures, before, referee.compare(ours, theirs))
+    versions.record(store, challenger, decision)
+    return decision
+
+
+def _recorded(champion: Version) -> Figures | None:
+    """The figures with which the gate let it pass."""
+    if not (text := champion.tags.get(DECIDED_TAG)):
+        return None
+    words = json.loads(text)["challenger"]
+    shape, floors = tuple(words.pop("output_shape")), tuple(words.pop("broken_floors"))
+    return Figures(**words, output_shape=shape, broken_floors=floors)
+
+
+def _still_stands(now: Figures, before: Figures) -> bool:
+    same_data = now.data_digest == before.data_digest
+    return same_data and now.judge_digest == before.judge_digest
+
+
+def _sampler(folder: Path) -> Sampler:
+    try:
+        return Sampler(folder)
+    except Refused as refusal:
+        raise UserError(folder, str(refusal), "Run the bundle stage again.") from None
+
+
+def _log_evaluation(store: Store, run_id: str, folder: Path, metrics: Path, plots: Path) -> None:
+    """The figures of the published bundle, at the images of its snapshot, once."""
+    from mlflow.entities import Metric
+
+    words = json.loads(metrics.read_text(encoding="utf-8"))
+    step, now = int(bundle.read(folder)["selected_images"]), time.time_ns() // 1_000_000
+    known = store.client.get_run(run_id).data.metrics
+    found = {f"test/{key}": value for key, value in report.flatten(words).items()}
+    fresh = [Metric(key, value, now, step) for key, value in found.items() if key not in known]
+    if not fresh:
+        return
+    store.client.log_batch(run_id, metrics=fresh)
+    store.client.log_artifact(run_id, str(metrics), "evaluation")
+    if plots.is_dir():
+        store.client.log_artifacts(run_id, str(plots), "evaluation")
+
+
+def write_receipt(synced: Synced, scale: str) -> Path:
+    """mlruns/receipts/<scale>/<experiment>.json: the register stage's one output."""
+    path = FOLDER / "receipts" / scale / f"{synced.experiment}.json"
+    words = {
+        "experiment": synced.experiment,
+        "version": str(synced.version) if synced.version else None,
+        "digest": synced.version.digest if synced.version else None,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return path
