@@ -23,7 +23,11 @@ FINISH_SECONDS = 20.0
 
 
 class Follower:
-    """`with Follower(folder, describe) as follower: train(); follower.finish()`.
+    """`with Follower(folder, describe): train()`.
+
+    A body that ends well finishes the run, with at most 20 s of waiting; one that raises leaves it
+    open, and the next Follower of the same training goes on with it. The folder must stay in its
+    place until then. A training too short to have been followed is left to the sync.
 
     Args:
         folder: where the training writes history.csv and samples/.
@@ -59,19 +63,9 @@ class Follower:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops following; the run stays open unless `finish` was called, and goes on later."""
+        self._finished = error is None
         self._stop.set()
         self._thread.join(FINISH_SECONDS)
-
-    def finish(self) -> bool:
-        """Call after the last image, before the folder is renamed; says whether all was sent.
-
-        Waits at most 20 s. A training too short to have been followed is left to the sync.
-        """
-        self._finished = True
-        self._stop.set()
-        self._thread.join(FINISH_SECONDS)
-        return self.complete
 
     def _follow(self) -> None:
         while not self._stop.wait(self.every_seconds):

@@ -2,8 +2,8 @@
 
 Relative similarity (Bounliphone et al. 2016, arXiv 1511.04581), asked twice on fresh seeds: the
 challenger is promoted when both comparisons find it nearer to the same real test images, each by
-more than two standard errors and with p < 0.01, and the witness does not object. One comparison alone would promote one in a hundred
-equals. A tie keeps the champion.
+more than two standard errors and with p < 0.01, and the witness does not object. One comparison
+alone would promote one in a hundred equals. A tie keeps the champion.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,153 @@
+"""`atelier registry` and `atelier generate`: what is published, and using it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atelier.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from atelier.registry.generator import Generator
+
+registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
+
+Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
+
+
+@registry.command("list")
+def list_() -> None:
+    """List every registered generator and version, newest first."""
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import names, versions
+
+    store = open_store()
+    registered = names(store)
+    if not registered:
+        typer.echo("Nothing is registered yet. Run: atelier repro")
+    for name in registered:
+        for version in versions(store, name):
+            aliases = ", ".join(version.aliases) or "-"
+            verdict = version.tags.get("gate.reason", "the gate has not decided")
+            typer.echo(f"{version!s:24} {aliases:22} {version.digest[:12]}  {verdict}")
+
+
+@registry.command()
+def show(reference: Reference) -> None:
+    """Show a version's lineage, its place and what the gate said."""
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import find
+
+    version = find(open_store(), reference)
+    facts = {
+        "version": str(version),
+        "aliases": ", ".join(version.aliases),
+        "bundle": version.source,
+        "run": version.run_id or "",
+        **{key: text for key, text in sorted(version.tags.items()) if key != "gate.decision"},
+    }
+    for key, text in facts.items():
+        typer.echo(f"{key:26} {text or '-'}")
+
+
+@registry.command()
+def sync(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
+    ] = None,
+) -> None:
+    """Restore runs and versions that artifacts/ has and the store lacks, without training."""
+    from atelier.config import check_scale, default_scale, listed_experiments
+    from atelier.pipeline import lineage
+
+    chosen = experiments or list(listed_experiments())
+    lineage.sync(check_scale(scale) if scale else default_scale(), chosen)
+
+
+@registry.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
+) -> None:
+    """Give the alias champion back to the version that had it before."""
+    from atelier.registry import versions
+    from atelier.registry.store import open_store
+
+    now, before = versions.rollback(open_store(), name)
+    typer.echo(f"{name}@champion is {now} again, instead of {before}")
+
+
+def generate(
+    reference: Reference,
+    count: Annotated[int, typer.Option(help="How many, at most 10,000.")] = 16,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same outputs.")] = 0,
+    truncation: Annotated[
+        float, typer.Option(help="Scales the latent: below 1 more typical, above more varied.")
+    ] = 1.0,
+    out: Annotated[
+        str | None,
+        typer.Option(help="FILE.png for one grid, FOLDER/ for single pictures; numbers: a file."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+    ] = False,
+) -> None:
+    """Make pictures, or numbers, with a registered generator."""
+    from atelier.registry.generator import load
+
+    if out is not None:
+        # Before the work, so that nothing is made in vain.
+        _check_free(_targets(out, count), overwrite)
+    generator = load(reference)
+    if not generator.makes_numbers:
+        out = _check_picture_target(out)
+    outputs = generator.sample(count, seed, truncation)
+    if out is None:
+        typer.echo(" ".join(str(number) for number in outputs))
+    else:
+        _write(generator, outputs, out)
+        typer.echo(f"{count} from {generator.version or reference}, seed {seed}: {out}")
+
+
+def _check_picture_target(out: str | None) -> str:
+    if out is None:
+        raise UserError("--out", "pictures need a place", "--out grid.png, or --out FOLDER/.")
+    if not out.endswith("/") and Path(out).suffix.lower() != ".png":
+        raise UserError("--out", f"neither a .png file nor a folder (got {out})", "FOLDER/ or .png")
+    return out
+
+
+def _targets(out: str, count: int) -> list[Path]:
+    if not out.endswith("/"):
+        return [Path(out)]
+    return [Path(out) / f"{index:04d}.png" for index in range(max(count, 0))]
+
+
+def _check_free(paths: list[Path], overwrite: bool) -> None:
+    if taken := [path for path in paths if path.is_dir() or (path.exists() and not overwrite)]:
+        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise UserError(taken[0], f"exists already{more}", "Choose another, or --overwrite.")
+
+
+def _write(generator: "Generator", outputs: "np.ndarray", out: str) -> None:
+    """Each file appears whole: written beside its place, then renamed."""
+    from atelier.registry.bundle import grid
+    from atelier.registry.bundle_model import png
+
+    if generator.makes_numbers:
+        contents = ["".join(f"{number}\n" for number in outputs).encode()]
+        paths = [Path(out)]
+    elif out.endswith("/"):
+        contents = [png(picture) for picture in outputs]
+        paths = _targets(out, len(outputs))
+    else:
+        contents, paths = [png(grid(outputs))], [Path(out)]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for path, content in zip(paths, contents, strict=True):
+        beside = path.with_name(f".{path.name}.writing")
+        beside.write_bytes(content)
+        beside.replace(path)
