@@ -22,7 +22,13 @@ from atelier.data.drawing.faces_head import Frame, head_outline, skin_colour
 from atelier.data.drawing.faces_scene import FaceScene
 from atelier.data.drawing.texture import noise_at, noise_grid
 
-_IRIS = ((0.2, 0.11, 0.07), (0.36, 0.21, 0.1), (0.34, 0.4, 0.22), (0.3, 0.45, 0.6), (0.4, 0.45, 0.5))
+_IRIS = (
+    (0.2, 0.11, 0.07),
+    (0.36, 0.21, 0.1),
+    (0.34, 0.4, 0.22),
+    (0.3, 0.45, 0.6),
+    (0.4, 0.45, 0.5),
+)
 _LIPSTICK = ((0.72, 0.08, 0.14), (0.82, 0.25, 0.34), (0.55, 0.08, 0.2), (0.8, 0.34, 0.28))
 _SHADOW = ((0.3, 0.2, 0.2), (0.25, 0.25, 0.4), (0.42, 0.24, 0.36), (0.36, 0.28, 0.18))
 
@@ -46,9 +52,9 @@ def _paint_eye(scene: FaceScene, frame: Frame, skin: Canvas, side: float) -> Non
     patch = frame.on_face(side * centre - 17.0, -20.0, side * centre + 17.0, 18.0)
     x, y = side * patch.x - centre, patch.y  # x grows away from the nose
     base = skin_colour(scene)
-    half = 8.2 + 2.0 * scene.eye_size
+    half = 8.6 + 2.2 * scene.eye_size
     squeeze = 1.0 - 0.28 * max(0.0, scene.smile)
-    openness = (2.4 + 3.0 * scene.eye_open) * (0.85 + 0.3 * scene.eye_size) * squeeze
+    openness = (3.0 + 3.4 * scene.eye_open) * (0.85 + 0.3 * scene.eye_size) * squeeze
     t = x * (1.0 / half)
     arch = clamp(1.0 - t * t)
     tilt = -0.06 * x
@@ -57,12 +63,24 @@ def _paint_eye(scene: FaceScene, frame: Frame, skin: Canvas, side: float) -> Non
     inside = edge(np.maximum(upper - y, y - lower), 1.6) * smoothstep(1.05, 0.9, np.abs(t))
 
     if scene.eye_shadow > 0.0:
-        lid = smoothstep(-15.0, -8.0, y) * smoothstep(2.0, -3.0, y) * smoothstep(15.0, 8.0, np.abs(x))
-        skin.composite(patch, lid * (0.75 * scene.eye_shadow), palette(_SHADOW, scene.eye_shadow_hue))
+        lid = (
+            smoothstep(-15.0, -8.0, y) * smoothstep(2.0, -3.0, y) * smoothstep(15.0, 8.0, np.abs(x))
+        )
+        skin.composite(
+            patch, lid * (0.75 * scene.eye_shadow), palette(_SHADOW, scene.eye_shadow_hue)
+        )
     socket = ellipse(x, y + 1.0, 15.0, 10.0)
-    skin.composite(patch, smoothstep(3.0, -9.0, socket) * (0.12 + 0.3 * scene.eye_depth), mix(base, (0.22, 0.1, 0.08), 0.6))
+    skin.composite(
+        patch,
+        smoothstep(3.0, -9.0, socket) * (0.06 + 0.26 * scene.eye_depth),
+        mix(base, (0.22, 0.1, 0.08), 0.6),
+    )
     crease = y - (upper - 3.0)
-    skin.composite(patch, bump(crease * crease * 0.16) * smoothstep(1.2, 0.7, np.abs(t)) * 0.4, mix(base, (0.2, 0.08, 0.06), 0.7))
+    skin.composite(
+        patch,
+        bump(crease * crease * 0.16) * smoothstep(1.2, 0.7, np.abs(t)) * 0.4,
+        mix(base, (0.2, 0.08, 0.06), 0.7),
+    )
 
     white = mix((0.9, 0.88, 0.86), base, 0.14)
     shaded = clamp((y - upper) * 0.22 + 0.5)
@@ -70,19 +88,34 @@ def _paint_eye(scene: FaceScene, frame: Frame, skin: Canvas, side: float) -> Non
     gaze = side * 1.7 * scene.gaze_x
     iris_y = 0.7 * scene.gaze_y - 0.5
     radius = ellipse(x - gaze, y - iris_y, 4.5, 4.7)
-    skin.composite(patch, inside * edge(radius, 1.6), mix(palette(_IRIS, scene.iris), (0.05, 0.04, 0.04), 0.15))
+    skin.composite(
+        patch, inside * edge(radius, 1.6), mix(palette(_IRIS, scene.iris), (0.05, 0.04, 0.04), 0.15)
+    )
     skin.composite(patch, inside * edge(radius + 2.5, 1.6), (0.03, 0.025, 0.025))
-    glint_x, glint_y = x - gaze + side * -1.6 * (1.0 if scene.light_x < 0 else -1.0) * -1.0, y - iris_y + 1.7
-    skin.composite(patch, inside * bump((glint_x * glint_x + glint_y * glint_y) * 0.3) * 0.9, (1.0, 1.0, 1.0))
+    glint_x, glint_y = (
+        x - gaze + side * -1.6 * (1.0 if scene.light_x < 0 else -1.0) * -1.0,
+        y - iris_y + 1.7,
+    )
+    skin.composite(
+        patch, inside * bump((glint_x * glint_x + glint_y * glint_y) * 0.3) * 0.9, (1.0, 1.0, 1.0)
+    )
 
     weight = 1.1 + 1.7 * scene.lashes
     lash = np.abs(y - upper + 0.3 * weight) - 0.55 * weight
     ends = smoothstep(1.22 if scene.lashes > 0.5 else 1.1, 0.9, np.abs(t))
     skin.composite(patch, edge(lash, 1.5) * ends * (0.6 + 0.4 * scene.lashes), (0.07, 0.045, 0.04))
     rim = np.abs(y - lower) - 0.5
-    skin.composite(patch, edge(rim, 1.5) * smoothstep(1.05, 0.8, np.abs(t)) * (0.25 + 0.35 * scene.lashes), mix(base, (0.15, 0.06, 0.05), 0.75))
+    skin.composite(
+        patch,
+        edge(rim, 1.5) * smoothstep(1.05, 0.8, np.abs(t)) * (0.25 + 0.35 * scene.lashes),
+        mix(base, (0.15, 0.06, 0.05), 0.75),
+    )
     bag = y - (lower + 5.5)
-    skin.composite(patch, bump(bag * bag * 0.06) * smoothstep(1.2, 0.6, np.abs(t)) * (0.08 + 0.3 * scene.bags), mix(base, (0.3, 0.14, 0.16), 0.6))
+    skin.composite(
+        patch,
+        bump(bag * bag * 0.06) * smoothstep(1.2, 0.6, np.abs(t)) * (0.08 + 0.3 * scene.bags),
+        mix(base, (0.3, 0.14, 0.16), 0.6),
+    )
 
 
 def paint_brows(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple) -> None:
@@ -92,7 +125,9 @@ def paint_brows(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple) ->
         top = -12.5 - lift - 7.0 * scene.brow_arch
         points = bezier((7.5, -11.0 - lift), (21.0, top), (33.5, -9.5 - lift))
         thick = 1.3 + 1.9 * scene.brow_thickness
-        radii = [thick * (0.85 + 0.5 * k / 3.0 if k < 3 else 1.35 - 0.2 * (k - 3)) for k in range(9)]
+        radii = [
+            thick * (0.85 + 0.5 * k / 3.0 if k < 3 else 1.35 - 0.2 * (k - 3)) for k in range(9)
+        ]
         distance = stroke(side * patch.x, patch.y, points, radii)
         alpha = smoothstep(1.4, -1.2, distance) * (0.5 + 0.35 * scene.brow_darkness)
         skin.composite(patch, alpha, colour)
@@ -123,7 +158,9 @@ def paint_mouth(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
     natural = mix(base, (0.62, 0.2, 0.2), 0.42 if not scene.male else 0.27)
     colour = mix(natural, palette(_LIPSTICK, scene.lipstick_hue), 0.85 * scene.lipstick)
     light = 0.84 + 0.2 * clamp((patch.y - line) * 0.25)
-    shine = bump((patch.y - lower + 0.5 * full) * (patch.y - lower + 0.5 * full) * 0.25 + t * t * 3.0)
+    shine = bump(
+        (patch.y - lower + 0.5 * full) * (patch.y - lower + 0.5 * full) * 0.25 + t * t * 3.0
+    )
     light = light + shine * (0.08 + 0.22 * scene.lipstick)
     skin.composite(patch, lips * 0.95, np.stack([channel * light for channel in colour]))
 
@@ -144,7 +181,11 @@ def paint_mouth(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
         pit = bump((du * du + dv * dv) * 0.06)
         skin.composite(patch, pit * (0.3 + 0.25 * glad), mix(base, (0.25, 0.09, 0.08), 0.7))
     below = patch.y - (lower + 3.0)
-    skin.composite(patch, bump(below * below * 0.06) * smoothstep(0.8, 0.1, np.abs(t)) * 0.3, mix(base, (0.3, 0.14, 0.1), 0.6))
+    skin.composite(
+        patch,
+        bump(below * below * 0.06) * smoothstep(0.8, 0.1, np.abs(t)) * 0.3,
+        mix(base, (0.3, 0.14, 0.1), 0.6),
+    )
 
 
 def paint_nose(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
@@ -157,11 +198,15 @@ def paint_nose(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
     for side in (-1.0, 1.0):
         hole = ellipse(patch.x - side * wide, patch.y - tip - 4.0, 3.0, 1.7)
         skin.composite(patch, smoothstep(1.4, -1.2, hole) * 0.75, shade)
-    cast = ellipse(patch.x + 5.0 * scene.light_x, patch.y - tip - 6.0, 9.0 + 3.0 * scene.nose_width, 4.0)
-    skin.composite(patch, smoothstep(3.0, -3.0, cast) * (0.14 + 0.24 * scene.contrast * scene.light_y), shade)
-    flank = ellipse(patch.x + 8.0 * scene.light_x, patch.y - 14.0, 5.0, 14.0)
-    strength = 0.3 * abs(scene.light_x) * (0.4 + 0.6 * scene.contrast)
-    skin.composite(patch, smoothstep(4.0, -4.0, flank) * strength, shade)
+    cast = ellipse(
+        patch.x + 5.0 * scene.light_x, patch.y - tip - 6.0, 9.0 + 3.0 * scene.nose_width, 4.0
+    )
+    skin.composite(
+        patch, smoothstep(3.0, -3.0, cast) * (0.14 + 0.24 * scene.contrast * scene.light_y), shade
+    )
+    flank = ellipse(patch.x + 8.0 * scene.light_x, patch.y - 15.0, 6.0, 14.0)
+    strength = 0.2 * abs(scene.light_x) * (0.4 + 0.6 * scene.contrast)
+    skin.composite(patch, smoothstep(6.0, -6.0, flank) * strength, shade)
 
 
 def paint_chins(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
@@ -174,7 +219,9 @@ def paint_chins(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
     skin.composite(patch, alpha, mix(skin_colour(scene), (0.3, 0.14, 0.1), 0.6))
 
 
-def paint_beard(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple, random: np.random.Generator) -> None:
+def paint_beard(
+    scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple, random: np.random.Generator
+) -> None:
     grid = noise_grid(random, 16, 16)
     if scene.beard == "none" and not scene.sideburns:
         return
@@ -184,7 +231,7 @@ def paint_beard(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple, ra
     strands = noise_at(grid, x * (1.0 / 4.5), y * (1.0 / 7.0) + side * 0.05)
     alpha = 0.0 * y
     if scene.sideburns:
-        alpha = smoothstep(30.0, 37.0, side) * smoothstep(-8.0, 0.0, y) * smoothstep(30.0, 20.0, y)
+        alpha = smoothstep(36.0, 41.0, side) * smoothstep(-8.0, 0.0, y) * smoothstep(30.0, 14.0, y)
     mouth = 41.5 + 2.5 * (scene.mouth_height - 0.3)
     if scene.beard in ("moustache", "goatee", "full", "stubble"):
         # Between nose and upper lip, drooping at its ends.
@@ -209,7 +256,9 @@ def paint_beard(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple, ra
     skin.composite(patch, alpha, np.stack([channel * light for channel in colour]))
 
 
-def paint_features(scene: FaceScene, frame: Frame, skin: Canvas, brow: Triple, random: np.random.Generator) -> None:
+def paint_features(
+    scene: FaceScene, frame: Frame, skin: Canvas, brow: Triple, random: np.random.Generator
+) -> None:
     """Everything on the skin, in the order in which one lies over the other."""
     paint_nose(scene, frame, skin)
     paint_chins(scene, frame, skin)

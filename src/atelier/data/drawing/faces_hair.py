@@ -18,6 +18,7 @@ from atelier.data.drawing.canvas import (
     smooth_union,
     smoothstep,
     square_root,
+    superellipse,
     turned,
 )
 from atelier.data.drawing.faces_head import Frame, light_direction
@@ -56,15 +57,24 @@ class Hair:
         self.edge_noise = noise_grid(random, 8, 16)
         self.falls = scene.hair_style in _FALLING
         self.volume = 3.0 + 9.0 * scene.hair_volume + 4.0 * scene.hair_wave
-        self.width = 47.0 + 4.0 * scene.head_width + self.volume
+        close = 1.0 if self.falls else 0.4
+        self.width = 47.5 + 4.0 * scene.head_width + 2.5 * scene.fullness + close * self.volume
         self.top = -60.0 - 5.0 * scene.head_height - 0.8 * self.volume
         if scene.hat != "none":
             self.volume *= 0.5
         lengths = {"long": 74.0 + 70.0 * scene.hair_length, "bob": 34.0 + 24.0 * scene.hair_length}
         self.length = lengths.get(scene.hair_style, 46.0 + 80.0 * scene.hair_length)
+        reach = self.width + (24.0 if self.falls else 10.0)
+        bottom = self.length + 10.0 if self.falls else 24.0
+        self.patch = patch = frame.on_head(-reach, self.top - 10.0, reach, bottom)
+        u, v = frame.u[patch.rows, patch.columns], frame.v[patch.rows, patch.columns]
+        self.texture = self._strands(patch)
+        self.rough = self._rough(patch)
+        self.mass = self._mass(patch)
+        self.opening = self._opening(u, v)
 
-    def _strands(self, patch: Patch) -> tuple[Plane, Plane]:
-        """(across, texture): position across the head in pixels, and light and dark strands."""
+    def _strands(self, patch: Patch) -> Plane:
+        """Light and dark strands, about -1 to 1."""
         scene = self.scene
         parting = 16.0 * scene.hair_parting
         rise = clamp((-10.0 - patch.y) * (1.0 / (-10.0 - self.top)), 0.0, 0.97)
@@ -79,12 +89,13 @@ class Hair:
         down = patch.y * (1.0 / 60.0)
         coarse = noise_at(self.coarse, across * (1.0 / 11.0) + 64.0, down + 8.0)
         fine = noise_at(self.fine, across * (1.0 / 4.6) + 64.0, down * 1.6 + 8.0)
-        return across, 0.6 * coarse + 0.4 * fine
+        return 0.6 * coarse + 0.4 * fine
 
-    def _paint(self, canvas: Canvas, patch: Patch, alpha: Plane, depth: Plane | float) -> None:
+    def _paint(
+        self, canvas: Canvas, patch: Patch, texture: Plane, alpha: Plane, depth: Plane | float
+    ) -> None:
         """Lay strands over the canvas; `depth` in [0, 1] darkens what lies inside or behind."""
         scene = self.scene
-        _, texture = self._strands(patch)
         light = light_direction(scene)
         form = patch.x * (1.0 / self.width)
         lit = 0.9 + 0.3 * light[0] * form - 0.2 * form * form
@@ -120,15 +131,16 @@ class Hair:
         scene = self.scene
         style = scene.hair_style
         top = -29.0 - 10.0 * scene.hairline
-        across = 41.5 - (1.0 + 5.0 * scene.hair_length if self.falls else 0.0) + 2.0 * scene.head_width
+        across = (
+            41.5 - (1.0 + 5.0 * scene.hair_length if self.falls else 0.0) + 2.0 * scene.head_width
+        )
         if style == "receding":
             top, across = top - 8.0, across + 2.0
         turn = 0.14 * scene.hair_parting if style in ("swept", "long", "bob", "short") else 0.0
         x, y = turned(u, v, (0.0, 22.0), turn)
-        bow = ellipse(x, y, across, 22.0 - top)
-        if style in ("short", "swept"):
-            # Squarer temples than an ellipse gives.
-            bow = smooth_union(bow, ellipse(x, y + 22.0, across - 3.0, -22.0 - top + 22.0), 8.0)
+        # Cropped hair leaves squarer temples free than falling hair does.
+        squareness = 0.0 if self.falls else 0.62
+        bow = superellipse(x, y, across, 22.0 - top, squareness)
         if style == "receding":
             for side in (-1.0, 1.0):
                 bow = smooth_union(bow, ellipse(u - side * 24.0, v + 38.0, 14.0, 17.0), 6.0)
@@ -141,54 +153,46 @@ class Hair:
 
     def draw_back(self, canvas: Canvas) -> None:
         """What hangs behind neck and head."""
-        if not self.falls:
-            if self.scene.hair_style == "bun" and self.scene.hat == "none":
-                self._draw_bun(canvas)
-            return
-        reach = self.width + 24.0
-        patch = self.frame.on_head(-reach, self.top - 10.0, reach, self.length + 10.0)
-        distance = self._mass(patch) + self._rough(patch)
-        inner = bump(patch.x * patch.x * (1.0 / 2300.0)) * smoothstep(10.0, 50.0, patch.y)
-        self._paint(canvas, patch, edge(distance * self.frame.zoom, 3.0), 0.25 + 0.6 * inner)
+        if self.falls:
+            inner = bump(self.patch.x * self.patch.x * (1.0 / 2300.0))
+            depth = 0.25 + 0.6 * inner * smoothstep(10.0, 50.0, self.patch.y)
+            alpha = edge((self.mass + self.rough) * self.frame.zoom, 3.0)
+            self._paint(canvas, self.patch, self.texture, alpha, depth)
+        elif self.scene.hair_style == "bun" and self.scene.hat == "none":
+            self._draw_bun(canvas)
 
     def _draw_bun(self, canvas: Canvas) -> None:
         size = 15.0 + 6.0 * self.scene.hair_volume
-        centre = (10.0 * self.scene.hair_parting, self.top - 0.35 * size)
-        patch = self.frame.on_head(centre[0] - 30.0, centre[1] - 30.0, centre[0] + 30.0, -40.0)
-        distance = ellipse(patch.x - centre[0], patch.y - centre[1], 1.15 * size, size)
-        self._paint(canvas, patch, edge(distance + 0.5 * self._rough(patch), 2.5), 0.1)
+        x, y = 10.0 * self.scene.hair_parting, self.top - 0.35 * size
+        patch = self.frame.on_head(x - 30.0, y - 30.0, x + 30.0, -40.0)
+        distance = ellipse(patch.x - x, patch.y - y, 1.15 * size, size)
+        alpha = edge(distance + 0.5 * self._rough(patch), 2.5)
+        self._paint(canvas, patch, self._strands(patch), alpha, 0.1)
 
-    def front_alpha(self, patch: Patch) -> Plane:
-        """Coverage of the hair in front of the head, over a patch in head coordinates."""
+    def _front_distance(self, u: Plane, v: Plane) -> Plane:
+        """Distance to the hair in front of the head."""
         scene = self.scene
-        if scene.hair_style == "bald":
-            return 0.0 * patch.y
-        frame = self.frame
-        u, v = frame.u[patch.rows, patch.columns], frame.v[patch.rows, patch.columns]
-        mass = self._mass(patch) + self._rough(patch)
-        opening = self._opening(u, v)
-        distance = np.maximum(mass, -(opening + 0.35 * self._rough(patch)))
-        if not self.falls:
-            end = (-4.0 if scene.hair_style == "bun" else 2.0) + 12.0 * scene.hair_length
-            if scene.hair_style == "receding":
-                end -= 4.0
-            # Cropped round the ears, fading into the skin.
-            distance = np.maximum(distance, (v - end) * 0.8 + 0.03 * np.abs(u))
-        return edge(distance * frame.zoom, 3.0)
+        distance: Plane = np.maximum(self.mass + self.rough, -(self.opening + 0.35 * self.rough))
+        if self.falls:
+            return distance
+        end = (-4.0 if scene.hair_style == "bun" else 2.0) + 12.0 * scene.hair_length
+        if scene.hair_style == "receding":
+            end -= 4.0
+        # Cropped round the ears.
+        cropped: Plane = np.maximum(distance, (v - end) * 0.8 + 0.03 * np.abs(u))
+        return cropped
 
     def draw_front(self, canvas: Canvas) -> None:
         """The hair over the head, and its shadow on the brow."""
         if self.scene.hair_style == "bald":
             return
-        reach = self.width + 20.0
-        bottom = self.length + 10.0 if self.falls else 30.0
-        patch = self.frame.on_head(-reach, self.top - 10.0, reach, bottom)
-        alpha = self.front_alpha(patch)
-        frame = self.frame
-        u, v = frame.u[patch.rows, patch.columns], frame.v[patch.rows, patch.columns]
-        near = smoothstep(-11.0, 1.0, self._opening(u, v))
-        mass = smoothstep(4.0, -6.0, self._mass(patch)) * smoothstep(90.0, 40.0, patch.y)
-        fade = 1.0 if self.falls else smoothstep(18.0, -2.0, v)
-        canvas.multiply(patch, 1.0 - 0.3 * near * mass * fade)
-        inner = smoothstep(9.0, 0.0, self._opening(u, v))
-        self._paint(canvas, patch, alpha, 0.5 * inner * smoothstep(-30.0, 30.0, patch.y) + 0.1)
+        patch = self.patch
+        u, v = self.frame.u[patch.rows, patch.columns], self.frame.v[patch.rows, patch.columns]
+        near = smoothstep(-11.0, 1.0, self.opening)
+        shadow = 0.3 * near * smoothstep(4.0, -6.0, self.mass) * smoothstep(90.0, 40.0, patch.y)
+        if not self.falls:
+            shadow = shadow * smoothstep(18.0, -2.0, v)
+        canvas.multiply(patch, 1.0 - shadow)
+        alpha = edge(self._front_distance(u, v) * self.frame.zoom, 3.0)
+        inner = smoothstep(9.0, 0.0, self.opening) * smoothstep(-30.0, 30.0, patch.y)
+        self._paint(canvas, patch, self.texture, alpha, 0.5 * inner + 0.1)

@@ -26,7 +26,7 @@ from atelier.data.drawing.canvas import (
     superellipse,
 )
 from atelier.data.drawing.faces_scene import FaceScene
-from atelier.data.drawing.texture import value_noise
+from atelier.data.drawing.texture import blur, value_noise
 
 _RADIUS_X, _RADIUS_Y, _CENTRE_Y = 62.0, 86.0, 4.0
 # Depth (share of the ellipsoid's) that stays put when the head turns: between eyes and outline.
@@ -111,9 +111,9 @@ def head_outline(scene: FaceScene, patch: Patch, yaw: float) -> Plane:
     x, y = patch.x, patch.y
     width = 45.0 + 4.0 * scene.head_width + 2.5 * scene.fullness
     skull = ellipse(x + 7.0 * yaw, y + 9.0, width + 1.0, 52.0 + 5.0 * scene.head_height)
-    jaw_x = 0.7 * width + 9.0 * scene.jaw_width + 5.0 * scene.fullness
+    jaw_x = 0.64 * width + 10.0 * scene.jaw_width + 7.0 * scene.fullness
     chin = 63.0 + 6.0 * scene.head_height + 2.0 * scene.fullness
-    squareness = 0.2 + 0.55 * scene.jaw_squareness
+    squareness = 0.1 + 0.6 * scene.jaw_squareness
     jaw = superellipse(x - 7.0 * yaw, y - (chin - 40.0), jaw_x, 40.0, squareness)
     return smooth_union(skull, jaw, 22.0)
 
@@ -129,11 +129,13 @@ def relief(scene: FaceScene, u: Plane, v: Plane) -> Plane:
 
     tip = 24.0 + 3.0 * (scene.nose_length - 0.5)
     along = clamp((v + 8.0) * (1.0 / (tip + 8.0)))
-    width = 5.5 + (1.5 + 3.5 * scene.nose_width) * along
-    ridge = (2.5 + (7.0 + 4.0 * scene.nose_height) * along * along) * bump((u / width) * (u / width))
+    width = 8.5 + (2.0 + 4.0 * scene.nose_width) * along
+    ridge = (2.6 + (5.0 + 3.0 * scene.nose_height) * along * along) * bump(
+        (u / width) * (u / width)
+    )
     height = ridge * smoothstep(tip + 9.0, tip - 1.0, v) * smoothstep(-20.0, -4.0, v)
-    height += 3.2 * hill(6.0 + 2.5 * scene.nose_width, tip + 1.0, 5.5, 5.5)
-    height -= (2.5 + 2.5 * scene.eye_depth) * hill(18.0, -2.0, 17.0, 11.0)
+    height += 2.6 * hill(6.5 + 2.5 * scene.nose_width, tip + 1.0, 6.5, 6.5)
+    height -= (2.0 + 2.2 * scene.eye_depth) * hill(18.5, -2.0, 19.0, 13.0)
     height += 1.8 * hill(19.5, 0.0, 11.0, 7.0)
     height += (1.0 + 1.2 * scene.brow_thickness) * hill(17.0, -14.0, 22.0, 8.0)
     height += (2.5 + 2.5 * scene.cheekbones + 2.5 * smile) * hill(
@@ -143,9 +145,12 @@ def relief(scene: FaceScene, u: Plane, v: Plane) -> Plane:
     height += 3.5 * hill(0.0, 62.0, 15.0, 10.0) + 3.0 * hill(0.0, -30.0, 40.0, 26.0)
     # Folds from the nostrils past the mouth's corners: with age and with a smile.
     fold = side - (11.0 + (0.36 + 0.1 * smile) * (v - 24.0))
-    depth = 0.4 + 1.4 * scene.age * scene.age + 1.5 * smile
-    height -= depth * bump(fold * fold * (1.0 / 20.0)) * smoothstep(22.0, 30.0, v) * smoothstep(
-        52.0, 40.0, v
+    depth = 0.3 + 1.2 * scene.age * scene.age + 1.3 * smile
+    height -= (
+        depth
+        * bump(fold * fold * (1.0 / 32.0))
+        * smoothstep(22.0, 30.0, v)
+        * smoothstep(52.0, 40.0, v)
     )
     height += (0.3 + 1.4 * scene.bags) * hill(18.0, 10.0, 10.0, 3.6)
     if scene.age > 0.5:
@@ -180,7 +185,7 @@ def light_direction(scene: FaceScene) -> tuple[float, float, float]:
 def shading(scene: FaceScene, frame: Frame, patch: Patch) -> tuple[Plane, Plane]:
     """(brightness, gloss) of the lit head over a patch in head coordinates, about 0.3 to 1.2."""
     u, v = frame.u[patch.rows, patch.columns], frame.v[patch.rows, patch.columns]
-    height = relief(scene, u, v)
+    height = blur(relief(scene, u, v), 0.9)
     slope_x, slope_y = np.zeros_like(height), np.zeros_like(height)
     slope_x[:, 1:-1] = 0.5 * (height[:, 2:] - height[:, :-2])
     slope_y[1:-1] = 0.5 * (height[2:] - height[:-2])
@@ -193,7 +198,7 @@ def shading(scene: FaceScene, frame: Frame, patch: Patch) -> tuple[Plane, Plane]
     facing = (normal_x * light[0] + normal_y * light[1] + depth * light[2]) / length
     lit = clamp((facing + 0.25) * 0.8, 0.0, 1.0)
     ambient = 0.62 - 0.3 * scene.contrast
-    brightness: Plane = ambient + (1.08 - ambient) * lit
+    brightness: Plane = ambient + (1.04 - ambient) * lit
     # Halfway between light and eye: the soft gloss on nose, cheeks and forehead.
     half_z = light[2] + 1.0
     half = math.sqrt(light[0] * light[0] + light[1] * light[1] + half_z * half_z)
@@ -241,7 +246,7 @@ def draw_neck(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     across = (patch.x - centre) * (1.0 / (half + 8.0))
     lit = clamp(0.75 + 0.35 * light[0] * across - 0.35 * across * across, 0.2, 1.0)
     shadow = smoothstep(98.0, 66.0, patch.y - 6.0 * light[0] * across)
-    brightness = lit * (1.0 - (0.3 + 0.2 * scene.contrast) * shadow)
+    brightness = lit * (1.0 - (0.2 + 0.2 * scene.contrast) * shadow)
     colour = skin_colour(scene)
     planes = np.broadcast_to(np.array(colour, np.float32)[:, None, None], (3, *brightness.shape))
     canvas.composite(patch, edge(distance * frame.zoom, 2.0), lit_by(planes, brightness))
@@ -268,6 +273,6 @@ def draw_head(scene: FaceScene, frame: Frame, canvas: Canvas, skin: Canvas) -> N
     patch = frame.on_head(-62.0, -72.0, 62.0, 80.0)
     brightness, gleam = shading(scene, frame, patch)
     planes = lit_by(skin.window(patch), brightness, 0.1 * (1.2 - scene.skin_tone))
-    planes += gleam * (0.08 + 0.1 * scene.contrast)
+    planes += gleam * (0.03 + 0.09 * scene.contrast)
     outline = head_outline(scene, patch, scene.yaw) * frame.zoom
     canvas.composite(patch, edge(outline, 2.0), planes)

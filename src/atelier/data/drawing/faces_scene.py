@@ -207,7 +207,7 @@ def _mouth(dice: _Dice, male: bool, young: bool, smiling: bool) -> dict[str, Any
         "mouth_width": dice.between(),
         "mouth_height": dice.between(),
         "lip_fullness": dice.around(0.34 if male else 0.6, 0.18),
-        "smile": dice.between(0.62, 1.0) if smiling else dice.between(-0.35, 0.1),
+        "smile": dice.between(0.62, 1.0) if smiling else dice.between(-0.22, 0.12),
         "mouth_open": dice.between(0.35, 1.0) if opened else 0.0,
         "teeth": dice.between(0.6, 1.0) if smiling else dice.between(0.0, 0.75),
         "lipstick": dice.between(0.5, 1.0) if painted else 0.0,

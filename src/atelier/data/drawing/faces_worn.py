@@ -29,7 +29,13 @@ _HUES = (
     (0.7, 0.32, 0.5),
     (0.75, 0.3, 0.24),
 )
-_FRAMES = ((0.04, 0.04, 0.05), (0.2, 0.09, 0.05), (0.34, 0.05, 0.07), (0.42, 0.42, 0.45), (0.72, 0.55, 0.25))
+_FRAMES = (
+    (0.04, 0.04, 0.05),
+    (0.2, 0.09, 0.05),
+    (0.34, 0.05, 0.07),
+    (0.42, 0.42, 0.45),
+    (0.72, 0.55, 0.25),
+)
 
 
 def draw_backdrop(scene: FaceScene, canvas: Canvas, random: np.random.Generator) -> None:
@@ -40,7 +46,14 @@ def draw_backdrop(scene: FaceScene, canvas: Canvas, random: np.random.Generator)
     colours = []
     for hue in (scene.backdrop_hue, scene.backdrop_second_hue):
         tinted = tuple(channel * 1.7 * brightness for channel in palette(_HUES, hue))
-        colours.append(np.array(mix(gray, tinted, 0.15 + 0.75 * scene.backdrop_saturation), np.float32))
+        colours.append(
+            np.array(
+                mix(
+                    gray, tinted, 0.08 + 0.6 * scene.backdrop_saturation * scene.backdrop_saturation
+                ),
+                np.float32,
+            )
+        )
     y = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None]
     x = np.linspace(0.0, 1.0, width, dtype=np.float32)[None, :]
     slant = 2.0 * scene.backdrop_second_hue - 1.0
@@ -86,7 +99,9 @@ def draw_clothes(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     canvas.composite(patch, edge(distance, 2.5), np.stack([channel * lit for channel in colour]))
     if scene.necktie:
         collar = np.maximum(side - 30.0 + 0.35 * (y - 76.0), 74.0 - y)
-        canvas.composite(patch, edge(collar, 2.5) * 0.95, np.stack([0.9 * lit, 0.9 * lit, 0.92 * lit]))
+        canvas.composite(
+            patch, edge(collar, 2.5) * 0.95, np.stack([0.9 * lit, 0.9 * lit, 0.92 * lit])
+        )
         tie = np.maximum(side - (5.0 + 0.12 * np.abs(y - 90.0)), 80.0 - y)
         tie_colour = mix(palette(_HUES, 1.0 - scene.clothes_colour), (0.1, 0.1, 0.15), 0.45)
         canvas.composite(patch, edge(tie, 2.0), np.stack([channel * lit for channel in tie_colour]))
@@ -133,7 +148,9 @@ def draw_glasses(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     streak = (patch.x - np.where(patch.x > 0, centre, -centre)) + 1.1 * y + 9.0 * scene.light_x
     glare = inside * bump(streak * streak * (1.0 / 40.0)) * clamp(0.6 - y * (0.6 / height))
     canvas.composite(patch, glare * (0.1 + 0.5 * scene.glasses_glare), (0.95, 0.97, 1.0))
-    arm = capsule(x, y, (centre + width - 1.0, -0.35 * height), (56.0, -0.35 * height - 3.0), thick, thick)
+    arm = capsule(
+        x, y, (centre + width - 1.0, -0.35 * height), (56.0, -0.35 * height - 3.0), thick, thick
+    )
     bridge = capsule(x, y, (0.0, -3.2), (centre - width + 1.5, -1.6), thick, thick)
     pieces = np.minimum(arm, bridge)
     strength = 0.95
@@ -171,10 +188,18 @@ def draw_hat(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
         _lay(canvas, patch, edge(brim, 2.0), lit * 0.78, colour)
     if scene.hat == "brim":
         brim = ellipse(x, y - line + 1.0, half + 32.0, 9.0)
-        _lay(canvas, patch, edge(brim, 2.0), lit * (0.95 - 0.3 * smoothstep(-4.0, 6.0, y - line)), colour)
+        _lay(
+            canvas,
+            patch,
+            edge(brim, 2.0),
+            lit * (0.95 - 0.3 * smoothstep(-4.0, 6.0, y - line)),
+            colour,
+        )
         band = np.maximum(np.abs(y - line + 13.0) - 5.0, ellipse(x, y + 22.0, half, 54.0))
         _lay(canvas, patch, edge(band, 2.0), lit * 0.4, colour)
 
 
-def _lay(canvas: Canvas, patch: object, alpha: Plane, lit: Plane, colour: tuple[float, ...]) -> None:
+def _lay(
+    canvas: Canvas, patch: object, alpha: Plane, lit: Plane, colour: tuple[float, ...]
+) -> None:
     canvas.composite(patch, alpha, np.stack([channel * lit for channel in colour]))  # type: ignore[arg-type]
