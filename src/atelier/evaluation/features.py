@@ -25,7 +25,7 @@ Features = npt.NDArray[np.float32]
 """[N, D], standardised."""
 
 BATCH = 256
-STATISTICS_ROWS = 4000
+STATISTICS_ROWS = 2000
 """Training images that standardise; more change the third digit of no figure."""
 SMALLEST_DEVIATION = 0.01
 """Channels that vary less than this share of the median channel are dropped."""
@@ -37,6 +37,8 @@ class Extractor(Protocol):
     """Turns images into standardised features."""
 
     name: str
+    training: Features
+    """Of the training images that standardise."""
 
     def __call__(self, images: Images) -> Features: ...
 
@@ -71,7 +73,9 @@ class JudgeFeatures:
 
     def __init__(self, judge: Judge, training: Images) -> None:
         self.judge = judge.eval()
-        self.standardise = Standardiser.fit(self._raw(spread(training, STATISTICS_ROWS)))
+        raw = self._raw(spread(training, STATISTICS_ROWS))
+        self.standardise = Standardiser.fit(raw)
+        self.training = self.standardise(raw)
 
     def __call__(self, images: Images) -> Features:
         return self.standardise(self._raw(images))
@@ -87,7 +91,9 @@ class WitnessFeatures:
 
     def __init__(self, training: Images) -> None:
         self.witness = Witness(channels=training.shape[1])
-        self.standardise = Standardiser.fit(self._raw(spread(training, STATISTICS_ROWS)))
+        raw = self._raw(spread(training, STATISTICS_ROWS))
+        self.standardise = Standardiser.fit(raw)
+        self.training = self.standardise(raw)
 
     def __call__(self, images: Images) -> Features:
         return self.standardise(self._raw(images))

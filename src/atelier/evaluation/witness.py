@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, conv2d, relu
 
 SEED = 20_260_101
@@ -62,8 +62,3 @@ def _radial_spectrum(images: Tensor) -> Tensor:
     # Rings that hold no frequency of a small image stay at zero, and so are dropped later.
     counts = torch.bincount(ring[inside], minlength=RINGS).clamp(min=1)
     return torch.log(sums / counts + 1e-6).flatten(1)
-
-
-def mean_pairwise_distance(features: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
-    """Mean Euclidean distance over all pairs of rows, [N, D]: 0 when all are the same."""
-    return float(nn.functional.pdist(torch.from_numpy(features)).mean())

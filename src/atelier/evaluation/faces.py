@@ -1,0 +1,120 @@
+"""Scores a generator of images against a split of its dataset: every figure, ceiling and floor."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from atelier.evaluation import frechet, manifold
+from atelier.evaluation.features import Extractor, Features, Images, spread
+from atelier.evaluation.floors import blurred, shuffled
+from atelier.evaluation.kid import kid
+from atelier.evaluation.yardstick import COLLAPSED_BELOW, Yardstick, open_yardstick
+from atelier.models.judge import Judge
+
+ImageSampler = Callable[[int, int], Images]
+"""(count, seed) -> uint8 [count, 3, S, S]."""
+References = dict[str, dict[str, Features]]
+"""Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
+
+CEILING = "ceiling"
+"""As many training images as there are fakes: what a perfect generator would get."""
+
+
+def evaluate_faces(
+    sample: ImageSampler, prepared: Path, judge: Judge, split: str, count: int, seed: int
+) -> dict[str, Any]:
+    """Draws `count` pictures and scores them against at most as many reals of the split."""
+    yardstick = open_yardstick(prepared, judge, split, count)
+    references = open_references(yardstick, count, seed)
+    return score_images(sample(count, seed), yardstick, references, seed)
+
+
+def open_references(
+    yardstick: Yardstick, count: int, seed: int, other: Images | None = None
+) -> References:
+    """The ceiling and the floors, `count` images each; `other`: one more wrong set."""
+    reals = spread(yardstick.training, count)
+    sets = {CEILING: reals, "blurred": blurred(reals), "shuffled": shuffled(reals, seed)}
+    if other is not None:
+        sets["other"] = spread(other, count)
+    return {name: yardstick.features(images) for name, images in sets.items()}
+
+
+def score_images(
+    images: Images, yardstick: Yardstick, references: References, seed: int
+) -> dict[str, Any]:
+    """Figures by extractor, what was left out and why, and what all of it rests on."""
+    features = yardstick.features(images)
+    metrics: dict[str, Any] = {"left_out": {}}
+    for name, fakes in features.items():
+        reals, ceiling = yardstick.real_features[name], references[CEILING][name]
+        figures = _kid_figures(reals, fakes, {key: of[name] for key, of in references.items()})
+        if reason := frechet.too_few(reals, fakes, ceiling):
+            metrics["left_out"][f"{name}/fd"] = reason
+        else:
+            figures |= _frechet_figures(yardstick.extractors[name], reals, fakes, ceiling, seed)
+        if reason := manifold.too_few(reals, fakes, ceiling):
+            metrics["left_out"][f"{name}/precision, recall, density, coverage"] = reason
+        else:
+            best = manifold.manifold(reals, ceiling)
+            figures |= manifold.manifold(reals, fakes)
+            figures |= {f"{key}_{CEILING}": value for key, value in best.items()}
+        metrics[name] = figures
+    share = yardstick.diversity_share(features)
+    metrics["witness"]["diversity_share"] = share
+    metrics["collapsed"] = share < COLLAPSED_BELOW
+    metrics["settings"] = _settings(images, yardstick, seed)
+    return metrics
+
+
+def kid_table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """KID of the generator beside ceiling and floors, a row each: for a plot."""
+    rows = []
+    for extractor in ("judge", "witness"):
+        figures = metrics[extractor]
+        for key in ("kid", *sorted(k for k in figures if k.startswith("kid_"))):
+            if not key.endswith("standard_error"):
+                name = key.removeprefix("kid").lstrip("_") or "generator"
+                error = figures[f"{key}_standard_error"]
+                rows.append({"extractor": extractor, "set": name, "kid": figures[key]})
+                rows[-1]["standard_error"] = error
+    return rows
+
+
+def _kid_figures(
+    reals: Features, fakes: Features, references: dict[str, Features]
+) -> dict[str, float]:
+    figures = {}
+    for key, features in {"kid": fakes, **{f"kid_{k}": f for k, f in references.items()}}.items():
+        found = kid(reals, features)
+        figures[key] = found.value
+        figures[f"{key}_standard_error"] = found.standard_error
+    return figures
+
+
+def _frechet_figures(
+    extract: Extractor, reals: Features, fakes: Features, ceiling: Features, seed: int
+) -> dict[str, float]:
+    measure = frechet.FrechetDistance(extract.training, seed)
+    found = measure(reals, fakes)
+    return {
+        "fd": found.value,
+        "fd_standard_error": found.standard_error,
+        f"fd_{CEILING}": measure(reals, ceiling).value,
+    }
+
+
+def _settings(images: Images, yardstick: Yardstick, seed: int) -> dict[str, Any]:
+    manifest = yardstick.manifest
+    return {
+        "dataset": manifest["dataset"],
+        "drawn": manifest["drawn"],
+        "size_pixels": manifest["size_pixels"],
+        "crop": manifest["crop"],
+        "split": yardstick.split,
+        "reals": len(yardstick.reals),
+        "samples": len(images),
+        "seed": seed,
+        "nearest": manifold.NEAREST,
+        "fd_dimensions": frechet.DIMENSIONS,
+    }

@@ -1,0 +1,78 @@
+"""Writes figures, tables and pictures, byte-stable: sorted, rounded, without a clock or a path."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from atelier.evaluation.features import Images
+
+DIGITS = 6
+"""Significant ones: what is left of a figure where the order of additions differs."""
+GAP = 2
+"""Pixels between the pictures of a grid."""
+
+
+def rounded(value: Any) -> Any:
+    """The same nested value with each float at six significant digits.
+
+    Raises:
+        ValueError: a figure is not finite, and so means nothing.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(inner) for inner in value]
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            raise ValueError(f"a figure is not finite (got {value})")
+        return float(f"{value:.{DIGITS}g}")
+    return value
+
+
+def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """{"judge": {"kid": 1.0}} -> {"judge/kid": 1.0}; leaves that are not numbers are left out."""
+    flat: dict[str, float] = {}
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}/")
+        elif isinstance(value, int | float):
+            flat[f"{prefix}{key}"] = float(value)
+    return flat
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """JSON for `dvc metrics`."""
+    text = json.dumps(rounded(metrics), indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """CSV for `dvc plots`; the first row names the columns."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rounded(row) for row in rows)
+
+
+def grid(images: Images, columns: int = 8) -> Image.Image:
+    """Pictures [N, 3, S, S] side by side, row by row, on white."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = np.full(
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8
+    )
+    for index, picture in enumerate(images):
+        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
+        sheet[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
+    return Image.fromarray(sheet)
+
+
+def write_grid(path: Path, images: Images, columns: int = 8) -> None:
+    """PNG of `grid`."""
+    grid(images, columns).save(path, format="PNG", optimize=False)

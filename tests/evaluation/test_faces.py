@@ -1,0 +1,124 @@
+"""The whole scoring: reals at the ceiling, blur below it, collapse flagged, one split opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atelier.errors import UserError
+from atelier.evaluation.faces import evaluate_faces, kid_table, open_references, score_images
+from atelier.evaluation.features import Images
+from atelier.evaluation.floors import blurred
+from atelier.evaluation.report import rounded
+from atelier.evaluation.yardstick import Yardstick, open_yardstick
+from atelier.models.judge import Judge
+
+Draw = Callable[[int, int], Images]
+EXTRACTORS = ("judge", "witness")
+
+
+@pytest.fixture(scope="module")
+def yardstick(prepared: Path, classifier: Judge) -> Yardstick:
+    return open_yardstick(prepared, classifier, "test", 300)
+
+
+@pytest.fixture(scope="module")
+def scored(prepared: Path, classifier: Judge, discs: Draw) -> dict[str, Any]:
+    return evaluate_faces(lambda n, seed: discs(seed, n), prepared, classifier, "test", 300, 77)
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_fresh_reals_reach_the_ceiling_and_floors_lie_far_off(
+    scored: dict[str, Any], extractor: str
+) -> None:
+    figures = scored[extractor]
+    assert abs(figures["kid"]) < 4 * figures["kid_standard_error"]
+    assert abs(figures["kid_ceiling"]) < 4 * figures["kid_ceiling_standard_error"]
+    for floor in ("blurred", "shuffled"):
+        assert figures[f"kid_{floor}"] > 3 * figures[f"kid_{floor}_standard_error"]
+        assert figures[f"kid_{floor}"] > figures["kid"]
+    assert figures["precision"] == pytest.approx(figures["precision_ceiling"], abs=0.2)
+    assert scored["left_out"][f"{extractor}/fd"] == "needs 640 images (got 300)"
+
+
+def test_what_the_figures_rest_on_is_recorded(scored: dict[str, Any]) -> None:
+    assert scored["collapsed"] is False
+    assert scored["witness"]["diversity_share"] == pytest.approx(1, abs=0.1)
+    assert scored["settings"] == {
+        "dataset": "discs",
+        "drawn": True,
+        "size_pixels": 32,
+        "crop": 1.0,
+        "split": "test",
+        "reals": 300,
+        "samples": 300,
+        "seed": 77,
+        "nearest": 5,
+        "fd_dimensions": 64,
+    }
+
+
+def test_the_same_seed_gives_the_same_figures(
+    scored: dict[str, Any], prepared: Path, classifier: Judge, discs: Draw
+) -> None:
+    def sample(count: int, seed: int) -> Images:
+        return discs(seed, count)
+
+    again = evaluate_faces(sample, prepared, classifier, "test", 300, 77)
+    assert rounded(again) == rounded(scored)
+
+
+def test_collapse_is_flagged(yardstick: Yardstick, discs: Draw) -> None:
+    """One picture, with a grain that a careless glance takes for variety."""
+    grain = np.random.default_rng(0).integers(-2, 3, (100, 3, 32, 32))
+    one = np.clip(discs(5, 1) + grain, 0, 255).astype(np.uint8)
+    references = open_references(yardstick, 100, seed=0, other=discs(6, 20))
+    found = score_images(one, yardstick, references, seed=0)
+    assert found["collapsed"] is True
+    assert found["judge"]["recall"] < 0.3
+    assert found["judge"]["kid"] > found["judge"]["kid_other"]
+
+
+def test_the_table_shows_the_generator_beside_its_scale(scored: dict[str, Any]) -> None:
+    rows = kid_table(scored)
+    assert [(row["extractor"], row["set"]) for row in rows] == [
+        (extractor, name)
+        for extractor in EXTRACTORS
+        for name in ("generator", "blurred", "ceiling", "shuffled")
+    ]
+
+
+def test_a_blurred_challenger_loses_to_fresh_reals(yardstick: Yardstick, discs: Draw) -> None:
+    sharp = yardstick.features(discs(8, 200))
+    soft = yardstick.features(blurred(discs(9, 200)))
+    for comparison in yardstick.compare(sharp, soft).values():
+        assert comparison.p_value < 0.01
+    for comparison in yardstick.compare(soft, sharp).values():
+        assert comparison.p_value > 0.99
+
+
+def test_only_the_asked_split_is_opened(
+    prepared: Path, classifier: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    load = np.load
+
+    def noting(path: Path, **options: Any) -> Any:
+        opened.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(np, "load", noting)
+    open_yardstick(prepared, classifier, "validation", 50)
+    assert sorted(opened) == ["training.npy", "validation.npy"]
+
+
+def test_an_unknown_split(prepared: Path, classifier: Judge) -> None:
+    with pytest.raises(UserError, match="no split holdout to compare with"):
+        open_yardstick(prepared, classifier, "holdout", 50)
+
+
+def test_pictures_of_another_size_are_refused(yardstick: Yardstick) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 \[N, 3, 32, 32\] \(got uint8 \[2, 3, 64"):
+        yardstick.features(np.zeros((2, 3, 64, 64), np.uint8))
