@@ -123,8 +123,10 @@ def layout_of(folder: Path) -> Layout | None:
 
 
 def is_imported(folder: Path) -> bool:
-    """Holds something that we didn't draw, and so must never be drawn over."""
-    return folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists()
+    """Holds files that we didn't draw, and so must never be drawn over."""
+    if (folder / MARKER).exists():
+        return False
+    return any(path.is_file() for path in folder.rglob("*"))
 
 
 def remove_drawn(folder: Path) -> None:
