@@ -3,8 +3,11 @@
 import os
 
 import pytest
+import torch
 
 from atelier.cli import TELEMETRY_OFF
+
+torch.set_num_threads(1)  # tests are small: a second thread only waits
 
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
 

@@ -31,7 +31,9 @@ def networks(name):
     flat = 3 * 8 * 8
     nets = {
         "generator": nn.Sequential(nn.Linear(LATENT, flat), nn.Unflatten(1, (3, 8, 8)), nn.Tanh()),
-        "discriminator": nn.Sequential(nn.Flatten(), nn.Linear(flat, 16), nn.Tanh(), nn.Linear(16, 1)),
+        "discriminator": nn.Sequential(
+            nn.Flatten(), nn.Linear(flat, 16), nn.Tanh(), nn.Linear(16, 1)
+        ),
         "classifier": nn.Sequential(nn.Flatten(), nn.Linear(flat, 2)),
     }
     if name == "seed":
@@ -53,7 +55,9 @@ def test_gradients_reach_exactly_the_networks_of_the_phase(name):
             network.requires_grad_(key in phase.trains)
         loss, metrics = objective.loss(phase, nets, batch(), StepRandomness(1, 0, index))
         loss.backward()
-        reached = {key for key, net in nets.items() if any(p.grad is not None for p in net.parameters())}
+        reached = {
+            key for key, net in nets.items() if any(p.grad is not None for p in net.parameters())
+        }
         assert reached == set(phase.trains)
         assert all(torch.isfinite(p.grad).all() for p in nets.parameters() if p.grad is not None)
         assert metrics
@@ -122,7 +126,9 @@ def test_one_images_penalty_does_not_depend_on_its_batch_mates():
     together = squared_gradient_norm(nets["discriminator"], images)
     alone = squared_gradient_norm(nets["discriminator"], images[:1])
     assert torch.allclose(together[:1], alone, rtol=1e-5)
-    with_norm = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 1))
+    with_norm = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 1)
+    )
     mixed = squared_gradient_norm(with_norm, images)
     other = squared_gradient_norm(with_norm, torch.cat([images[:1], images[1:] * 3]))
     assert not torch.allclose(mixed[:1], other[:1], rtol=1e-3)

@@ -63,5 +63,5 @@ def load_scripted(path: Path) -> nn.Module:
 @contextmanager
 def _without_deprecation() -> Iterator[None]:
     """TorchScript is deprecated and works; only here it is asked for by name."""
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):
         yield

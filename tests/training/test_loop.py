@@ -1,0 +1,252 @@
+"""The one loop: resumed bit for bit, in the same order for all, and stopped where it must."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from atelier import config
+from atelier.data.numbers import DEPTH, gen_batch
+from atelier.errors import AtelierError, Interrupted, UserError
+from atelier.models import MODELS
+from atelier.objectives import OBJECTIVES
+from atelier.training import checkpoint, loop, runtime, setup
+from atelier.training.randomness import StepRandomness
+from atelier.training.seed import load_scripted, save_scripted, train_D_G
+
+TINY = yaml.safe_load(open("experiments/tiny/faces-gan.yaml"))
+OPTIONS = {
+    "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
+    "relativistic": {"gamma": 0.1, "penalty_every": 4},
+}
+ADVERSARIAL = [name for name in OBJECTIVES if name not in ("classification", "seed")]
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    return runtime.launch("fp32")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A prepared dataset of 96 smooth pictures, 16 pixels wide."""
+    folder = tmp_path_factory.mktemp("prepared")
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (96, 3, 4, 4), dtype=np.uint8)
+    np.save(folder / "training.npy", small.repeat(4, 2).repeat(4, 3))
+    np.save(folder / "training_labels.npy", rng.integers(0, 2, (96, 2), dtype=np.uint8))
+    manifest = {"dataset": "celeba", "layout": "attributes", "labels": ["Male", "Smiling"]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("numbers")
+    (folder / "manifest.json").write_text(json.dumps({"layout": "numbers"}))
+    return folder
+
+
+def experiment(objective="relativistic", **training):
+    body = json.loads(json.dumps(TINY))
+    body["objective"] = {"name": objective} | OPTIONS.get(objective, {})
+    body["training"] |= {
+        "images": 256, "batch_size": 16, "log_every_images": 48, "sample_every_images": 96,
+    } | training  # fmt: skip
+    body["model"] |= {"generator_width": 4, "discriminator_width": 4}
+    return config.Experiment.model_validate(body)
+
+
+def run(work, prepared, folder, fabric, **options):
+    learner = setup.build(work, prepared, fabric)
+    return loop.train("faces-gan", work, learner, folder, **options), learner
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("objective", ADVERSARIAL)
+def test_a_resumed_run_equals_an_uninterrupted_one(objective, faces, fabric, tmp_path):
+    work = experiment(objective)
+    run(work, faces, tmp_path / "whole", fabric)
+    steps = iter([False] * 6 + [True] + [False] * 4 + [True] + [False] * 99)
+    parts = tmp_path / "parts"
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="saved"):
+            run(work, faces, parts, fabric, should_stop=lambda: next(steps))
+    summary, _ = run(work, faces, parts, fabric, should_stop=lambda: next(steps))
+    assert summary.images == 256
+    assert contents(parts / "output") == contents(tmp_path / "whole" / "output")
+
+
+def test_what_lies_beyond_the_checkpoint_is_written_again(faces, fabric, tmp_path):
+    """As after kill -9: history, samples and snapshots are ahead of the checkpoint."""
+    work = experiment()
+    run(work, faces, tmp_path / "whole", fabric)
+    steps = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        run(work, faces, tmp_path / "killed", fabric, should_stop=lambda: next(steps))
+    saved = (tmp_path / "killed" / "checkpoint.pt").read_bytes()
+    run(work, faces, tmp_path / "killed", fabric)
+    (tmp_path / "killed" / "checkpoint.pt").write_bytes(saved)
+    with (tmp_path / "killed" / "output" / "history.csv").open("a") as table:
+        table.write("16,25")
+    run(work, faces, tmp_path / "killed", fabric)
+    assert contents(tmp_path / "killed" / "output") == contents(tmp_path / "whole" / "output")
+
+
+def test_two_runs_are_equal_and_another_seed_is_not(faces, fabric, tmp_path):
+    for name, seed in (("first", 1), ("second", 1), ("third", 2)):
+        run(experiment(seed=seed), faces, tmp_path / name, fabric)
+    first, second, third = (contents(tmp_path / n) for n in ("first", "second", "third"))
+    assert first == second
+    assert first.keys() == third.keys()
+    assert first != third
+
+
+def test_a_killed_save_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "c.pt", {"step": 1})
+
+    def dies(state, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", dies)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path / "c.pt", {"step": 2})
+    assert checkpoint.load(tmp_path / "c.pt", torch.device("cpu")) == {"step": 1}
+
+
+def test_snapshots_are_spread_over_the_second_half(faces, fabric, tmp_path):
+    run(experiment(snapshots=4), faces, tmp_path, fabric)
+    names = [path.stem for path in sorted((tmp_path / "output" / "snapshots").iterdir())]
+    assert names == ["000000160", "000000192", "000000224", "000000256"]
+
+
+def test_snapshots_hold_the_average_and_not_the_last_weights(faces, fabric, tmp_path):
+    _, learner = run(experiment(), faces, tmp_path, fabric)
+    saved = load_file(tmp_path / "output" / "snapshots" / "000000256.safetensors")
+    averages, nets = learner.averages.state_dict(), learner.nets.state_dict()
+    key = "generator.layers.0.weight"
+    assert saved.keys() == averages.keys()
+    assert torch.equal(saved[key], averages[key])
+    assert not torch.equal(saved[key], nets[key])
+
+
+def test_a_loss_that_is_not_finite_names_step_and_phase(faces, fabric, tmp_path):
+    work = experiment("lsgan", log_every_images=16)
+    learner = setup.build(work, faces, fabric)
+    with torch.no_grad():
+        learner.nets["generator"].layers[0].weight.fill_(math.nan)
+    with pytest.raises(AtelierError, match="phase discriminator was not finite in step 0"):
+        loop.train("faces-gan", work, learner, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_optimizers_must_be_those_of_the_objective(faces, fabric):
+    work = experiment(optimizers={"generator": TINY["training"]["optimizers"]["generator"]})
+    with pytest.raises(UserError, match="Exactly: discriminator, generator"):
+        setup.build(work, faces, fabric)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_builds_trains_and_comes_back(name, fabric):
+    family = MODELS[name]
+    fields = {"name": name, "latent_dim": 8, "hidden": 8, "generator_width": 4, "width": 4,
+              "discriminator_width": 4, "discriminator_norm": "none"}  # fmt: skip
+    known = {key: value for key, value in fields.items() if key in family.Config.model_fields}
+    model = family.Config.model_validate(known)
+    shapes = [(DEPTH,)] if name in ("numbers", "seed") else [(3, 16, 16), (3, 32, 32)]
+    for shape in shapes:
+        nets = family.build(model, shape, 2)
+        assert set(family.PUBLISHED) <= set(nets)
+        if "generator" in nets:
+            made = nets["generator"](torch.randn(4, 8))
+            assert made.shape == (4, *shape)
+            assert made.dtype == torch.float32
+            assert nets["discriminator"](made).shape == (4, 1)
+            again = family.build(model, shape, 2)
+            again.load_state_dict(nets.state_dict())
+            ones = torch.ones(2, 8)
+            assert torch.equal(again.eval()["generator"](ones), nets.eval()["generator"](ones))
+
+
+def test_faces_learn(faces, fabric, tmp_path):
+    """LSGAN's generator loss starts where D tells all apart; the averages move towards the data."""
+    adam = {"learning_rate": 0.002, "betas": [0.5, 0.99], "schedule": "constant"}
+    both = {"generator": adam, "discriminator": adam}
+    work = experiment("lsgan", images=1600, ema_share=0.1, optimizers=both)
+    _, learner = run(work, faces, tmp_path, fabric)
+    fresh = setup.build(work, faces, fabric)
+    reals = learner.batches.take(StepRandomness(9, 0, 0), 64)[0]
+
+    def spread_gap(some):
+        return (some.draw(64).std() - reals.std()).abs()
+
+    assert spread_gap(learner) < 0.5 * spread_gap(fresh)
+
+
+def numbers_experiment(**changes):
+    body = yaml.safe_load(open("experiments/tiny/numbers.yaml"))
+    for key, value in changes.items():
+        body[key] = body[key] | value if isinstance(value, dict) and key == "training" else value
+    return config.Experiment.model_validate(body)
+
+
+def test_the_loop_makes_what_train_d_g_makes(numbers, fabric, tmp_path):
+    """The seed's step, fed the loop's own draws, leaves the same weights as the loop."""
+    adam = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
+    work = numbers_experiment(
+        model={"name": "seed", "latent_dim": 100},
+        objective={"name": "seed"},
+        training={"images": 50, "batch_size": 10, "ema_share": 0.0, "log_every_images": 10,
+                  "optimizers": {"generator": adam, "discriminator": adam},
+                  "early_stopping": None},
+    )  # fmt: skip
+    start = setup.build(work, numbers, fabric)
+    D, G = start.nets["discriminator"], start.nets["generator"]
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.0005) for net in (D, G)]
+
+    def draws(step):
+        for phase in (0, 1, 2):
+            rng = StepRandomness(work.training.seed, step, phase, phases=3)
+            yield rng.draw(10, gen_batch), rng.normal(10, 100)
+
+    for step in range(5):
+        (real, _), (_, first), (_, second) = draws(step)
+        noises = iter([first, second])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("atelier.training.seed.gen_batch", lambda real=real: real)
+            patch.setattr(torch, "randn", lambda shape, noises=noises: next(noises))
+            made = train_D_G(D, G, torch.nn.BCELoss(), *optimizers)
+        assert made.shape == (10, 100)
+    _, learner = run(work, numbers, tmp_path, fabric)
+    for ours, taught in ((learner.nets["generator"], G), (learner.nets["discriminator"], D)):
+        for mine, theirs in zip(ours.parameters(), taught.parameters(), strict=True):
+            assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def test_torchscript_comes_back_equal(tmp_path):
+    generator = torch.nn.Sequential(torch.nn.Linear(100, 100), torch.nn.ReLU())
+    save_scripted(generator, tmp_path / "files" / "num_gen.pt")
+    noise = torch.randn(10, 100)
+    assert torch.equal(load_scripted(tmp_path / "files" / "num_gen.pt")(noise), generator(noise))
+
+
+def test_early_stopping_publishes_its_best_weights(numbers, fabric, tmp_path):
+    work = numbers_experiment(
+        training={"images": 12800, "early_stopping": {
+            "watch": "stopping_score", "draws": 500, "patience_steps": 5, "keep": "best"}}
+    )  # fmt: skip
+    summary, learner = run(work, numbers, tmp_path, fabric)
+    assert summary.stopped_early
+    assert [p.stem for p in (tmp_path / "output" / "snapshots").iterdir()] == [
+        f"{summary.images:09d}"
+    ]
+    score = learner.batches.score("stopping_score", learner.draw(2000, 1))
+    assert score == pytest.approx(summary.best_score, abs=0.5)
