@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from atelier.app.data import data
+from atelier.app.registry import generate, registry
 from atelier.errors import AtelierError
 
 TELEMETRY_OFF = {
@@ -21,6 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Trains image generators, judges them, and publishes the best.",
 )
+
+app.add_typer(data, name="data")
+app.add_typer(registry, name="registry")
+app.command()(generate)
 
 Scale = Annotated[
     str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")

@@ -1,0 +1,79 @@
+"""Where the pipeline meets the registry: a training followed, a bundle registered, all in step."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from atelier.config import Experiment, Paths, load_dataset, load_experiment
+from atelier.pipeline.judging import open_judge
+from atelier.registry import sync as registry
+from atelier.registry import tracking
+from atelier.registry.follower import Follower
+from atelier.registry.lineage import Lineage, read_lineage
+from atelier.registry.referee import ImageReferee, NumbersReferee, Referee
+from atelier.registry.store import Store, open_store
+from atelier.training.display import say
+
+TRIAL = "DVC_EXP_NAME"
+"""Set by `dvc exp run`: such a trial is tracked, and registered only when it is asked for."""
+
+
+@contextmanager
+def follow(experiment: Experiment, scale: str, folder: Path) -> Iterator[None]:
+    """MLflow follows the training whose checkpoint folder this is, and never stops it."""
+
+    def describe() -> tracking.RunDescription:
+        return _tagged(registry.describe(experiment, scale, read_lineage(), key=folder.name))
+
+    with Follower(folder / "output", describe) as follower:
+        yield
+        follower.finish()
+
+
+def register_bundle(experiment: Experiment, scale: str) -> None:
+    """Registers the bundle and lets the gate decide; a trial only completes its run."""
+    store = open_store()
+    if TRIAL in os.environ:
+        synced = _track_only(store, experiment, scale)
+    else:
+        synced = _sync(store, experiment, scale, read_lineage())
+    say(str(synced))
+    registry.write_receipt(synced, scale)
+
+
+def sync(scale: str, names: Sequence[str]) -> None:
+    """Restores whatever the store lacks of these experiments' artifacts, without training."""
+    store, lineage = open_store(), read_lineage()
+    for name in names:
+        say(str(_sync(store, load_experiment(scale, name), scale, lineage)))
+
+
+def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
+    return registry.sync(store, experiment, scale, lineage, lambda: _referee(experiment, scale))
+
+
+def _referee(experiment: Experiment, scale: str) -> Referee:
+    """Who scores bundles of this experiment for the gate, on the test split."""
+    if load_dataset(scale, experiment.dataset).judge is None:
+        return NumbersReferee()
+    from atelier.evaluation.yardstick import open_yardstick
+
+    paths, samples = Paths(scale), experiment.evaluation.samples
+    prepared, folder = paths.prepared(experiment.dataset), paths.judge(experiment.dataset)
+    yardstick = open_yardstick(prepared, open_judge(folder), "test", samples)
+    return ImageReferee(yardstick, prepared, folder, samples)
+
+
+def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:
+    described = _tagged(registry.describe(experiment, scale, read_lineage()))
+    run_id, sent = tracking.restore(store, described, Paths(scale).train(experiment.name))
+    reason = "a trial of dvc exp run: atelier registry sync registers it"
+    return registry.Synced(experiment.name, run_id, sent, None, False, False, reason)
+
+
+def _tagged(described: tracking.RunDescription) -> tracking.RunDescription:
+    """With the name of the trial, where it is one."""
+    trial = os.environ.get(TRIAL)
+    return replace(described, tags={**described.tags, "dvc.trial": trial}) if trial else described
