@@ -27,7 +27,7 @@ ATTEMPTS = 5
 TIMEOUT_SECONDS = (10, 60)
 """To connect, and between two pieces of a transfer."""
 
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**16
 DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 
 
