@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 # float32 throughout; the stubs promote some float32-with-float results on paper only.
 Plane = NDArray[np.floating[Any]]
 Colour = Sequence[float] | Plane
+Triple = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,21 @@ def bump(squared_radius: Plane) -> Plane:
     return t * t
 
 
-def mix(first: Sequence[float], second: Sequence[float], share: float) -> tuple[float, ...]:
+def mix(first: Sequence[float], second: Sequence[float], share: float) -> Triple:
     """The colour `share` of the way from the first to the second."""
     return tuple(a + share * (b - a) for a, b in zip(first, second, strict=True))
+
+
+def palette(colours: Sequence[Triple], place: float) -> Triple:
+    """The colour at `place` in [0, 1] along a row of colours."""
+    step = place * (len(colours) - 1)
+    first = min(int(step), len(colours) - 2)
+    return mix(colours[first], colours[first + 1], step - first)
+
+
+def tinted(colour: Sequence[float], brightness: Plane) -> Plane:
+    """Planes [3, h, w] of one colour under a brightness [h, w]."""
+    return np.stack([channel * brightness for channel in colour])
 
 
 # Signed distances

@@ -4,9 +4,9 @@
     image = render(scene)                        # uint8 [218, 178, 3]
     twin = render(with_hair(scene, "blond"))     # the same person, light, backdrop and grain
 
-The picture is composed from back to front: backdrop, hair behind, neck and clothes, ears, head (skin
-painted flat, then lit as a height field), hair in front, jewellery, glasses, hat; then the lens and
-the sensor. Bytes are the same on every processor (see `canvas.py`).
+The picture is composed from back to front: backdrop, hair behind, neck and clothes, ears, head (its
+skin painted flat, then lit as a height field), hair in front, jewellery, glasses, hat; then lens
+and sensor. Bytes are the same on every processor (see `canvas.py`).
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from atelier.data.drawing.faces_attributes import ATTRIBUTE_NAMES, attributes
 from atelier.data.drawing.faces_features import paint_features
 from atelier.data.drawing.faces_hair import Hair, brow_colour
 from atelier.data.drawing.faces_head import Frame, draw_ears, draw_head, draw_neck, paint_skin
-from atelier.data.drawing.faces_scene import FaceScene, sample
+from atelier.data.drawing.faces_sampling import sample
+from atelier.data.drawing.faces_scene import FaceScene
 from atelier.data.drawing.faces_worn import (
     draw_backdrop,
     draw_clothes,
@@ -90,4 +91,4 @@ def _photograph(scene: FaceScene) -> Plane:
     exposure = 0.8 + 0.35 * scene.exposure
     canvas.multiply(canvas.patch(), (exposure * (1.0 + warm), exposure, exposure * (1.0 - warm)))
     sharpness = 0.75 + 0.6 * scene.defocus
-    return blur(canvas.pixels, sharpness if scene.defocus < 0.75 else 3.2 * scene.defocus)
+    return blur(canvas.pixels, sharpness if scene.defocus < 0.75 else 2.8 * scene.defocus)

@@ -1,7 +1,9 @@
-"""Eyes, brows, mouth and beard of a drawn face, painted on the skin before it is lit.
+"""Brows, nose, mouth and beard of a drawn face, painted on the skin before it is lit.
 
 Each works in face coordinates (see `faces_head.Frame`), so it follows the pose by itself.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,113 +11,24 @@ from atelier.data.drawing.canvas import (
     Canvas,
     Patch,
     Plane,
+    Triple,
     bezier,
     bump,
     clamp,
     edge,
     ellipse,
     mix,
+    palette,
     smoothstep,
     stroke,
+    tinted,
 )
-from atelier.data.drawing.faces_head import Frame, head_outline, skin_colour
+from atelier.data.drawing.faces_eyes import paint_eyes
+from atelier.data.drawing.faces_head import Frame, skin_colour
 from atelier.data.drawing.faces_scene import FaceScene
 from atelier.data.drawing.texture import noise_at, noise_grid
 
-_IRIS = (
-    (0.2, 0.11, 0.07),
-    (0.36, 0.21, 0.1),
-    (0.34, 0.4, 0.22),
-    (0.3, 0.45, 0.6),
-    (0.4, 0.45, 0.5),
-)
 _LIPSTICK = ((0.72, 0.08, 0.14), (0.82, 0.25, 0.34), (0.55, 0.08, 0.2), (0.8, 0.34, 0.28))
-_SHADOW = ((0.3, 0.2, 0.2), (0.25, 0.25, 0.4), (0.42, 0.24, 0.36), (0.36, 0.28, 0.18))
-
-Triple = tuple[float, ...]
-
-
-def palette(colours: tuple[Triple, ...], place: float) -> Triple:
-    """The colour at `place` in [0, 1] along a row of colours."""
-    step = place * (len(colours) - 1)
-    first = min(int(step), len(colours) - 2)
-    return mix(colours[first], colours[first + 1], step - first)
-
-
-def paint_eyes(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
-    for side in (-1.0, 1.0):
-        _paint_eye(scene, frame, skin, side)
-
-
-def _paint_eye(scene: FaceScene, frame: Frame, skin: Canvas, side: float) -> None:
-    centre = 18.6 + 1.8 * scene.eye_spacing
-    patch = frame.on_face(side * centre - 17.0, -20.0, side * centre + 17.0, 18.0)
-    x, y = side * patch.x - centre, patch.y  # x grows away from the nose
-    base = skin_colour(scene)
-    half = 8.6 + 2.2 * scene.eye_size
-    squeeze = 1.0 - 0.28 * max(0.0, scene.smile)
-    openness = (3.0 + 3.4 * scene.eye_open) * (0.85 + 0.3 * scene.eye_size) * squeeze
-    t = x * (1.0 / half)
-    arch = clamp(1.0 - t * t)
-    tilt = -0.06 * x
-    upper = tilt - openness * arch * (1.0 + 0.12 * t)
-    lower = tilt + (1.9 + 0.45 * openness) * arch * (1.0 - 0.25 * max(0.0, scene.smile))
-    inside = edge(np.maximum(upper - y, y - lower), 1.6) * smoothstep(1.05, 0.9, np.abs(t))
-
-    if scene.eye_shadow > 0.0:
-        lid = (
-            smoothstep(-15.0, -8.0, y) * smoothstep(2.0, -3.0, y) * smoothstep(15.0, 8.0, np.abs(x))
-        )
-        skin.composite(
-            patch, lid * (0.75 * scene.eye_shadow), palette(_SHADOW, scene.eye_shadow_hue)
-        )
-    socket = ellipse(x, y + 1.0, 15.0, 10.0)
-    skin.composite(
-        patch,
-        smoothstep(3.0, -9.0, socket) * (0.06 + 0.26 * scene.eye_depth),
-        mix(base, (0.22, 0.1, 0.08), 0.6),
-    )
-    crease = y - (upper - 3.0)
-    skin.composite(
-        patch,
-        bump(crease * crease * 0.16) * smoothstep(1.2, 0.7, np.abs(t)) * 0.4,
-        mix(base, (0.2, 0.08, 0.06), 0.7),
-    )
-
-    white = mix((0.9, 0.88, 0.86), base, 0.14)
-    shaded = clamp((y - upper) * 0.22 + 0.5)
-    skin.composite(patch, inside, np.stack([channel * shaded for channel in white]))
-    gaze = side * 1.7 * scene.gaze_x
-    iris_y = 0.7 * scene.gaze_y - 0.5
-    radius = ellipse(x - gaze, y - iris_y, 4.5, 4.7)
-    skin.composite(
-        patch, inside * edge(radius, 1.6), mix(palette(_IRIS, scene.iris), (0.05, 0.04, 0.04), 0.15)
-    )
-    skin.composite(patch, inside * edge(radius + 2.5, 1.6), (0.03, 0.025, 0.025))
-    glint_x, glint_y = (
-        x - gaze + side * -1.6 * (1.0 if scene.light_x < 0 else -1.0) * -1.0,
-        y - iris_y + 1.7,
-    )
-    skin.composite(
-        patch, inside * bump((glint_x * glint_x + glint_y * glint_y) * 0.3) * 0.9, (1.0, 1.0, 1.0)
-    )
-
-    weight = 1.1 + 1.7 * scene.lashes
-    lash = np.abs(y - upper + 0.3 * weight) - 0.55 * weight
-    ends = smoothstep(1.22 if scene.lashes > 0.5 else 1.1, 0.9, np.abs(t))
-    skin.composite(patch, edge(lash, 1.5) * ends * (0.6 + 0.4 * scene.lashes), (0.07, 0.045, 0.04))
-    rim = np.abs(y - lower) - 0.5
-    skin.composite(
-        patch,
-        edge(rim, 1.5) * smoothstep(1.05, 0.8, np.abs(t)) * (0.25 + 0.35 * scene.lashes),
-        mix(base, (0.15, 0.06, 0.05), 0.75),
-    )
-    bag = y - (lower + 5.5)
-    skin.composite(
-        patch,
-        bump(bag * bag * 0.06) * smoothstep(1.2, 0.6, np.abs(t)) * (0.08 + 0.3 * scene.bags),
-        mix(base, (0.3, 0.14, 0.16), 0.6),
-    )
 
 
 def paint_brows(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple) -> None:
@@ -133,59 +46,83 @@ def paint_brows(scene: FaceScene, frame: Frame, skin: Canvas, colour: Triple) ->
         skin.composite(patch, alpha, colour)
 
 
-def paint_mouth(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
-    """Lips, gap, teeth and the shade in the corners; a smile widens and lifts the corners."""
-    smile = scene.smile
-    glad = max(0.0, smile)
+@dataclass(frozen=True)
+class _Mouth:
+    """One mouth's curves over its patch; `t` runs from -1 to 1 between the corners."""
+
+    patch: Patch
+    t: Plane
+    half: float
+    gap: float
+    fullness: float
+    corner: tuple[float, float]
+    line: Plane
+    top_edge: Plane  # of the opening
+    low_edge: Plane
+    upper: Plane  # of the lips
+    lower: Plane
+    ends: Plane  # fades the corners
+
+
+def _mouth(scene: FaceScene, frame: Frame) -> _Mouth:
+    glad, sad = max(0.0, scene.smile), max(0.0, -scene.smile)
     half = 14.5 + 3.0 * scene.mouth_width + 3.8 * glad
     middle = 40.0 + 2.5 * scene.mouth_height + 0.8 * glad
     patch = frame.on_face(-32.0, 24.0, 32.0, 66.0)
     t = patch.x * (1.0 / half)
     arch = clamp(1.0 - t * t)
-    base = skin_colour(scene)
     gap = scene.mouth_open * (5.5 + 2.5 * glad)
-    corner = -6.2 * glad + 3.5 * max(0.0, -smile)
-    line = middle + corner * t * t * (1.0 - 0.15 * t * t)
+    rise = -6.2 * glad + 3.5 * sad
+    line = middle + rise * t * t * (1.0 - 0.15 * t * t)
     top_edge = line - 0.35 * gap * arch
     low_edge = line + 0.75 * gap * arch + 0.2
     full = 2.0 + 3.2 * scene.lip_fullness - 0.9 * glad
     # Cupid's bow: a dip in the middle of the upper lip.
-    dip = bump(t * t * 18.0)
-    upper = top_edge - full * arch * (1.0 - 0.28 * dip) - 0.6 * arch
+    upper = top_edge - full * arch * (1.0 - 0.28 * bump(t * t * 18.0)) - 0.6 * arch
     lower = low_edge + (full * 1.25 + 0.5) * arch * (0.6 + 0.4 * arch)
     ends = smoothstep(1.04, 0.93, np.abs(t))
-    lips = edge(np.maximum(upper - patch.y, patch.y - lower), 2.2) * ends
-    natural = mix(base, (0.62, 0.2, 0.2), 0.42 if not scene.male else 0.27)
-    colour = mix(natural, palette(_LIPSTICK, scene.lipstick_hue), 0.85 * scene.lipstick)
-    light = 0.84 + 0.2 * clamp((patch.y - line) * 0.25)
-    shine = bump(
-        (patch.y - lower + 0.5 * full) * (patch.y - lower + 0.5 * full) * 0.25 + t * t * 3.0
-    )
-    light = light + shine * (0.08 + 0.22 * scene.lipstick)
-    skin.composite(patch, lips * 0.95, np.stack([channel * light for channel in colour]))
+    corner = (half + 0.5, middle + 0.85 * rise)
+    return _Mouth(patch, t, half, gap, full, corner, line, top_edge, low_edge, upper, lower, ends)
 
-    opening = edge(np.maximum(top_edge - patch.y, patch.y - low_edge), 1.5) * ends
-    dark = (0.2, 0.06, 0.06)
-    if gap > 0.0:
-        skin.composite(patch, opening, dark)
-        reach = top_edge + gap * arch * (0.35 + 0.7 * scene.teeth)
-        teeth = opening * smoothstep(0.8, -0.8, patch.y - reach) * smoothstep(1.0, 0.7, np.abs(t))
-        fade = 0.93 - 0.3 * t * t
-        if scene.teeth > 0.15:
-            skin.composite(patch, teeth, np.stack([0.93 * fade, 0.91 * fade, 0.86 * fade]))
-    else:
-        seam = patch.y - line
-        skin.composite(patch, bump(seam * seam * 0.3) * ends * 0.85, mix(colour, dark, 0.7))
+
+def paint_mouth(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
+    """Lips, gap, teeth and the shade in the corners; a smile widens and lifts the corners."""
+    mouth = _mouth(scene, frame)
+    patch, t = mouth.patch, mouth.t
+    base = skin_colour(scene)
+    lips = edge(np.maximum(mouth.upper - patch.y, patch.y - mouth.lower), 2.2) * mouth.ends
+    natural = mix(base, (0.62, 0.2, 0.2), 0.27 if scene.male else 0.42)
+    colour = mix(natural, palette(_LIPSTICK, scene.lipstick_hue), 0.85 * scene.lipstick)
+    light = 0.84 + 0.2 * clamp((patch.y - mouth.line) * 0.25)
+    off = patch.y - mouth.lower + 0.5 * mouth.fullness
+    light = light + bump(off * off * 0.25 + t * t * 3.0) * (0.08 + 0.22 * scene.lipstick)
+    skin.composite(patch, lips * 0.95, tinted(colour, light))
+    _paint_opening(scene, mouth, skin, colour)
+    shade = mix(base, (0.25, 0.09, 0.08), 0.7)
     for side in (-1.0, 1.0):
-        du, dv = side * patch.x - half - 0.5, patch.y - (middle + corner * 0.85)
+        du, dv = side * patch.x - mouth.corner[0], patch.y - mouth.corner[1]
         pit = bump((du * du + dv * dv) * 0.06)
-        skin.composite(patch, pit * (0.3 + 0.25 * glad), mix(base, (0.25, 0.09, 0.08), 0.7))
-    below = patch.y - (lower + 3.0)
-    skin.composite(
-        patch,
-        bump(below * below * 0.06) * smoothstep(0.8, 0.1, np.abs(t)) * 0.3,
-        mix(base, (0.3, 0.14, 0.1), 0.6),
-    )
+        skin.composite(patch, pit * (0.3 + 0.25 * max(0.0, scene.smile)), shade)
+    below = patch.y - (mouth.lower + 3.0)
+    alpha = bump(below * below * 0.06) * smoothstep(0.8, 0.1, np.abs(t)) * 0.3
+    skin.composite(patch, alpha, mix(base, (0.3, 0.14, 0.1), 0.6))
+
+
+def _paint_opening(scene: FaceScene, mouth: _Mouth, skin: Canvas, lips: Triple) -> None:
+    """The seam of a closed mouth, or the dark of an open one with its upper teeth."""
+    patch, t = mouth.patch, mouth.t
+    dark = (0.2, 0.06, 0.06)
+    if mouth.gap <= 0.0:
+        seam = patch.y - mouth.line
+        skin.composite(patch, bump(seam * seam * 0.3) * mouth.ends * 0.85, mix(lips, dark, 0.7))
+        return
+    opening = edge(np.maximum(mouth.top_edge - patch.y, patch.y - mouth.low_edge), 1.5) * mouth.ends
+    skin.composite(patch, opening, dark)
+    if scene.teeth <= 0.15:
+        return
+    reach = mouth.top_edge + mouth.gap * clamp(1.0 - t * t) * (0.35 + 0.7 * scene.teeth)
+    teeth = opening * smoothstep(0.8, -0.8, patch.y - reach) * smoothstep(1.0, 0.7, np.abs(t))
+    skin.composite(patch, teeth, tinted((0.93, 0.91, 0.86), 0.93 - 0.3 * t * t))
 
 
 def paint_nose(scene: FaceScene, frame: Frame, skin: Canvas) -> None:
@@ -253,7 +190,7 @@ def paint_beard(
         amount = 0.72 + 0.23 * scene.beard_strength
     alpha = alpha * clamp(amount * (1.0 + 0.25 * strands), 0.0, 1.0)
     light = 1.0 + 0.3 * strands
-    skin.composite(patch, alpha, np.stack([channel * light for channel in colour]))
+    skin.composite(patch, alpha, tinted(colour, light))
 
 
 def paint_features(
@@ -266,6 +203,3 @@ def paint_features(
     paint_mouth(scene, frame, skin)
     paint_eyes(scene, frame, skin)
     paint_brows(scene, frame, skin, brow)
-
-
-__all__ = ["Patch", "Plane", "head_outline", "paint_features", "palette"]

@@ -21,6 +21,7 @@ from atelier.data.drawing.canvas import (
     superellipse,
     turned,
 )
+from atelier.data.drawing.faces_attributes import shows_hair
 from atelier.data.drawing.faces_head import Frame, light_direction
 from atelier.data.drawing.faces_scene import FaceScene
 from atelier.data.drawing.texture import noise_at, noise_grid
@@ -29,7 +30,7 @@ _RAMPS = {
     "black": ((0.035, 0.03, 0.032), (0.1, 0.085, 0.08)),
     "brown": ((0.24, 0.14, 0.085), (0.4, 0.25, 0.15)),
     "blond": ((0.7, 0.53, 0.3), (0.9, 0.77, 0.52)),
-    "gray": ((0.5, 0.5, 0.51), (0.8, 0.79, 0.78)),
+    "gray": ((0.42, 0.43, 0.45), (0.7, 0.71, 0.73)),
 }
 _FALLING = ("long", "bob", "bangs")
 
@@ -37,7 +38,7 @@ _FALLING = ("long", "bob", "bangs")
 def hair_colour(scene: FaceScene) -> tuple[float, ...]:
     dark, light = _RAMPS[scene.hair_colour]
     colour = mix(dark, light, scene.hair_tone)
-    warm = 0.12 * (scene.hair_warmth - 0.5)
+    warm = (0.03 if scene.hair_colour == "gray" else 0.12) * (scene.hair_warmth - 0.5)
     return (colour[0] * (1.0 + warm), colour[1], colour[2] * (1.0 - 1.6 * warm))
 
 
@@ -55,6 +56,7 @@ class Hair:
         self.coarse = noise_grid(random, 8, 32)
         self.fine = noise_grid(random, 8, 64)
         self.edge_noise = noise_grid(random, 8, 16)
+        self.shown = shows_hair(scene)
         self.falls = scene.hair_style in _FALLING
         self.volume = 3.0 + 9.0 * scene.hair_volume + 4.0 * scene.hair_wave
         close = 1.0 if self.falls else 0.4
@@ -124,7 +126,8 @@ class Hair:
         taper = clamp((patch.y - self.length + 30.0) * (1.0 / 34.0))
         sides = np.abs(x) - flare + 14.0 * taper * taper
         body = np.maximum(np.maximum(sides, patch.y - self.length), -8.0 - patch.y)
-        return np.minimum(cap, body)
+        whole: Plane = np.minimum(cap, body)
+        return whole
 
     def _opening(self, u: Plane, v: Plane) -> Plane:
         """Distance to the part of the face that the hair leaves free."""
@@ -143,22 +146,25 @@ class Hair:
         bow = superellipse(x, y, across, 22.0 - top, squareness)
         if style == "receding":
             for side in (-1.0, 1.0):
-                bow = smooth_union(bow, ellipse(u - side * 24.0, v + 38.0, 14.0, 17.0), 6.0)
+                bow = smooth_union(bow, ellipse(u - side * 23.0, v + 33.0, 15.0, 16.0), 10.0)
         if style == "bangs":
             fringe = -17.0 - 5.0 * scene.hairline + 0.006 * u * u
             jag = 3.0 * noise_at(self.edge_noise, u * (1.0 / 9.0) + 32.0, 0.0 * v)
             bow = np.maximum(bow, fringe + jag - v)
         below = np.abs(x) - across
-        return np.where(y > 0.0, np.minimum(below, bow), bow)
+        opening: Plane = np.where(y > 0.0, np.minimum(below, bow), bow)
+        return opening
 
     def draw_back(self, canvas: Canvas) -> None:
         """What hangs behind neck and head."""
+        if not self.shown:
+            return
         if self.falls:
             inner = bump(self.patch.x * self.patch.x * (1.0 / 2300.0))
             depth = 0.25 + 0.6 * inner * smoothstep(10.0, 50.0, self.patch.y)
             alpha = edge((self.mass + self.rough) * self.frame.zoom, 3.0)
             self._paint(canvas, self.patch, self.texture, alpha, depth)
-        elif self.scene.hair_style == "bun" and self.scene.hat == "none":
+        elif self.scene.hair_style == "bun":
             self._draw_bun(canvas)
 
     def _draw_bun(self, canvas: Canvas) -> None:
@@ -184,7 +190,7 @@ class Hair:
 
     def draw_front(self, canvas: Canvas) -> None:
         """The hair over the head, and its shadow on the brow."""
-        if self.scene.hair_style == "bald":
+        if not self.shown:
             return
         patch = self.patch
         u, v = self.frame.u[patch.rows, patch.columns], self.frame.v[patch.rows, patch.columns]

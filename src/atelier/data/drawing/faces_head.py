@@ -1,8 +1,8 @@
 """The head of a drawn face: its pose, its form as a height field, its skin and its shading.
 
-Everything on the face is drawn in face coordinates (u, v): pixels of a frontal head whose eyes lie
-on v = 0, 19.5 either side of u = 0, mouth near v = 41, chin near v = 67. `Frame` bends the picture's
-pixels into them by turning an ellipsoid, so features follow yaw and pitch around the form.
+Everything on the face is drawn in face coordinates (u, v): pixels of a frontal head whose eyes
+lie on v = 0, 19.5 either side of u = 0, mouth near v = 41, chin near v = 67. `Frame` bends the
+picture's pixels into them by turning an ellipsoid, so features follow yaw and pitch.
 """
 
 import math
@@ -161,7 +161,7 @@ def relief(scene: FaceScene, u: Plane, v: Plane) -> Plane:
 def _wrinkles(scene: FaceScene, u: Plane, v: Plane, side: Plane) -> Plane:
     strength = 2.0 * (scene.age - 0.5)
     arch = v + u * u * 0.004
-    total = 0.0 * v
+    total: Plane = np.zeros_like(v)
     for level in (-38.0, -31.0, -24.0):
         off = (arch - level) * (1.0 / 3.0)
         total -= (0.5 + 0.9 * strength) * bump(off * off) * smoothstep(32.0, 14.0, side)
@@ -230,8 +230,8 @@ def paint_skin(scene: FaceScene, frame: Frame, skin: Canvas, random: np.random.G
     side = np.abs(patch.x)
     du, dv = (side - 28.0) * (1.0 / 16.0), (patch.y - 22.0) * (1.0 / 15.0)
     rosy = bump(du * du + dv * dv) * (0.12 + 0.5 * scene.blush)
-    du, dv = patch.x * (1.0 / 11.0), (patch.y - 25.0) * (1.0 / 11.0)
-    rosy += 0.14 * bump(du * du + dv * dv)
+    dx, dy = patch.x * (1.0 / 11.0), (patch.y - 25.0) * (1.0 / 11.0)
+    rosy += 0.14 * bump(dx * dx + dy * dy)
     skin.composite(patch, clamp(rosy), mix(colour, (0.86, 0.3, 0.28), 0.55))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from atelier.data.drawing.canvas import (
     Canvas,
+    Patch,
     Plane,
     bump,
     capsule,
@@ -11,10 +12,11 @@ from atelier.data.drawing.canvas import (
     edge,
     ellipse,
     mix,
+    palette,
     smoothstep,
     superellipse,
+    tinted,
 )
-from atelier.data.drawing.faces_features import palette
 from atelier.data.drawing.faces_head import Frame, light_direction
 from atelier.data.drawing.faces_scene import FaceScene
 from atelier.data.drawing.texture import blur, enlarge, noise_grid
@@ -96,15 +98,13 @@ def draw_clothes(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     colour = mix((value, value, value), palette(_HUES, scene.clothes_colour), 0.55)
     light = light_direction(scene)
     lit = clamp(0.8 + 0.3 * light[0] * x * (1.0 / 70.0) - 0.1 * side * (1.0 / 70.0), 0.3, 1.1)
-    canvas.composite(patch, edge(distance, 2.5), np.stack([channel * lit for channel in colour]))
+    canvas.composite(patch, edge(distance, 2.5), tinted(colour, lit))
     if scene.necktie:
         collar = np.maximum(side - 30.0 + 0.35 * (y - 76.0), 74.0 - y)
-        canvas.composite(
-            patch, edge(collar, 2.5) * 0.95, np.stack([0.9 * lit, 0.9 * lit, 0.92 * lit])
-        )
+        canvas.composite(patch, edge(collar, 2.5) * 0.95, tinted((0.9, 0.9, 0.92), lit))
         tie = np.maximum(side - (5.0 + 0.12 * np.abs(y - 90.0)), 80.0 - y)
         tie_colour = mix(palette(_HUES, 1.0 - scene.clothes_colour), (0.1, 0.1, 0.15), 0.45)
-        canvas.composite(patch, edge(tie, 2.0), np.stack([channel * lit for channel in tie_colour]))
+        canvas.composite(patch, edge(tie, 2.0), tinted(tie_colour, lit))
     if scene.necklace:
         chain = np.abs(y - (94.0 - 0.016 * x * x)) - 1.2
         alpha = edge(chain, 1.6) * smoothstep(34.0, 28.0, side)
@@ -149,7 +149,12 @@ def draw_glasses(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     glare = inside * bump(streak * streak * (1.0 / 40.0)) * clamp(0.6 - y * (0.6 / height))
     canvas.composite(patch, glare * (0.1 + 0.5 * scene.glasses_glare), (0.95, 0.97, 1.0))
     arm = capsule(
-        x, y, (centre + width - 1.0, -0.35 * height), (56.0, -0.35 * height - 3.0), thick, thick
+        x,
+        y,
+        (centre + width - 1.0, -0.35 * height),
+        (45.0 + 4.0 * scene.head_width, -0.35 * height - 2.0),
+        thick,
+        thick,
     )
     bridge = capsule(x, y, (0.0, -3.2), (centre - width + 1.5, -1.6), thick, thick)
     pieces = np.minimum(arm, bridge)
@@ -199,7 +204,5 @@ def draw_hat(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
         _lay(canvas, patch, edge(band, 2.0), lit * 0.4, colour)
 
 
-def _lay(
-    canvas: Canvas, patch: object, alpha: Plane, lit: Plane, colour: tuple[float, ...]
-) -> None:
-    canvas.composite(patch, alpha, np.stack([channel * lit for channel in colour]))  # type: ignore[arg-type]
+def _lay(canvas: Canvas, patch: Patch, alpha: Plane, lit: Plane, colour: tuple[float, ...]) -> None:
+    canvas.composite(patch, alpha, tinted(colour, lit))
