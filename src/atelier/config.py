@@ -177,9 +177,13 @@ class Paths:
     def evaluation(self, experiment: str) -> Path:
         return self._artifact(experiment, "evaluation")
 
-    def metrics(self, name: str) -> Path:
-        """Figures of an experiment's bundle, or of a dataset's judge; in git."""
-        return self._artifact(name, "metrics.json")
+    def metrics(self, experiment: str) -> Path:
+        """Figures of the bundle on the test split; in git."""
+        return self._artifact(experiment, "metrics.json")
+
+    def judge_metrics(self, dataset: str) -> Path:
+        """Figures of the judge itself on the test split; in git."""
+        return self._artifact(dataset, "judge-metrics.json")
 
 
 def load_dataset(scale: str, name: str) -> Dataset:

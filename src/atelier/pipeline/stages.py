@@ -56,12 +56,12 @@ def judge(name: str, scale: str) -> None:
     if dataset.judge is None:
         with built_aside(paths.judge(name)) as building:
             (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
-        paths.metrics(name).write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
+        paths.judge_metrics(name).write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
         return
     work = dataset.judge
 
     def finish(folder: Path) -> None:
-        keep_best(folder, work, paths.prepared(name), paths.metrics(name))
+        keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
 
     run_training("judge", name, scale, work, paths.judge(name), name, finish=finish)
 
