@@ -39,6 +39,8 @@ CHUNK = 16
 LARGEST_COUNT = 10_000
 LARGEST_SEED = 2**63 - 1
 LARGEST_TRUNCATION = 2.0
+DEFAULTS = {"count": None, "seed": 0, "truncation": 1.0}
+"""A request's columns; count has to be given."""
 
 _ARCHIVE_ROOT = "generator/"
 _ARCHIVE_MEMBER = re.compile(
@@ -222,7 +224,10 @@ class Sampler:
             self._program = load_program((folder / PROGRAM).read_bytes())
             self._latent_dim = int(self.manifest["inputs"]["latent_dim"])
             self.is_numbers = self.manifest["kind"] == "numbers"
-        except (KeyError, TypeError, RuntimeError, AssertionError, AttributeError) as error:
+        except Refused:
+            raise
+        # A border: what torch raises of a program that is plain and yet wrong is its own affair.
+        except Exception as error:
             raise Refused(f"{folder}: cannot be loaded ({type(error).__name__})") from None
 
     def outputs(self, count: int, seed: int, truncation: float = 1.0) -> Iterator[torch.Tensor]:
@@ -323,12 +328,11 @@ def _records(model_input: Any) -> list[dict[str, Any]]:
     rows = [model_input] if isinstance(model_input, Mapping) else model_input
     if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) for r in rows):
         raise Refused("input: one or more rows with the column count, and seed, truncation")
-    defaults = {"count": None, "seed": 0, "truncation": 1.0}
     for row in rows:
-        if strange := [str(name) for name in row if name not in defaults]:
+        if strange := [str(name) for name in row if name not in DEFAULTS]:
             raise Refused(f"input: {', '.join(strange)}: no such column; there are count, seed, "
                           "truncation")  # fmt: skip
-    return [{**defaults, **row} for row in rows]
+    return [{**DEFAULTS, **row} for row in rows]
 
 
 def _as_it_was_asked(model_input: Any, params: Any) -> tuple[Any, Any]:
@@ -341,11 +345,17 @@ def _as_it_was_asked(model_input: Any, params: Any) -> tuple[Any, Any]:
     while frame := frame.f_back:  # type: ignore[assignment]
         given = frame.f_locals
         if frame.f_code.co_name == "predict" and type(given.get("self")).__name__ == "PyFuncModel":
-            columns = getattr(given["data"], "columns", given["data"])
-            extra = isinstance(given["data"], Mapping) or hasattr(given["data"], "columns")
-            unknown = [c for c in columns if c not in ("count", "seed", "truncation")]
-            return (given["data"] if extra and unknown else model_input), given["params"]
+            # The converted table serves, unless it is not all that was asked for.
+            whole = _columns(given["data"]) <= set(DEFAULTS)
+            return (model_input if whole else given["data"]), given["params"]
     return model_input, params
+
+
+def _columns(data: Any) -> set[str]:
+    if hasattr(data, "columns"):
+        return {str(name) for name in data.columns}
+    rows = data if isinstance(data, list) else [data]
+    return {str(name) for row in rows if isinstance(row, Mapping) for name in row}
 
 
 def _publish() -> None:

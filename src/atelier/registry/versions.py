@@ -176,7 +176,7 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
         words = {
             "challenger": str(challenger),
             "champion": str(before) if before else None,
-            **decision.to_dict(),
+            "decision": decision.to_dict(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,123 @@
+"""One version for one bundle, its names, and the way back."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atelier.errors import UserError
+from atelier.registry import generator, versions
+from atelier.registry.bundle_model import Sampler
+from atelier.registry.gate import Decision, decide
+from atelier.registry.store import Store
+
+from .test_gate import BETTER, GOOD
+
+
+def test_the_same_bundle_makes_one_version(store: Store, image_bundle: Path) -> None:
+    first, is_new = versions.register(store, image_bundle, lineage={"git_commit": "abc"})
+    assert (str(first), is_new) == ("faces-gan-tiny/1", True)
+    assert first.aliases == ("challenger",)
+    assert first.tags["git_commit"] == "abc"
+    assert not Path(first.source).is_absolute()
+    again, is_new = versions.register(store, image_bundle)
+    assert (again.number, is_new) == ("1", False)
+    assert len(versions.versions(store, "faces-gan-tiny")) == 1
+
+
+def test_a_lost_model_folder_is_put_back(store: Store, image_bundle: Path) -> None:
+    version, _ = versions.register(store, image_bundle)
+    shutil.rmtree(version.source)
+    with pytest.raises(UserError, match=r"the bundle of faces-gan-tiny/1 is missing\. atelier reg"):
+        generator.load("faces-gan-tiny/1")
+    versions.register(store, image_bundle)
+    assert generator.load("faces-gan-tiny/1").version == version
+
+
+def test_a_changed_bundle_is_not_registered(store: Store, copied: Path) -> None:
+    (copied / "model_card.md").write_text("better than it is")
+    with pytest.raises(UserError, match=r"model_card\.md: not the file that was packed"):
+        versions.register(store, copied)
+    assert versions.names(store) == []
+
+
+@pytest.fixture
+def two(store: Store, image_bundle: Path, other_bundle: Path) -> Store:
+    """Version 1 was champion, version 2 took its place."""
+    first, _ = versions.register(store, image_bundle)
+    versions.record(store, first, decide(GOOD, None))
+    second, _ = versions.register(store, other_bundle)
+    versions.record(store, second, decide(GOOD, GOOD, [BETTER, BETTER]))
+    return store
+
+
+def test_a_decision_is_written_down(two: Store) -> None:
+    champion = versions.find(two, "faces-gan-tiny@champion")
+    assert champion.number == "2"
+    assert champion.tags["gate.promoted"] == "true"
+    assert champion.tags["previous_champion"] == "1"
+    words = json.loads(Path("mlruns/decisions/faces-gan-tiny/2.json").read_text())
+    assert words["champion"] == "faces-gan-tiny/1"
+    assert words["decision"]["comparisons"][0]["p_value"] == BETTER.p_value
+    assert json.loads(champion.tags["gate.decision"]) == words["decision"]
+
+
+def test_a_refused_challenger_leaves_the_champion(two: Store, number_bundle: Path) -> None:
+    challenger = versions.find(two, "faces-gan-tiny/1")
+    tie = Decision(False, "a tie", GOOD, GOOD, (replace(BETTER, difference=0.0),))
+    versions.record(two, challenger, tie)
+    assert versions.find(two, "faces-gan-tiny@champion").number == "2"
+
+
+def test_rollback_gives_the_alias_back_and_says_so(two: Store) -> None:
+    now, before = versions.rollback(two, "faces-gan-tiny")
+    assert (now.number, before.number) == ("1", "2")
+    assert now.aliases == ("champion",)
+    assert before.tags["rolled_back_to"] == "1"
+    assert now.tags["restored_from"] == "2"
+    with pytest.raises(UserError, match="was the first champion"):
+        versions.rollback(two, "faces-gan-tiny")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("faces-gam-tiny@champion", r"faces-gam-tiny: .*Did you mean faces-gan-tiny\?"),
+        ("zebra@champion", r"zebra: no such registered generator\. There is faces-gan-tiny\."),
+        ("faces-gan-tiny@champoin", r"Did you mean faces-gan-tiny@champion\?"),
+        ("faces-gan-tiny@", r"There is challenger, champion\."),
+        ("faces-gan-tiny/9", r"faces-gan-tiny/9: no such version\. There is 2, 1\."),
+        ("faces-gan-tiny/x", r"faces-gan-tiny/x: no such version\. There is 2, 1\."),
+        ("faces-gan-tiny", r"no version named\. Write faces-gan-tiny@champion"),
+        ("", "no version named"),
+        ("@champion", "no such registered generator"),
+        ("a'b@champion", "no such registered generator"),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_is(two: Store, reference: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        generator.load(reference)
+
+
+def test_an_empty_registry_says_how_to_fill_it(store: Store) -> None:
+    with pytest.raises(UserError, match="Run dvc repro to make one"):
+        generator.load("faces-gan@champion")
+
+
+def test_loading_samples_what_the_bundle_makes(two: Store, other_bundle: Path) -> None:
+    loaded = generator.load("faces-gan-tiny@champion")
+    expected = Sampler(other_bundle).sample(5, 7, 0.5)
+    assert (loaded.sample(5, seed=7, truncation=0.5) == expected).all()
+    with pytest.raises(UserError, match=r"faces-gan-tiny@champion: count: a whole number"):
+        loaded.sample(0)
+
+
+def test_another_bundle_in_its_place_is_refused(two: Store, other_bundle: Path) -> None:
+    first = versions.find(two, "faces-gan-tiny/1")
+    place = Path(first.source, "artifacts", "bundle")
+    shutil.rmtree(place)
+    shutil.copytree(other_bundle, place)
+    with pytest.raises(UserError, match="not the one that was registered"):
+        generator.load("faces-gan-tiny/1")
