@@ -161,7 +161,9 @@ def ellipse(x: Plane, y: Plane, radius_x: float, radius_y: float) -> Plane:
     du, dv = u * (1.0 / radius_x), v * (1.0 / radius_y)
     radius = square_root(u * u + v * v)
     slope = square_root(du * du + dv * dv)
-    distance: Plane = radius * (radius - 1.0) / np.maximum(slope, np.float32(1e-6))
+    # The two small numbers make the centre as deep as the smaller radius, not 0 / 0.
+    tiny = 1e-5
+    distance: Plane = (radius + tiny) * (radius - 1.0) / (slope + tiny / min(radius_x, radius_y))
     return distance
 
 

@@ -77,9 +77,15 @@ def _paint_socket(scene: FaceScene, eye: _Eye, skin: Canvas) -> None:
         lid = smoothstep(-15.0, -8.0, y) * smoothstep(2.0, -3.0, y)
         lid = lid * smoothstep(15.0, 8.0, np.abs(eye.x)) * (0.75 * scene.eye_shadow)
         skin.composite(eye.patch, lid, palette(_SHADOW, scene.eye_shadow_hue))
-    socket = smoothstep(3.0, -9.0, ellipse(eye.x, y + 1.0, 15.0, 10.0))
-    strength = 0.06 + 0.26 * scene.eye_depth
-    skin.composite(eye.patch, socket * strength, mix(base, (0.22, 0.1, 0.08), 0.6))
+    # Deep-set eyes lie in shade, shallow ones catch light: the mean brightness here tells nothing.
+    socket = smoothstep(3.0, -7.0, ellipse(eye.x, y - 1.0, 16.5, 13.0))
+    if scene.eye_depth > 0.35:
+        shade = socket * (0.8 * (scene.eye_depth - 0.35))
+        skin.composite(eye.patch, shade, mix(base, (0.2, 0.1, 0.08), 0.75))
+    else:
+        skin.composite(
+            eye.patch, socket * (0.35 - scene.eye_depth), mix(base, (1.0, 0.95, 0.9), 0.6)
+        )
     crease = y - (eye.upper - 3.0)
     alpha = bump(crease * crease * 0.16) * eye.within(0.7, 1.2) * 0.4
     skin.composite(eye.patch, alpha, mix(base, (0.2, 0.08, 0.06), 0.7))

@@ -44,8 +44,8 @@ class Frame:
     """Where the head is: head coordinates (upright, not turned) and face coordinates (on it)."""
 
     def __init__(self, scene: FaceScene, canvas: Canvas) -> None:
-        self.zoom = 0.93 + 0.11 * scene.zoom
-        self.origin = (88.5 + 2.5 * scene.shift_x, 111.0 + 2.5 * scene.shift_y)
+        self.zoom = 0.91 + 0.14 * scene.zoom
+        self.origin = (88.5 + 3.5 * scene.shift_x, 111.0 + 3.5 * scene.shift_y)
         self.turn = rotation(0.075 * scene.roll)
         self.yaw = rotation(0.19 * scene.yaw)
         self.pitch = rotation(0.09 * scene.pitch)

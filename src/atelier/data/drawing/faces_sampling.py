@@ -103,7 +103,7 @@ def _eyes(dice: _Dice, male: bool) -> dict[str, Any]:
 
 def _mouth(dice: _Dice, male: bool, young: bool, smiling: bool) -> dict[str, Any]:
     opened = dice.chance(0.62 if smiling else 0.3)
-    painted = not male and dice.chance(0.6 if young else 0.44)
+    painted = not male and dice.chance(0.55 if young else 0.4)
     beard: Beard = "none"
     if male and dice.chance(0.44):
         beard = dice.pick({"stubble": 0.34, "moustache": 0.16, "goatee": 0.2, "full": 0.3})
@@ -180,7 +180,7 @@ def _glasses(dice: _Dice, male: bool, young: bool) -> dict[str, Any]:
     share = (0.17 if male else 0.11) if young else (0.3 if male else 0.22)
     glasses: Glasses = "none"
     if dice.chance(share):
-        glasses = dice.pick({"rims": 0.6, "rimless": 0.16, "sunglasses": 0.24})
+        glasses = dice.pick({"rims": 0.66, "rimless": 0.22, "sunglasses": 0.12})
     return {
         "glasses": glasses,
         "glasses_width": dice.between(),

@@ -32,11 +32,13 @@ _HUES = (
     (0.75, 0.3, 0.24),
 )
 _FRAMES = (
-    (0.04, 0.04, 0.05),
-    (0.2, 0.09, 0.05),
-    (0.34, 0.05, 0.07),
-    (0.42, 0.42, 0.45),
-    (0.72, 0.55, 0.25),
+    (0.05, 0.05, 0.06),
+    (0.24, 0.1, 0.06),
+    (0.5, 0.08, 0.1),
+    (0.6, 0.6, 0.63),
+    (0.88, 0.72, 0.4),
+    (0.95, 0.93, 0.9),
+    (0.97, 0.86, 0.84),
 )
 
 
@@ -130,7 +132,7 @@ def draw_glasses(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     width = 13.5 + 3.5 * scene.glasses_width
     height = 9.5 + 4.5 * scene.glasses_height
     centre, level = 19.8, 2.0
-    thick = 1.1 + 1.5 * scene.glasses_thickness
+    thick = 0.85 + 1.15 * scene.glasses_thickness
     colour = palette(_FRAMES, scene.glasses_colour)
     patch = frame.on_face(-56.0, -18.0, 56.0, 24.0)
     x, y = np.abs(patch.x), patch.y - level
@@ -138,16 +140,21 @@ def draw_glasses(scene: FaceScene, frame: Frame, canvas: Canvas) -> None:
     inside = edge(lens, 2.0)
     # The frame's soft shadow on the cheek.
     below = np.abs(superellipse(x - centre, y - 2.5, width, height, scene.glasses_squareness))
-    canvas.multiply(patch, 1.0 - 0.16 * smoothstep(4.5, 0.5, below))
+    canvas.multiply(patch, 1.0 - 0.1 * smoothstep(4.5, 0.5, below))
     if scene.glasses == "sunglasses":
         fall = clamp((y + height) * (0.5 / height))
         alpha = inside * (0.93 - (0.1 + 0.35 * scene.glasses_tint) * fall)
-        canvas.composite(patch, alpha, mix((0.05, 0.045, 0.05), colour, 0.25))
+        # From nearly black to mirrored.
+        silver = (0.75, 0.82, 0.88)
+        glass = mix((0.05, 0.045, 0.05), silver, max(0.0, 2.0 * scene.glasses_glare - 1.0))
+        canvas.composite(patch, alpha, mix(glass, colour, 0.2))
     else:
-        canvas.composite(patch, inside * (0.05 + 0.12 * scene.glasses_tint), (0.86, 0.93, 0.97))
+        # Lenses lighten or darken what is behind them, so their mean brightness tells nothing.
+        tint = palette(((0.2, 0.17, 0.14), (0.6, 0.5, 0.4), (0.9, 0.92, 0.93)), scene.glasses_tint)
+        canvas.composite(patch, inside * 0.13, tint)
     streak = (patch.x - np.where(patch.x > 0, centre, -centre)) + 1.1 * y + 9.0 * scene.light_x
     glare = inside * bump(streak * streak * (1.0 / 40.0)) * clamp(0.6 - y * (0.6 / height))
-    canvas.composite(patch, glare * (0.1 + 0.5 * scene.glasses_glare), (0.95, 0.97, 1.0))
+    canvas.composite(patch, glare * (0.06 + 0.4 * scene.glasses_glare), (0.97, 0.96, 0.95))
     arm = capsule(
         x,
         y,
