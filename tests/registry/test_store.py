@@ -37,8 +37,8 @@ def test_a_deleted_experiment_comes_back(store: Store) -> None:
 
 def test_a_held_lock_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atelier.registry.store.LOCK_SECONDS", 0.1)
-    code = "import sys; from filelock import FileLock; FileLock('mlruns/.lock').acquire();"
-    code += "print('held', flush=True); sys.stdin.read()"
+    code = "import sys; from filelock import FileLock; lock = FileLock('mlruns/.lock');"
+    code += "lock.acquire(); print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

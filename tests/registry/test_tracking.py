@@ -151,9 +151,14 @@ def test_a_follower_sends_while_training_writes_and_finishes(store: Store, tmp_p
 def test_an_interrupted_training_goes_on_in_the_same_run(store: Store, tmp_path: Path) -> None:
     write(tmp_path, [10])
     first = Follower(tmp_path, lambda: DESCRIPTION, 0.05, system_metrics=False)
-    with pytest.raises(KeyboardInterrupt), first:
-        wait_until(lambda: first.run_id)
-        raise KeyboardInterrupt
+
+    def train() -> None:
+        with first:
+            wait_until(lambda: first.run_id)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
     assert not first.complete
     second = Follower(tmp_path, lambda: DESCRIPTION, 0.05, system_metrics=False)
     with second:

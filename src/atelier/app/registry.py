@@ -103,8 +103,7 @@ def generate(
         # Before the work, so that nothing is made in vain.
         _check_free(_targets(out, count), overwrite)
     generator = load(reference)
-    if not generator.makes_numbers:
-        out = _check_picture_target(out)
+    _check_target(generator.makes_numbers, out)
     outputs = generator.sample(count, seed, truncation)
     if out is None:
         typer.echo(" ".join(str(number) for number in outputs))
@@ -113,12 +112,15 @@ def generate(
         typer.echo(f"{count} from {generator.version or reference}, seed {seed}: {out}")
 
 
-def _check_picture_target(out: str | None) -> str:
+def _check_target(makes_numbers: bool, out: str | None) -> None:
+    if makes_numbers and out is not None and out.endswith("/"):
+        raise UserError("--out", f"numbers go to one file (got {out})", "--out numbers.txt")
+    if makes_numbers:
+        return
     if out is None:
-        raise UserError("--out", "pictures need a place", "--out grid.png, or --out FOLDER/.")
+        raise UserError("--out", "pictures need a place", "--out grid.png, or --out FOLDER/")
     if not out.endswith("/") and Path(out).suffix.lower() != ".png":
         raise UserError("--out", f"neither a .png file nor a folder (got {out})", "FOLDER/ or .png")
-    return out
 
 
 def _targets(out: str, count: int) -> list[Path]:

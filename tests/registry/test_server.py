@@ -1,0 +1,107 @@
+"""The same registry on a real MLflow server over HTTP, on the loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from atelier.errors import UserError
+from atelier.registry import generator, tracking, versions
+from atelier.registry.bundle_model import Sampler
+from atelier.registry.follower import Follower
+from atelier.registry.gate import decide
+from atelier.registry.store import open_store
+
+from .test_gate import GOOD
+from .test_tracking import DESCRIPTION, held, pictures, wait_until, write
+
+pytestmark = pytest.mark.server
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", "sqlite:///server.db"]
+    command += ["--artifacts-destination", str(folder / "kept")]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=-1)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return server
+    stop(server)
+    pytest.fail("the server did not start")
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.communicate()
+
+
+@pytest.fixture
+def address(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Path, int]]:
+    """A folder and a port for a server, to which MLFLOW_TRACKING_URI points."""
+    folder, port = tmp_path / "server", free_port()
+    folder.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield folder, port
+
+
+def test_a_server_keeps_runs_and_bundles_and_may_come_late(
+    address: tuple[Path, int], image_bundle: Path, tmp_path: Path
+) -> None:
+    history = write(tmp_path / "training", [10, 20], [10])
+    follower = Follower(history, lambda: DESCRIPTION, every_seconds=0.2, system_metrics=False)
+    with follower:
+        time.sleep(3)
+        assert follower.run_id is None
+        server = start(*address)
+        wait_until(lambda: follower.run_id)
+    try:
+        assert follower.complete
+        assert follower.run_id is not None
+        store = open_store()
+        assert len(held(store, follower.run_id, "discriminator/loss")) == 2
+        assert pictures(store, follower.run_id) == 1
+        assert tracking.restore(store, DESCRIPTION, history) == (follower.run_id, 0)
+
+        with pytest.raises(UserError, match="a server keeps a bundle below a run"):
+            versions.register(store, image_bundle)
+        version, is_new = versions.register(store, image_bundle, follower.run_id)
+        assert is_new
+        assert versions.register(store, image_bundle, follower.run_id) == (version, False)
+        versions.record(store, version, decide(GOOD, None))
+        loaded = generator.load("faces-gan-tiny@champion")
+        assert (loaded.sample(3, 7) == Sampler(image_bundle).sample(3, 7)).all()
+        assert (Path(".atelier/bundles") / version.digest).is_dir()
+
+        code = "import mlflow; m = mlflow.pyfunc.load_model('models:/faces-gan-tiny@champion');"
+        code += "print(len(m.predict([{'count': 2}])))"
+        bare = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)
+        )
+        assert bare.stdout.strip() == "2", bare.stderr
+    finally:
+        stop(server)

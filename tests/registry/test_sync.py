@@ -1,0 +1,154 @@
+"""What mlruns/ held comes back from artifacts/, without training and without doubles."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from atelier.config import Experiment, Paths, load_experiment
+from atelier.errors import UserError
+from atelier.registry import bundle, sync, versions
+from atelier.registry.bundle_model import Sampler
+from atelier.registry.gate import Comparison, Figures
+from atelier.registry.lineage import Lineage
+from atelier.registry.referee import NumbersReferee
+from atelier.registry.store import Store
+from atelier.registry.sync import Synced, write_receipt
+
+from .conftest import NUMBERS
+from .test_gate import BETTER, GOOD
+from .test_tracking import held, write
+
+ROOT = Path(__file__).parents[2]
+LINEAGE = Lineage(commit="abc", patch="", data_digest="def.dir")
+
+
+class FakeReferee:
+    """Says what it is told, and counts how often it is asked."""
+
+    def __init__(self, figures: Figures = GOOD, comparison: Comparison = BETTER) -> None:
+        self.known, self.comparison, self.asked = figures, comparison, 0
+
+    def figures(self, sampler: Sampler) -> Figures:
+        self.asked += 1
+        return self.known
+
+    def compare(self, challenger: Sampler, champion: Sampler) -> list[Comparison]:
+        return [self.comparison, self.comparison]
+
+
+def patterned_numbers(seed: int) -> nn.Module:
+    """Makes multiples of 5 alone, all of them."""
+    torch.manual_seed(seed)
+    linear = nn.Linear(8, 100)
+    with torch.no_grad():
+        linear.bias.fill_(-100.0)
+        linear.bias[::5] = 1.0
+    return nn.Sequential(linear, nn.ReLU())
+
+
+@pytest.fixture
+def experiment(store: Store, repository: Path) -> Experiment:
+    """The experiment `numbers` at scale tiny, trained, bundled and evaluated."""
+    shutil.copytree(ROOT / "experiments", "experiments")
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    paths = Paths("tiny")
+    write(paths.train("numbers"), [100, 200], [200])
+    bundle.pack(paths.bundle("numbers"), patterned_numbers(0), NUMBERS)
+    paths.metrics("numbers").write_text(json.dumps({"numbers": {"distance": 0.5}}))
+    return load_experiment("tiny", "numbers")
+
+
+def synced(store: Store, experiment: Experiment, referee: FakeReferee) -> Synced:
+    return sync.sync(store, experiment, "tiny", LINEAGE, lambda: referee)
+
+
+def test_run_version_and_champion_are_made_once(store: Store, experiment: Experiment) -> None:
+    referee = FakeReferee()
+    first = synced(store, experiment, referee)
+    assert str(first) == (
+        "numbers: numbers-tiny/1 promoted: the first version to pass the sanity floors"
+    )
+    again = synced(store, experiment, referee)
+    assert str(again) == "numbers: numbers-tiny/1 is there already"
+    assert referee.asked == 1
+    assert again.run_id == first.run_id
+    assert first.version is not None
+    assert first.version.aliases == ("challenger", "champion")
+    assert first.version.tags["mlflow.source.git.commit"] == "abc"
+    assert first.version.tags["atelier.data"] == "def.dir"
+    assert first.version.run_id == first.run_id
+    assert first.run_id is not None
+    run = store.client.get_run(first.run_id)
+    assert run.data.params["training.batch_size"] == str(experiment.training.batch_size)
+    assert run.data.metrics["test/numbers/distance"] == 0.5
+    assert held(store, first.run_id, "test/numbers/distance") == [(500, 0.5)]
+    assert len(held(store, first.run_id, "discriminator/loss")) == 2
+    kept = {artifact.path for artifact in store.client.list_artifacts(first.run_id)}
+    assert {"numbers.yaml", "images", "evaluation"} <= kept
+    assert json.loads(write_receipt(again, "tiny").read_text()) == {
+        "experiment": "numbers",
+        "version": "numbers-tiny/1",
+        "digest": first.version.digest,
+    }
+
+
+def test_without_an_evaluation_nothing_is_registered(store: Store, experiment: Experiment) -> None:
+    Paths("tiny").metrics("numbers").unlink()
+    result = synced(store, experiment, FakeReferee())
+    assert str(result) == "numbers: nothing to register yet"
+    assert result.run_id is not None
+
+
+def trained_again(store: Store, experiment: Experiment) -> None:
+    synced(store, experiment, FakeReferee())
+    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(1), NUMBERS)
+
+
+def test_a_better_challenger_takes_over(store: Store, experiment: Experiment) -> None:
+    trained_again(store, experiment)
+    result = synced(store, experiment, FakeReferee())
+    assert result.promoted
+    assert versions.find(store, "numbers-tiny@champion").number == "2"
+
+
+def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:
+    trained_again(store, experiment)
+    result = synced(store, experiment, FakeReferee(comparison=replace(BETTER, difference=0.0)))
+    assert "kept as challenger: not better beyond the spread" in str(result)
+    assert versions.find(store, "numbers-tiny@champion").number == "1"
+    assert versions.find(store, "numbers-tiny@challenger").number == "2"
+
+
+def test_the_champion_is_scored_again_when_the_judge_is_another(
+    store: Store, experiment: Experiment
+) -> None:
+    trained_again(store, experiment)
+    same, other = FakeReferee(), FakeReferee(replace(GOOD, judge_digest="new"))
+    synced(store, experiment, other)
+    assert other.asked == 2
+    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(2), NUMBERS)
+    synced(store, experiment, same)
+    assert same.asked == 2
+
+
+def test_another_size_is_refused(store: Store, experiment: Experiment) -> None:
+    trained_again(store, experiment)
+    with pytest.raises(UserError, match="another output shape than the champion's"):
+        synced(store, experiment, FakeReferee(replace(GOOD, output_shape=(3, 16, 16))))
+
+
+def test_numbers_are_refereed_by_arithmetic(store: Store, experiment: Experiment) -> None:
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+    assert result.promoted
+    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(1), NUMBERS)
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+    assert not result.promoted
+    assert "not better beyond the spread" in result.reason
+    bundle.pack(Paths("tiny").bundle("numbers"), nn.Sequential(nn.Linear(8, 100)), NUMBERS)
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+    assert "multiples of 5" in result.reason
