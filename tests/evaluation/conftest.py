@@ -61,7 +61,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def classifier() -> judge.Judge:
     """Has learnt to tell which way the stripes run, in a second, and so looks at texture."""
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # Nets this small only wait for a second thread.
     built = judge.build(judge.Config(name="judge", width=8), (3, 32, 32), 1)["classifier"]
     assert isinstance(built, judge.Judge)
     optimizer = torch.optim.Adam(built.parameters(), 2e-3)

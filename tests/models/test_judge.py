@@ -49,7 +49,6 @@ def test_forward_costs_what_two_cores_can_train_in_a_minute() -> None:
 
 def test_learns_a_toy_attribute() -> None:
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # Nets this small only wait for a second thread.
     classifier = build(16, 1)
     optimizer = torch.optim.Adam(classifier.parameters(), 2e-3)
     loss = torch.tensor(1.0)
