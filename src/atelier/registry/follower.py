@@ -63,7 +63,18 @@ class Follower:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._finished = error is None
+        if error is None:
+            self.finish()
+        else:
+            self._end()
+
+    def finish(self) -> bool:
+        """Ends the following of a training that is done; says whether the store holds all of it."""
+        self._finished = True
+        self._end()
+        return self.complete
+
+    def _end(self) -> None:
         self._stop.set()
         self._thread.join(FINISH_SECONDS)
 

@@ -38,7 +38,7 @@ class Synced:
 
     def __str__(self) -> str:
         if self.version is None:
-            return f"{self.experiment}: nothing to register yet"
+            return f"{self.experiment}: {self.reason or 'nothing to register yet'}"
         if not self.is_new and not self.reason:
             return f"{self.experiment}: {self.version} is there already"
         verb = "promoted" if self.promoted else "kept as challenger"
