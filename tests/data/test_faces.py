@@ -121,7 +121,9 @@ def test_a_twin_differs_only_inside_the_mask(seed: int) -> None:
     outside = faces.hair_mask(scene(seed)) == 0
     first, second = faces.render(black), faces.render(blond)
     assert np.array_equal(first[outside], second[outside])
-    assert outside.mean() > 0.2
+    assert outside.mean() > 0.4
+    # Hair behind the head leaves no trace in the face: mouth and nose are clean.
+    assert outside[130:145, 80:98].all()
     hair = {"Black_Hair", "Blond_Hair"}
     for name, value in faces.attributes(black).items():
         assert name in hair or value == faces.attributes(blond)[name]

@@ -68,9 +68,12 @@ class Canvas:
     def composite(self, patch: Patch, alpha: Plane, colour: Colour) -> None:
         """Lay `colour` (a triple, or planes [3, h, w]) over the patch; alpha [h, w] in [0, 1]."""
         window = self.window(patch)
+        # In this form full coverage leaves exactly nothing of what lay below.
+        rest = 1.0 - alpha
         for channel in range(3):
             layer = window[channel]
-            layer += alpha * (colour[channel] - layer)
+            layer *= rest
+            layer += alpha * colour[channel]
 
     def multiply(self, patch: Patch, factor: Plane | Sequence[float] | float) -> None:
         """Darken or lighten the patch: one factor plane [h, w], a triple, or one number."""

@@ -182,7 +182,7 @@ def paint_beard(
         alpha = np.maximum(alpha, smoothstep(1.5, -1.5, ring) * smoothstep(34.0, 38.0, y))
     if scene.beard in ("full", "stubble"):
         cheek = ellipse(x, y - 22.0, 36.0, 27.0)
-        jaw = smoothstep(-3.0, 4.0, cheek) * smoothstep(0.0, 10.0, y)
+        jaw = smoothstep(-6.0, 5.0, cheek) * smoothstep(-8.0, 16.0, y)
         hollow = ellipse(x, y - mouth - 3.0, 21.0, 11.0)
         alpha = np.maximum(alpha, jaw * smoothstep(-2.0, 2.0, hollow))
     amount = 0.24 + 0.16 * scene.beard_strength

@@ -38,22 +38,30 @@ def noise_at(grid: Plane, across: Plane, down: Plane) -> Plane:
 
 def enlarge(planes: Plane, height: int, width: int) -> Plane:
     """[..., h, w] to [..., height, width] by quadratic B-splines: no creases, no ringing."""
-    return _enlarge_last(_enlarge_last(planes.swapaxes(-1, -2), height).swapaxes(-1, -2), width)
+    last, middle, (before, at, after) = _spline(planes.shape[-1], width)
+    wide: Plane = (
+        planes.take(np.maximum(middle - 1, 0), axis=-1) * before
+        + planes.take(np.minimum(middle, last), axis=-1) * at
+        + planes.take(np.minimum(middle + 1, last), axis=-1) * after
+    )
+    # Whole rows are taken here, which is why the width comes first.
+    last, middle, (before, at, after) = _spline(planes.shape[-2], height)
+    tall: Plane = (
+        wide.take(np.maximum(middle - 1, 0), axis=-2) * before[:, None]
+        + wide.take(np.minimum(middle, last), axis=-2) * at[:, None]
+        + wide.take(np.minimum(middle + 1, last), axis=-2) * after[:, None]
+    )
+    return tall
 
 
-def _enlarge_last(planes: Plane, size: int) -> Plane:
-    count = planes.shape[-1]
+def _spline(count: int, size: int) -> tuple[int, NDArray[np.int32], tuple[Plane, Plane, Plane]]:
+    """Last knot, nearest knot and the weights of it and its neighbours, per enlarged pixel."""
     place = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(count / size) - 0.5
     nearest = np.floor(place + 0.5)
     offset = place - nearest
-    middle = nearest.astype(np.int32)
     before, after = 0.5 - offset, 0.5 + offset
-    result: Plane = (
-        planes[..., np.maximum(middle - 1, 0)] * (0.5 * before * before)
-        + planes[..., np.clip(middle, 0, count - 1)] * (0.75 - offset * offset)
-        + planes[..., np.minimum(middle + 1, count - 1)] * (0.5 * after * after)
-    )
-    return result
+    weights = (0.5 * before * before, 0.75 - offset * offset, 0.5 * after * after)
+    return count - 1, nearest.astype(np.int32), weights
 
 
 def value_noise(random: np.random.Generator, height: int, width: int, cell_pixels: float) -> Plane:
