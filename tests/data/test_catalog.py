@@ -89,8 +89,8 @@ def test_tables_as_txt_and_csv_say_the_same(tmp_path, csv):
     assert problems == more == []
     assert table.labels == LABELS
     assert table.values[5].tolist() == [1, 0, 1]
-    assert splits["000001.jpg"] == "training"
-    assert splits["000012.jpg"] == "test"
+    assert splits.splits["000001.jpg"] == "training"
+    assert splits.splits["000012.jpg"] == "test"
 
 
 def test_zero_and_one_are_read_like_minus_one_and_one(tmp_path):
@@ -114,7 +114,7 @@ def test_what_is_written_reads_back(tmp_path):
     table, _ = read_attributes(folder / "list_attr_celeba.txt")
     splits, _ = read_partition(folder / "list_eval_partition.txt")
     write_attributes(tmp_path / "a.txt", table)
-    write_partition(tmp_path / "p.txt", splits)
+    write_partition(tmp_path / "p.txt", splits.splits)
     again, problems = read_attributes(tmp_path / "a.txt")
     assert problems == []
     assert (again.labels, again.names) == (table.labels, table.names)

@@ -215,7 +215,7 @@ def test_a_wrong_checksum_is_removed(site, remote, target):
 
 @pytest.mark.parametrize("url", ["ftp://host/a", "file:///etc/passwd", "a.zip", "http://"])
 def test_only_web_addresses(target, url):
-    with pytest.raises(UserError, match="no such address|not a web address"):
+    with pytest.raises(UserError, match=r"no such address|not a web address"):
         download(Remote(url, "a", None), target, wait_seconds=0.001)
 
 
@@ -260,7 +260,7 @@ def test_imported_data_are_in_the_way_before_a_byte_is_fetched(tmp_path, site):
 
 
 def test_an_unknown_original(tmp_path):
-    with pytest.raises(UserError, match="no known original. Known: celeba, horse2zebra"):
+    with pytest.raises(UserError, match=r"no known original\. Known: celeba, horse2zebra"):
         fetch("imagenet", tmp_path)
 
 

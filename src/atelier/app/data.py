@@ -76,7 +76,7 @@ def fetch(
     from atelier.data import fetching
 
     if dataset in fetching.ORIGINALS:
-        typer.echo(fetching.ORIGINALS[dataset].licence, err=True)
+        typer.echo(fetching.ORIGINALS[dataset].licence)
     _tell(fetching.fetch(dataset, Path(), url, replace, workers=workers))
 
 

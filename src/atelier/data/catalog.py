@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from atelier.data.folders import digest_order
-from atelier.data.tables import AttributeTable, read_attributes, read_partition
+from atelier.data.tables import AttributeTable, Partition, read_attributes, read_partition
 from atelier.errors import UserError, UserErrors
 from atelier.schema import Positive, Rate, Strict
 
@@ -190,8 +190,9 @@ def _inspect_attributes(folder: Path) -> tuple[Catalog, list[UserError]]:
     problems += faults + _unmatched(images, names, table)
     splits: dict[str, str] = seeded_partition(names)
     if (folder / PARTITION).exists():
-        splits, faults = read_partition(folder / PARTITION)
-        problems += faults + _unpartitioned(folder / PARTITION, names, splits)
+        partition, faults = read_partition(folder / PARTITION)
+        problems += faults + _unpartitioned(folder / PARTITION, names, partition)
+        splits = partition.splits
     if not names:
         problems.append(UserError(images, "holds no images"))
     rows = {name: row for row, name in enumerate(table.names)}
@@ -206,7 +207,7 @@ def _inspect_attributes(folder: Path) -> tuple[Catalog, list[UserError]]:
 
 
 def _unmatched(images: Path, names: list[str], table: AttributeTable) -> list[UserError]:
-    present, described = set(names), set(table.names)
+    present, described = set(names), table.faulty.union(table.names)
     without_row = [
         UserError(images / name, "no row in the attribute table", f"Add one to {ATTRIBUTES}.")
         for name in names
@@ -220,15 +221,11 @@ def _unmatched(images: Path, names: list[str], table: AttributeTable) -> list[Us
     return without_row + without_image
 
 
-def _unpartitioned(path: Path, names: list[str], splits: dict[str, str]) -> list[UserError]:
-    present = set(names)
-    missing = [UserError(path, f"no row for {name}") for name in names if name not in splits]
-    extra = [
-        UserError(path, f"a row for {name}, which isn't there")
-        for name in splits
-        if name not in present
-    ]
-    return missing + extra
+def _unpartitioned(path: Path, names: list[str], partition: Partition) -> list[UserError]:
+    present, described = set(names), partition.faulty.union(partition.splits)
+    missing = [UserError(path, f"no row for {name}") for name in names if name not in described]
+    lost = [name for name in partition.splits if name not in present]
+    return missing + [UserError(path, f"a row for {name}, which isn't there") for name in lost]
 
 
 def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:

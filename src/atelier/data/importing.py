@@ -100,7 +100,7 @@ def import_dataset(
 def check_destination(name: str, root: Path, replace: bool) -> None:
     """Raises a UserError where `data/<name>` is no name for a dataset, or is not to be replaced."""
     if not re.fullmatch(r"\w[\w.-]*", name) or name in ("twins", "numbers"):
-        raise UserError(name, "no name for a dataset", "Letters, digits, _ . and - make one.")
+        raise UserError(repr(name), "no name for a dataset", "Letters, digits, _ . and - make one.")
     if is_imported(root / "data" / name) and not replace:
         what = "an imported dataset is there already"
         raise UserError(root / "data" / name, what, "Add --replace to let it go.")
@@ -206,7 +206,7 @@ def _plan_faces(source: Path, files: Sequence[Path], subset: bool) -> _Plan:
         raise UserErrors([*problems, UserError(source, "no attribute table found", remedy)])
     table, faults = read_attributes(attributes)
     plan.problems += faults
-    chosen = _matched(attributes, names, table.names, subset, plan)
+    chosen = _matched(attributes, names, table.names, table.faulty, subset, plan)
     rows = {name: row for row, name in enumerate(table.names)}
     values = table.values[[rows[name] for name in chosen]].astype(np.uint8)
     plan.table = AttributeTable(table.labels, tuple(chosen), values)
@@ -215,9 +215,10 @@ def _plan_faces(source: Path, files: Sequence[Path], subset: bool) -> _Plan:
         plan.splits = seeded_partition(chosen)
         plan.notes.append("no partition file: split 80/10/10, by a digest of each name")
         return plan
-    splits, faults = read_partition(partition)
+    parts, faults = read_partition(partition)
     plan.problems += faults
-    plan.splits = {n: splits[n] for n in _matched(partition, names, list(splits), subset, plan)}
+    matched = _matched(partition, names, list(parts.splits), parts.faulty, subset, plan)
+    plan.splits = {name: parts.splits[name] for name in matched}
     if not plan.problems:
         empty = [split for split in SPLITS if split not in plan.splits.values()]
         remedy = "Without a partition file, 80/10/10 are divided."
@@ -234,11 +235,16 @@ def _table_file(source: Path, files: Sequence[Path], start: str) -> Path | None:
 
 
 def _matched(
-    table: Path, names: Sequence[str], described: Sequence[str], subset: bool, plan: _Plan
+    table: Path,
+    names: Sequence[str],
+    described: Sequence[str],
+    faulty: frozenset[str],
+    subset: bool,
+    plan: _Plan,
 ) -> list[str]:
     """The images that have a row; images without one, and rows without image, become problems."""
     present, rows = set(names), set(described)
-    unlabelled = [name for name in names if name not in rows]
+    unlabelled = [name for name in names if name not in rows and name not in faulty]
     plan.problems += [UserError(table, f"no row for the image {name}") for name in unlabelled]
     lost = [name for name in described if name not in present]
     if subset and lost:

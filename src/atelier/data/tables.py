@@ -1,7 +1,7 @@
 """CelebA's two tables, as TXT or CSV: read with every fault named, and written."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,22 @@ class AttributeTable:
     labels: tuple[str, ...]
     names: tuple[str, ...]
     values: NDArray[np.uint8]
+    faulty: frozenset[str] = frozenset()
+    """Names whose rows can't be used, each of which is a problem already."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Name -> training, validation or test."""
+
+    splits: dict[str, str]
+    faulty: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class _Row:
     line: int
+    name: str
     fields: list[str]
 
 
@@ -33,56 +44,61 @@ def read_attributes(path: Path) -> tuple[AttributeTable, list[UserError]]:
     """Reads TXT (a count, the labels, then rows) or CSV (`image_id` and the labels, then rows).
 
     Values are -1/1 or 0/1. A row with a fault is left out and named.
+
+    Raises:
+        UserError: when the file as a whole makes no sense, so that its rows would not either.
     """
-    rows, comma = _rows(path)
-    problems = []
-    header = next(rows, None)
-    if header is not None and not comma and len(header.fields) == 1 and header.fields[0].isdigit():
-        declared: int | None = int(header.fields[0])
-        header = next(rows, None)
-    else:
-        declared = None
-    if header is None:
+    lines, comma = _lines(path)
+    declared = None
+    if lines and not comma and len(lines[0][1]) == 1 and lines[0][1][0].isdigit():
+        declared = int(lines.pop(0)[1][0])
+    if not lines:
         raise UserError(path, "empty", "The first line names the attributes.")
-    labels = header.fields[1:] if comma else header.fields
-    problems += _label_faults(path, header, labels)
-    names, values, faults, spellings = _attribute_rows(path, rows, len(labels))
-    problems += faults
-    total = len(names) + len(faults)
-    if declared is not None and declared != total:
-        problems.append(UserError(f"{path}:1", f"says {declared} rows, but {total} follow"))
-    if {"-1", "0"} <= spellings:
+    number, header = lines.pop(0)
+    labels = header[1:] if comma else header
+    rows = [_Row(number, fields[0], fields[1:]) for number, fields in lines]
+    _check_header(f"{path}:{number}", labels, rows)
+    good, problems = _sound_rows(path, rows, len(labels))
+    if declared is not None and declared != len(rows):
+        what = f"says {declared} rows, but {len(rows)} follow"
+        problems.insert(0, UserError(f"{path}:1", what))
+    if {"-1", "0"} <= {field for row in good for field in row.fields}:
         problems.append(UserError(path, "mixes -1/1 with 0/1", "Use one of the two throughout."))
-    if not total:
-        problems.append(UserError(path, "has no rows"))
-    table = np.array(values, np.uint8).reshape(len(names), len(labels))
-    return AttributeTable(tuple(labels), tuple(names), table), problems
+    names = tuple(row.name for row in good)
+    bits = [[_BITS[field] for field in row.fields] for row in good]
+    values = np.array(bits, np.uint8).reshape(len(good), len(labels))
+    faulty = frozenset(row.name for row in rows).difference(names)
+    return AttributeTable(tuple(labels), names, values, faulty), problems
 
 
-def read_partition(path: Path) -> tuple[dict[str, str], list[UserError]]:
-    """Name -> training, validation or test, from TXT or CSV rows of a name and 0, 1 or 2."""
-    rows, _ = _rows(path)
+def read_partition(path: Path) -> tuple[Partition, list[UserError]]:
+    """Reads TXT or CSV rows of a name and 0, 1 or 2.
+
+    Raises:
+        UserError: when it holds no rows.
+    """
+    lines, _ = _lines(path)
+    if lines and lines[0][1][1:] == ["partition"]:
+        lines.pop(0)
+    if not lines:
+        raise UserError(path, "empty", "Each line is a name and 0, 1 or 2.")
     splits: dict[str, str] = {}
     problems = []
-    for row in rows:
-        if row.line == 1 and len(row.fields) == 2 and row.fields[1] == "partition":
-            continue
-        where = f"{path}:{row.line}"
-        if len(row.fields) != 2:
-            what = f"a name and a number are expected (got {len(row.fields)} fields)"
-            problems.append(UserError(where, what))
-        elif row.fields[1] not in PARTS:
-            what = f"unknown partition (got {row.fields[1]!r})"
-            problems.append(UserError(where, what, "0 trains, 1 validates, 2 tests."))
-        elif row.fields[0] in splits:
-            problems.append(UserError(where, f"a second row for {row.fields[0]}"))
-        elif fault := _name_fault(row.fields[0]):
-            problems.append(UserError(where, fault))
+    for number, (name, *fields) in lines:
+        remedy = ""
+        if len(fields) != 1:
+            fault = f"a name and a number are expected (got {len(fields) + 1} fields)"
+        elif fields[0] not in PARTS:
+            fault = f"unknown partition (got {fields[0]!r})"
+            remedy = "0 trains, 1 validates, 2 tests."
         else:
-            splits[row.fields[0]] = PARTS[row.fields[1]]
-    if not splits and not problems:
-        raise UserError(path, "empty", "Each line is a name and 0, 1 or 2.")
-    return splits, problems
+            fault = _name_fault(name, splits)
+        if fault:
+            problems.append(UserError(f"{path}:{number}", fault, remedy))
+        else:
+            splits[name] = PARTS[fields[0]]
+    faulty = frozenset(fields[0] for _, fields in lines).difference(splits)
+    return Partition(splits, faulty), problems
 
 
 def write_attributes(path: Path, table: AttributeTable) -> None:
@@ -100,8 +116,8 @@ def write_partition(path: Path, splits: Mapping[str, str]) -> None:
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def _rows(path: Path) -> tuple[Iterator[_Row], bool]:
-    """Non-blank lines split into fields, and whether commas separate them."""
+def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], bool]:
+    """Number and fields of each line that isn't blank, and whether commas separate the fields."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -112,61 +128,49 @@ def _rows(path: Path) -> tuple[Iterator[_Row], bool]:
         raise UserError(path, f"cannot be read ({error.strerror})") from None
     if "\0" in text:
         raise UserError(path, "not a text file (it holds NUL bytes)")
-    comma = "," in text.partition("\n")[0]
-
-    def rows() -> Iterator[_Row]:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                fields = [f.strip().strip('"') for f in line.split(",")] if comma else line.split()
-                yield _Row(number, fields)
-
-    return rows(), comma
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not lines or "," not in lines[0][1]:
+        return [(n, line.split()) for n, line in lines], False
+    return [(n, [field.strip(' "') for field in line.split(",")]) for n, line in lines], True
 
 
-def _label_faults(path: Path, header: _Row, labels: Sequence[str]) -> list[UserError]:
-    where = f"{path}:{header.line}"
-    if not labels:
-        return [UserError(where, "names no attributes")]
-    faults = []
-    for label in sorted({label for label in labels if labels.count(label) > 1}):
-        faults.append(UserError(where, f"names the attribute {label!r} twice"))
-    for label in labels:
-        if not re.fullmatch(r"\w[\w-]*", label) or re.fullmatch(r"-?[0-9.]+", label):
-            what = f"not an attribute's name (got {label!r})"
-            faults.append(UserError(where, what, "The line before the first row names them."))
-    return faults
+def _check_header(where: str, labels: Sequence[str], rows: Sequence[_Row]) -> None:
+    """A wrong header would make every row wrong: it is the one problem then."""
+    remedy = "The line before the first row names the attributes."
+    odd = [label for label in labels if not re.fullmatch(r"(?!-?\d+(\.|$))\w[\w-]*", label)]
+    if odd or not labels:
+        raise UserError(where, f"not the names of attributes (got {', '.join(odd[:5])!r})", remedy)
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise UserError(where, f"names {', '.join(twice)} twice")
+    if not rows:
+        raise UserError(where, "no rows follow")
+    widths = {len(row.fields) for row in rows}
+    if len(widths) == 1 and len(rows) > 1 and widths != {len(labels)}:
+        what = f"names {len(labels)} attributes, but every row has {widths.pop()} values"
+        raise UserError(where, what, remedy)
 
 
-def _attribute_rows(
-    path: Path, rows: Iterator[_Row], width: int
-) -> tuple[list[str], list[list[int]], list[UserError], set[str]]:
-    names: list[str] = []
-    values: list[list[int]] = []
-    faults: list[UserError] = []
-    spellings: set[str] = set()
-    seen: set[str] = set()
+def _sound_rows(path: Path, rows: Sequence[_Row], width: int) -> tuple[list[_Row], list[UserError]]:
+    good: dict[str, _Row] = {}
+    problems = []
     for row in rows:
-        name, *fields = row.fields
-        unknown = [field for field in fields if field not in _BITS]
-        fault = ""
-        if len(fields) != width:
-            fault = f"{name} has {len(fields)} values, but {width} attributes are named"
+        unknown = [field for field in row.fields if field not in _BITS]
+        if len(row.fields) != width:
+            fault = f"{row.name} has {len(row.fields)} values, but {width} attributes are named"
         elif unknown:
-            fault = f"{name} has a value that is neither -1, 0 nor 1 (got {unknown[0]!r})"
-        elif name in seen:
-            fault = f"a second row for {name}"
+            fault = f"{row.name} has a value that is neither -1, 0 nor 1 (got {unknown[0]!r})"
         else:
-            fault = _name_fault(name)
+            fault = _name_fault(row.name, good)
         if fault:
-            faults.append(UserError(f"{path}:{row.line}", fault))
-            continue
-        seen.add(name)
-        names.append(name)
-        values.append([_BITS[field] for field in fields])
-        spellings.update(fields)
-    return names, values, faults, spellings
+            problems.append(UserError(f"{path}:{row.line}", fault))
+        else:
+            good[row.name] = row
+    return list(good.values()), problems
 
 
-def _name_fault(name: str) -> str:
-    """A row names a file of one folder, never a path out of it."""
+def _name_fault(name: str, known: Mapping[str, object]) -> str:
+    """A row names a file of one folder, never a path out of it, and each file has one row."""
+    if name in known:
+        return f"a second row for {name}"
     return f"not a file's name (got {name!r})" if not name or re.search(r"[/\\]", name) else ""
