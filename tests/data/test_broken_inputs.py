@@ -38,7 +38,7 @@ def test_damaged_images(world, ends_in, kind, how):
     source = write_pairs(world / "user", train=3, test=1)
     (source / "trainB" / f"bad.{kind.lower()}").write_bytes(damaged(kind, how))
     expected = rf"user/trainB/bad\.{kind.lower()}: (empty|not an image|damaged or cut short|cannot)"
-    ends_in(world, ends_in, ["import", "horse2zebra", str(source)], [expected])
+    ends_in(["import", "horse2zebra", str(source)], [expected])
 
 
 ODD_IMAGES: list[tuple[str, bytes, str]] = [
@@ -68,7 +68,7 @@ def test_odd_images(world, ends_in, name, content, problem):
     source = write_pairs(world / "user", train=3, test=1)
     (source / "testA" / name).write_bytes(content)
     expected = rf"user/testA/{name}: .*({problem})"
-    ends_in(world, ends_in, ["import", "horse2zebra", str(source)], [expected])
+    ends_in(["import", "horse2zebra", str(source)], [expected])
 
 
 JPEG = encoded(picture(1))
@@ -117,7 +117,7 @@ def test_zips(world, ends_in, name, harm, expected):
     (world / "user").mkdir()
     archive = zipped(write_pairs(world / "sound", train=4, test=1), world / "user" / "a.zip")
     harm(archive)
-    ends_in(world, ends_in, ["import", "horse2zebra", str(archive)], expected)
+    ends_in(["import", "horse2zebra", str(archive)], expected)
 
 
 PAIRS: list[tuple[str, Harm, list[str]]] = [
@@ -153,7 +153,7 @@ PAIRS: list[tuple[str, Harm, list[str]]] = [
 def test_pair_folders(world, ends_in, name, harm, expected):
     source = write_pairs(world / "user", train=3, test=1)
     harm(source)
-    ends_in(world, ends_in, ["import", "horse2zebra", str(source)], expected)
+    ends_in(["import", "horse2zebra", str(source)], expected)
 
 
 COMMANDS: list[tuple[list[str], str]] = [
@@ -186,7 +186,7 @@ COMMANDS: list[tuple[list[str], str]] = [
 )
 def test_commands(world, ends_in, arguments, expected):
     (world / "user").mkdir()
-    ends_in(world, ends_in, arguments, [expected])
+    ends_in(arguments, [expected])
 
 
 CHECKS: list[tuple[str, Harm, list[str]]] = [
@@ -222,4 +222,4 @@ CHECKS: list[tuple[str, Harm, list[str]]] = [
 def test_checks(world, ends_in, name, harm, expected):
     (world / "user").mkdir()
     harm(world / "root" / "data" / "monet2photo")
-    ends_in(world, ends_in, ["check", "monet2photo"], expected)
+    ends_in(["check", "monet2photo"], expected)

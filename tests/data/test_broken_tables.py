@@ -151,7 +151,7 @@ TABLES: list[tuple[str, Harm, list[str]]] = [
 def test_tables(world, ends_in, name, harm, expected):
     source = write_faces(world / "user")
     harm(source)
-    ends_in(world, ends_in, ["import", "celeba", str(source)], expected)
+    ends_in(["import", "celeba", str(source)], expected)
 
 
 CSV = "list_attr_celeba.csv"
@@ -197,4 +197,4 @@ CSV_TABLES: list[tuple[str, Harm, list[str]]] = [
 def test_csv_tables(world, ends_in, name, harm, expected):
     source = write_faces(world / "user", csv=True)
     harm(source)
-    ends_in(world, ends_in, ["import", "celeba", str(source)], expected)
+    ends_in(["import", "celeba", str(source)], expected)
