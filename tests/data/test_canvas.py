@@ -96,7 +96,7 @@ def test_half_plane_and_rotation() -> None:
 def test_coverage_is_half_on_the_border() -> None:
     ramp = np.array([-9.0, 0.0, 9.0], np.float32)
     assert edge(ramp, 2.0).tolist() == [1.0, 0.5, 0.0]
-    assert smoothstep(2.0, 1.0, np.float32([0.0, 3.0])).tolist() == [1.0, 0.0]
+    assert smoothstep(2.0, 1.0, np.array([0.0, 3.0], np.float32)).tolist() == [1.0, 0.0]
 
 
 def test_palette_runs_from_first_to_last() -> None:
