@@ -173,6 +173,7 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["import", "all", "."], "holds .* itself"),
     (["check", "nothing"], "data/nothing: no dataset in a known layout"),
     (["check", "../user"], "no dataset in a known layout"),
+    (["check", "monet2photo", "--scale", "huge"], "experiments/huge/datasets: no such folder"),
     (["fetch", "imagenet"], "imagenet: no known original"),
     (["fetch", "horse2zebra", "--url", "ftp://host/a.zip"], "ftp://host/a.zip: not a web address"),
     (["fetch", "horse2zebra", "--url", "file:///a.zip"], "file:///a.zip: not a web address"),

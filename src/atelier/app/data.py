@@ -102,10 +102,16 @@ def _datasets() -> list[str]:
 
 def _config(dataset: str, scale: str | None) -> "DatasetConfig | None":
     """How the scale prepares the dataset; None where no file says so, as for one of your own."""
-    from atelier.data.catalog import DatasetConfig
-    from atelier.schema import read_yaml
+    from atelier.data.catalog import DatasetFile
+    from atelier.errors import UserError
+    from atelier.schema import load, read_yaml
 
     params = Path("params.yaml")
-    scale = scale or (read_yaml(params)["scale"] if params.exists() else None)
-    path = Path("experiments", str(scale), "datasets", f"{dataset}.yaml")
-    return DatasetConfig.model_validate(read_yaml(path)["data"]) if path.exists() else None
+    scale = scale or (read_yaml(params).get("scale") if params.exists() else None)
+    if scale is None:
+        return None
+    folder = Path("experiments", scale, "datasets")
+    if not folder.is_dir():
+        raise UserError(folder, "no such folder", "The scales are the folders of experiments/.")
+    path = folder / f"{dataset}.yaml"
+    return load(path, DatasetFile).data if path.exists() else None

@@ -5,6 +5,7 @@ pairs       CycleGAN's: trainA/, trainB/, testA/, testB/
 numbers     no folder at all: its images are computed
 """
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from atelier.data.folders import digest_order
 from atelier.data.tables import AttributeTable, Partition, read_attributes, read_partition
 from atelier.errors import UserError, UserErrors
 from atelier.schema import Positive, Rate, Strict
@@ -65,6 +65,12 @@ class DatasetConfig(Strict):
     @property
     def name(self) -> str:
         return self.path or self.layout
+
+
+class DatasetFile(Strict, extra="ignore"):
+    """A dataset's YAML, without what is only for those who train on it."""
+
+    data: DatasetConfig
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,11 @@ def seeded_partition(names: Sequence[str]) -> dict[str, str]:
     parts = ["test"] * test + ["validation"] * (held_out - test)
     parts += ["training"] * (len(order) - held_out)
     return dict(zip(order, parts, strict=True))
+
+
+def digest_order(names: Sequence[str], salt: str) -> list[str]:
+    """A shuffle by digest: depends on each name alone, on no generator and no library's version."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
 
 
 def _share(count: int, share: float) -> int:

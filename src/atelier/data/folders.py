@@ -70,8 +70,3 @@ def listing_digest(files: list[tuple[str, int]]) -> str:
     """SHA-256 of names and sizes: cheap, and enough to see that files are missing or cut short."""
     lines = "".join(f"{name}\t{size}\n" for name, size in files)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def digest_order(names: list[str], salt: str) -> list[str]:
-    """A shuffle by digest: depends on each name alone, on no generator and no library's version."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
