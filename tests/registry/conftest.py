@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from atelier.registry import bundle
+from atelier.registry import bundle, versions
 from atelier.registry.bundle import BundleDescription
+from atelier.registry.gate import decide
 from atelier.registry.store import Store, open_store
+
+from .test_gate import BETTER, GOOD
 
 
 def toy_images(seed: int = 0) -> nn.Module:
@@ -132,6 +135,44 @@ def repository(
     _forget_connections()
 
 
+@pytest.fixture
+def store(repository: Path) -> Store:
+    return open_store()
+
+
+@pytest.fixture(scope="session")
+def published_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Path,
+    image_bundle: Path,
+    other_bundle: Path,
+    number_bundle: Path,
+) -> Path:
+    """mlruns/ where numbers has a champion, and version 2 of the faces took version 1's place."""
+    root = tmp_path_factory.mktemp("published")
+    (root / "mlruns").mkdir()
+    shutil.copyfile(new_database, root / "mlruns" / "mlflow.db")
+    before = Path.cwd()
+    os.chdir(root)
+    _forget_connections()
+    try:
+        opened = open_store()
+        for folder, champion in ((image_bundle, None), (other_bundle, GOOD), (number_bundle, None)):
+            version, _ = versions.register(opened, folder)
+            versions.record(opened, version, decide(GOOD, champion, [BETTER, BETTER]))
+    finally:
+        os.chdir(before)
+        _forget_connections()
+    return root / "mlruns"
+
+
+@pytest.fixture
+def published(published_folder: Path, repository: Path) -> Store:
+    """The store of `published_folder`, a copy for each test."""
+    shutil.copytree(published_folder, repository / "mlruns", dirs_exist_ok=True)
+    return open_store()
+
+
 def _forget_connections() -> None:
     """MLflow keeps one store for each address in a process; here each test has its own file."""
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
@@ -145,8 +186,3 @@ def _forget_connections() -> None:
         for engine in engines.values():
             engine.dispose()
         engines.clear()
-
-
-@pytest.fixture
-def store(repository: Path) -> Store:
-    return open_store()

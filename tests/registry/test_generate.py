@@ -10,11 +10,8 @@ from typer.testing import CliRunner
 
 from atelier.app import registry as commands
 from atelier.errors import UserError
-from atelier.registry import generator, versions
-from atelier.registry.gate import decide
+from atelier.registry import generator
 from atelier.registry.store import Store
-
-from .test_gate import BETTER, GOOD
 
 app = typer.Typer()
 app.add_typer(commands.registry, name="registry")
@@ -27,14 +24,6 @@ def run(*arguments: str) -> str:
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.output
-
-
-@pytest.fixture
-def published(store: Store, image_bundle: Path, other_bundle: Path, number_bundle: Path) -> Store:
-    for folder, champion in ((image_bundle, None), (other_bundle, GOOD), (number_bundle, None)):
-        version, _ = versions.register(store, folder)
-        versions.record(store, version, decide(GOOD, champion, [BETTER, BETTER]))
-    return store
 
 
 def test_a_grid_and_single_pictures(published: Store) -> None:

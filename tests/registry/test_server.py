@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,15 +57,13 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def address(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Path, int]]:
+def address(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
     """A folder and a port for a server, to which MLFLOW_TRACKING_URI points."""
     folder, port = tmp_path / "server", free_port()
     folder.mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield folder, port
+    return folder, port
 
 
 def test_a_server_keeps_runs_and_bundles_and_may_come_late(

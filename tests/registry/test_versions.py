@@ -10,7 +10,7 @@ import pytest
 from atelier.errors import UserError
 from atelier.registry import generator, versions
 from atelier.registry.bundle_model import Sampler
-from atelier.registry.gate import Decision, decide
+from atelier.registry.gate import Decision
 from atelier.registry.store import Store
 
 from .test_gate import BETTER, GOOD
@@ -43,18 +43,8 @@ def test_a_changed_bundle_is_not_registered(store: Store, copied: Path) -> None:
     assert versions.names(store) == []
 
 
-@pytest.fixture
-def two(store: Store, image_bundle: Path, other_bundle: Path) -> Store:
-    """Version 1 was champion, version 2 took its place."""
-    first, _ = versions.register(store, image_bundle)
-    versions.record(store, first, decide(GOOD, None))
-    second, _ = versions.register(store, other_bundle)
-    versions.record(store, second, decide(GOOD, GOOD, [BETTER, BETTER]))
-    return store
-
-
-def test_a_decision_is_written_down(two: Store) -> None:
-    champion = versions.find(two, "faces-gan-tiny@champion")
+def test_a_decision_is_written_down(published: Store) -> None:
+    champion = versions.find(published, "faces-gan-tiny@champion")
     assert champion.number == "2"
     assert champion.tags["gate.promoted"] == "true"
     assert champion.tags["previous_champion"] == "1"
@@ -64,28 +54,31 @@ def test_a_decision_is_written_down(two: Store) -> None:
     assert json.loads(champion.tags["gate.decision"]) == words["decision"]
 
 
-def test_a_refused_challenger_leaves_the_champion(two: Store, number_bundle: Path) -> None:
-    challenger = versions.find(two, "faces-gan-tiny/1")
+def test_a_refused_challenger_leaves_the_champion(published: Store) -> None:
+    challenger = versions.find(published, "faces-gan-tiny/1")
     tie = Decision(False, "a tie", GOOD, GOOD, (replace(BETTER, difference=0.0),))
-    versions.record(two, challenger, tie)
-    assert versions.find(two, "faces-gan-tiny@champion").number == "2"
+    versions.record(published, challenger, tie)
+    assert versions.find(published, "faces-gan-tiny@champion").number == "2"
 
 
-def test_rollback_gives_the_alias_back_and_says_so(two: Store) -> None:
-    now, before = versions.rollback(two, "faces-gan-tiny")
+def test_rollback_gives_the_alias_back_and_says_so(published: Store) -> None:
+    now, before = versions.rollback(published, "faces-gan-tiny")
     assert (now.number, before.number) == ("1", "2")
     assert now.aliases == ("champion",)
     assert before.tags["rolled_back_to"] == "1"
     assert now.tags["restored_from"] == "2"
     with pytest.raises(UserError, match="was the first champion"):
-        versions.rollback(two, "faces-gan-tiny")
+        versions.rollback(published, "faces-gan-tiny")
 
 
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
         ("faces-gam-tiny@champion", r"faces-gam-tiny: .*Did you mean faces-gan-tiny\?"),
-        ("zebra@champion", r"zebra: no such registered generator\. There is faces-gan-tiny\."),
+        (
+            "zebra@champion",
+            r"zebra: no such registered generator\. There is faces-gan-tiny, numbers",
+        ),
         ("faces-gan-tiny@champoin", r"Did you mean faces-gan-tiny@champion\?"),
         ("faces-gan-tiny@", r"There is challenger, champion\."),
         ("faces-gan-tiny/9", r"faces-gan-tiny/9: no such version\. There is 2, 1\."),
@@ -96,7 +89,9 @@ def test_rollback_gives_the_alias_back_and_says_so(two: Store) -> None:
         ("a'b@champion", "no such registered generator"),
     ],
 )
-def test_what_is_not_there_is_named_with_what_is(two: Store, reference: str, message: str) -> None:
+def test_what_is_missing_is_named_with_what_is_there(
+    published: Store, reference: str, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         generator.load(reference)
 
@@ -106,7 +101,7 @@ def test_an_empty_registry_says_how_to_fill_it(store: Store) -> None:
         generator.load("faces-gan@champion")
 
 
-def test_loading_samples_what_the_bundle_makes(two: Store, other_bundle: Path) -> None:
+def test_loading_samples_what_the_bundle_makes(published: Store, other_bundle: Path) -> None:
     loaded = generator.load("faces-gan-tiny@champion")
     expected = Sampler(other_bundle).sample(5, 7, 0.5)
     assert (loaded.sample(5, seed=7, truncation=0.5) == expected).all()
@@ -114,8 +109,8 @@ def test_loading_samples_what_the_bundle_makes(two: Store, other_bundle: Path) -
         loaded.sample(0)
 
 
-def test_another_bundle_in_its_place_is_refused(two: Store, other_bundle: Path) -> None:
-    first = versions.find(two, "faces-gan-tiny/1")
+def test_another_bundle_in_its_place_is_refused(published: Store, other_bundle: Path) -> None:
+    first = versions.find(published, "faces-gan-tiny/1")
     place = Path(first.source, "artifacts", "bundle")
     shutil.rmtree(place)
     shutil.copytree(other_bundle, place)
