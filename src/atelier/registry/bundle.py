@@ -21,6 +21,7 @@ from torch import nn
 from atelier.errors import UserError
 from atelier.registry import bundle_model
 from atelier.registry.bundle_model import CHUNK, CODE, FORMAT, MANIFEST, PROGRAM, Sampler, sha256
+from atelier.training import display
 
 LARGEST_BATCH = 4096
 EXAMPLE_IMAGES = 16
@@ -172,19 +173,10 @@ def _write_examples(folder: Path, description: BundleDescription) -> None:
         (folder / "example.png").write_bytes(bundle_model.png(grid(pictures)))
 
 
-def grid(pictures: np.ndarray, columns: int | None = None, gap_pixels: int = 2) -> np.ndarray:
-    """uint8 [N, H, W, C] -> one white-framed picture, as square as N allows."""
-    count, height, width, channels = pictures.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    step = (height + gap_pixels, width + gap_pixels)
-    shape = (rows * step[0] + gap_pixels, columns * step[1] + gap_pixels, channels)
-    canvas = np.full(shape, 255, dtype=np.uint8)
-    for index, picture in enumerate(pictures):
-        top = index // columns * step[0] + gap_pixels
-        left = index % columns * step[1] + gap_pixels
-        canvas[top : top + height, left : left + width] = picture
-    return canvas
+def grid(pictures: np.ndarray) -> np.ndarray:
+    """uint8 [N, H, W, C] -> one sheet of the same kind, as square as N allows."""
+    columns = math.ceil(math.sqrt(len(pictures)))
+    return display.grid(pictures.transpose(0, 3, 1, 2), columns)
 
 
 def model_card(description: BundleDescription) -> str:
