@@ -1,8 +1,9 @@
 """How faces are drawn at random: which scenes are likely, and what leans on what.
 
-Attributes lean on few parameters (sex on jaw, brow, lips, lashes and hair style; youth on age), so
-that a classifier must look at the picture and a generator has something to learn. Shares and signs
-of the correlations follow CelebA (Liu et al. 2015), weakened so that no two attributes coincide.
+Attributes lean on few parameters (sex on jaw width, brows, lips, lashes and hair style; youth on
+age), so that a classifier must look at the picture and a generator has something to learn. Shares
+and signs of the correlations follow CelebA (Liu et al. 2015), weakened so that no two attributes
+coincide.
 """
 
 from typing import Any, TypeVar
@@ -68,14 +69,14 @@ def _build(dice: _Dice, male: bool, young: bool) -> dict[str, Any]:
         "head_width": dice.between(),
         "head_height": dice.between(),
         "jaw_width": dice.around(0.72 if male else 0.26, 0.12),
-        "jaw_squareness": dice.around(0.62 if male else 0.3, 0.16),
+        "jaw_squareness": dice.between(),
         "fullness": dice.between() * dice.between(),
         "cheekbones": dice.between(),
         "skin_tone": dice.between() * (0.45 + 0.55 * dice.between()),
         "skin_warmth": dice.between(),
         "blush": dice.between() * dice.between(),
-        "bags": dice.between(0.0, 0.7 if young else 1.0),
-        "nose_width": dice.around(0.56 if male else 0.44, 0.2),
+        "bags": dice.between(0.0, 0.8),
+        "nose_width": dice.around(0.5, 0.22),
         "nose_length": dice.between(),
         "nose_height": dice.between(),
     }
@@ -84,7 +85,7 @@ def _build(dice: _Dice, male: bool, young: bool) -> dict[str, Any]:
 def _eyes(dice: _Dice, male: bool) -> dict[str, Any]:
     painted = not male and dice.chance(0.5)
     return {
-        "eye_size": dice.around(0.42 if male else 0.62, 0.16),
+        "eye_size": dice.around(0.5, 0.18),
         "eye_spacing": dice.between(),
         "eye_open": dice.between(0.15, 1.0),
         "eye_depth": dice.between(),
@@ -149,7 +150,7 @@ def _hair(dice: _Dice, male: bool, young: bool) -> dict[str, Any]:
     style = dice.pick(_male_styles(young) if male else _FEMALE_STYLES)
     gray = 0.02 if young else 0.42
     blond = 0.19 if male else 0.31
-    black = 0.33 if male else 0.27
+    black = 0.39 if male else 0.23
     weights: dict[HairColour, float] = {
         "gray": gray,
         "black": (1.0 - gray) * black,
