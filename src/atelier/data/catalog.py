@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from atelier.data.folders import BUILDING
 from atelier.data.tables import AttributeTable, Partition, read_attributes, read_partition
 from atelier.errors import UserError, UserErrors
 from atelier.schema import Positive, Rate, Strict
@@ -138,7 +139,7 @@ def is_imported(folder: Path) -> bool:
 def remove_drawn(folder: Path) -> None:
     """Removes a folder that was drawn; it can be drawn again. Leaves any other alone."""
     if (folder / MARKER).exists():
-        doomed = folder.with_name(f".{folder.name}.building")
+        doomed = folder.with_name(f".{folder.name}{BUILDING}")
         shutil.rmtree(doomed, ignore_errors=True)
         folder.rename(doomed)
         shutil.rmtree(doomed)

@@ -11,6 +11,9 @@ from filelock import FileLock, Timeout
 
 from atelier.errors import UserError
 
+BUILDING, REPLACED = ".building", ".replaced"
+"""Suffixes of the hidden siblings of a folder under way."""
+
 
 @contextmanager
 def built_aside(destination: Path) -> Iterator[Path]:
@@ -19,12 +22,9 @@ def built_aside(destination: Path) -> Iterator[Path]:
     Whatever stood there before stays until then; after an error, a kill included, it stands there
     still or is put back by the next call.
     """
-    building = destination.with_name(f".{destination.name}.building")
-    replaced = destination.with_name(f".{destination.name}.replaced")
-    if replaced.exists() and not destination.exists():
-        replaced.rename(destination)
-    for leftover in (building, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
+    building = destination.with_name(f".{destination.name}{BUILDING}")
+    replaced = destination.with_name(f".{destination.name}{REPLACED}")
+    _sweep_one(destination)
     building.mkdir(parents=True)
     try:
         yield building
@@ -35,6 +35,22 @@ def built_aside(destination: Path) -> Iterator[Path]:
         destination.rename(replaced)
     building.rename(destination)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Puts back or removes whatever kills have left aside in a folder."""
+    for suffix in (BUILDING, REPLACED):
+        for leftover in parent.glob(f".*{suffix}"):
+            _sweep_one(parent / leftover.name[1:].removesuffix(suffix))
+
+
+def _sweep_one(destination: Path) -> None:
+    replaced = destination.with_name(f".{destination.name}{REPLACED}")
+    if replaced.exists() and not destination.exists():
+        replaced.rename(destination)
+    for suffix in (BUILDING, REPLACED):
+        leftover = destination.with_name(f".{destination.name}{suffix}")
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
