@@ -1,8 +1,8 @@
 """What can go wrong for a reason outside this code, and the exit code each reason ends with.
 
-    AtelierError
-    ├── UserError      a mistake in a file, an argument or the data: one line on stderr, exit code 2
-    └── Interrupted    asked to stop; the work so far is saved: exit code 75 (EX_TEMPFAIL)
+AtelierError
+├── UserError      a mistake in a file, an argument or the data: one line on stderr, exit code 2
+└── Interrupted    asked to stop; the work so far is saved: exit code 75 (EX_TEMPFAIL)
 """
 
 

@@ -2,11 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from atelier import config
@@ -14,11 +14,12 @@ from atelier.data.numbers import DEPTH, gen_batch
 from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
+from atelier.schema import read_yaml
 from atelier.training import checkpoint, loop, runtime, setup
 from atelier.training.randomness import StepRandomness
 from atelier.training.seed import load_scripted, save_scripted, train_D_G
 
-TINY = yaml.safe_load(open("experiments/tiny/faces-gan.yaml"))
+TINY = read_yaml(Path("experiments/tiny/faces-gan.yaml"))
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
@@ -192,7 +193,7 @@ def test_faces_learn(faces, fabric, tmp_path):
 
 
 def numbers_experiment(**changes):
-    body = yaml.safe_load(open("experiments/tiny/numbers.yaml"))
+    body = read_yaml(Path("experiments/tiny/numbers.yaml"))
     for key, value in changes.items():
         body[key] = body[key] | value if isinstance(value, dict) and key == "training" else value
     return config.Experiment.model_validate(body)

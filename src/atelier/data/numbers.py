@@ -68,7 +68,8 @@ def coverage(data: Tensor) -> int:
 
 def entropy(data: Tensor) -> Tensor:
     """Entropy of the multiples of 5 among the rows, in nats: at most ln 20."""
-    return torch.special.entr(_value_shares(data)).sum()
+    nats: Tensor = torch.special.entr(_value_shares(data)).sum()
+    return nats
 
 
 def stopping_score(data: Tensor) -> Tensor:

@@ -69,7 +69,6 @@ def judge(name: str, scale: str) -> None:
 def train(name: str, scale: str) -> None:
     """Trains an experiment; MLflow follows, where it can, and never stops it."""
     from atelier.pipeline.lineage import follow
-
     from atelier.pipeline.training import run_training
 
     experiment, paths = load_experiment(scale, name), Paths(scale)

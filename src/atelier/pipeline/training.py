@@ -1,6 +1,7 @@
 """Running the one loop as a stage: locks, checkpoint, interruption, outputs that appear whole."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,9 @@ from atelier.data.folders import built_aside
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import device_lock, held
+
+SAVE_EVERY = "ATELIER_SAVE_EVERY_SECONDS"
+"""How much work a kill -9 may cost; saving more often costs the disk's time."""
 
 Observer = Callable[[Path], AbstractContextManager[Any]]
 """Follows a training from outside: gets its folder, must never stop it."""
@@ -39,6 +43,7 @@ def run_training(
         Interrupted: asked to stop; the checkpoint is saved.
     """
     folder = checkpoint_folder(stage, name, scale)
+    save_every = float(os.environ.get(SAVE_EVERY, "20"))
     with (
         stop_requests() as should_stop,
         held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
@@ -52,7 +57,12 @@ def run_training(
             learner = setup.build(work, config.Paths(scale).prepared(dataset), fabric)
             with observer(folder):
                 summary = loop.train(
-                    f"{stage}@{name}", work, learner, folder, should_stop=should_stop
+                    f"{stage}@{name}",
+                    work,
+                    learner,
+                    folder,
+                    should_stop=should_stop,
+                    save_every_seconds=save_every,
                 )
             facts = runtime.describe(fabric, precision) | {
                 "images": summary.images,

@@ -35,7 +35,7 @@ MEMBERS = frozenset({PROGRAM, CODE, "example.png", "example.json", "model_card.m
 SHOWN_ONLY = frozenset({"example.png", "example.json", "model_card.md"})
 """Members that say what a bundle makes but do not decide it: not part of its digest."""
 
-CHUNK = 16
+CHUNK = 64
 LARGEST_COUNT = 10_000
 LARGEST_SEED = 2**63 - 1
 LARGEST_TRUNCATION = 2.0
@@ -231,10 +231,10 @@ class Sampler:
             raise Refused(f"{folder}: cannot be loaded ({type(error).__name__})") from None
 
     def outputs(self, count: int, seed: int, truncation: float = 1.0) -> Iterator[torch.Tensor]:
-        """The generator's raw outputs, at most 16 at a time, `count` in all: [b, *output_shape].
+        """The generator's raw outputs, at most 64 at a time, `count` in all: [b, *output_shape].
 
         Output k depends on (seed, k) alone: its latent is drawn for it, and the program always
-        runs on 16 rows, because convolutions of another batch size may differ in the last bit.
+        runs on 64 rows, because convolutions of another batch size may differ in the last bit.
         """
         check_request(count, seed, truncation)
         for start in range(0, count, CHUNK):

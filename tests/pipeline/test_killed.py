@@ -1,0 +1,108 @@
+"""Trainings killed for real: what comes after equals what was never killed."""
+
+import random
+import signal
+import time
+
+import psutil
+import pytest
+from tests.project import BIN, run, start
+
+pytestmark = pytest.mark.slow
+OFTEN = {"ATELIER_SAVE_EVERY_SECONDS": "0.5"}
+TRAIN = (str(BIN / "atelier"), "train", "faces-gan", "--scale", "tiny")
+RESULT = "artifacts/tiny/faces-gan/train"
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def longer(project):
+    """A training of some seconds, and what it makes when nobody disturbs it."""
+    file = project / "experiments/tiny/faces-gan.yaml"
+    file.write_text(file.read_text().replace("images: 1024", "images: 8192"))
+    run(project, *TRAIN)
+    expected = contents(project / RESULT)
+    run(project, "rm", "-r", RESULT)
+    return project, expected
+
+
+def trainers(project):
+    """Processes that train in this project."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        line = process.info["cmdline"] or []
+        ours = process.info["cwd"] == str(project) and "train" in line
+        if ours and any(word.endswith("atelier") for word in line):
+            found.append(process)
+    return found
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def wait_until_it_learns(project):
+    wait_for(lambda: list(project.glob(".atelier/checkpoints/*/checkpoint.pt")))
+
+
+def test_killed_trainings_go_on_bit_for_bit(longer):
+    project, expected = longer
+    randomly = random.Random(1)
+    for _ in range(4):
+        process = start(project, *TRAIN, **OFTEN)
+        wait_until_it_learns(project)
+        time.sleep(randomly.uniform(0, 2.5))
+        process.kill()
+        process.wait()
+        assert not (project / RESULT).exists() or process.returncode == 0
+    run(project, *TRAIN)
+    assert contents(project / RESULT) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_training_saves_and_says_75(longer, number):
+    project, expected = longer
+    process = start(project, *TRAIN, ATELIER_SAVE_EVERY_SECONDS="600")
+    wait_for(lambda: list(project.glob(".atelier/checkpoints/*/output/history.csv")))
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert not (project / RESULT).exists()
+    assert list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
+    run(project, *TRAIN)
+    assert contents(project / RESULT) == expected
+
+
+def test_a_killed_dvc_leaves_no_second_trainer(longer):
+    project, expected = longer
+    most = 0
+    for _ in range(2):
+        dvc = start(project, str(BIN / "dvc"), "repro", "train@faces-gan", **OFTEN)
+        wait_until_it_learns(project)
+        time.sleep(0.7)
+        dvc.kill()
+        dvc.wait()
+    last = start(project, str(BIN / "dvc"), "repro", "train@faces-gan", **OFTEN)
+    while last.poll() is None:
+        learning = [p for p in trainers(project) if holds_the_device(p)]
+        most = max(most, len(learning))
+        time.sleep(0.2)
+    said = last.stdout.read()
+    assert last.returncode == 0, said
+    assert most <= 1
+    assert not trainers(project)
+    assert contents(project / RESULT) == expected
+
+
+def holds_the_device(process):
+    """One that trains, not one that waits for its turn: torch's threads are many."""
+    try:
+        return any("cpu.lock" in file.path for file in process.open_files())
+    except psutil.Error:
+        return False

@@ -1,0 +1,130 @@
+"""From raw pictures to a generator fetched from the registry, by `dvc repro`."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from tests.project import run
+
+EXPERIMENTS = {"numbers": "numbers-tiny", "faces-gan": "faces-gan-tiny"}
+
+
+def test_every_stage_left_what_it_promises(road):
+    lock = yaml.safe_load((road / "dvc.lock").read_text())["stages"]
+    for stage in ("train", "bundle", "evaluate", "register"):
+        assert {f"{stage}@{name}" for name in EXPERIMENTS} <= lock.keys()
+    for stage in ("prepare", "judge"):
+        assert {f"{stage}@numbers", f"{stage}@celeba"} <= lock.keys()
+    metrics = json.loads((road / "artifacts/tiny/faces-gan/metrics.json").read_text())
+    assert {"kid", "kid_ceiling", "kid_blurred", "kid_shuffled"} <= metrics["judge"].keys()
+    assert metrics["settings"]["split"] == "test"
+    assert (road / "artifacts/tiny/faces-gan/evaluation/grid.png").exists()
+
+
+def test_a_second_repro_does_nothing(road):
+    said = run(road, "dvc", "repro")
+    assert "Running stage" not in said
+    assert "Data and pipelines are up to date." in said
+
+
+def test_git_sees_only_what_it_should(road):
+    status = run(road, "git", "status", "--short", "--untracked-files=all").split("\n")
+    changed = {line[3:] for line in status if line}
+    figures = {path for path in changed if path.endswith("metrics.json")}
+    assert changed - figures == {"data.dvc", "dvc.lock"}
+    assert {f"artifacts/tiny/{name}/metrics.json" for name in EXPERIMENTS} <= figures
+
+
+def test_outputs_hold_no_path(road):
+    for path in (road / "artifacts").rglob("*"):
+        if path.is_file():
+            assert str(road).encode() not in path.read_bytes(), path
+
+
+def test_the_registry_answers_and_generates(road, tmp_path):
+    listed = run(road, "atelier", "registry", "list")
+    for name in EXPERIMENTS.values():
+        assert f"{name}/1" in listed
+    if "champion" in run(road, "atelier", "registry", "show", "faces-gan-tiny/1"):
+        grid = tmp_path / "grid.png"
+        run(
+            road,
+            "atelier",
+            "generate",
+            "faces-gan-tiny@champion",
+            "--count",
+            "4",
+            "--out",
+            str(grid),
+        )
+        assert grid.read_bytes().startswith(b"\x89PNG")
+    numbers = run(road, "atelier", "generate", "numbers-tiny/1", "--count", "20").split()
+    assert len([word for word in numbers if word.isdigit()]) == 20
+
+
+def test_a_deleted_mlruns_is_restored_without_training(project):
+    before = run(project, "atelier", "registry", "list")
+    shutil.rmtree(project / "mlruns")
+    said = run(project, "dvc", "repro")
+    assert "Running stage 'register@numbers'" in said
+    assert "Running stage 'train" not in said
+    after = run(project, "atelier", "registry", "list")
+    assert [line.split()[0] for line in after.splitlines()] == [
+        line.split()[0] for line in before.splitlines()
+    ]
+
+
+def test_registering_again_makes_no_second_version(project):
+    (project / "mlruns/receipts/tiny/numbers.json").unlink()
+    run(project, "dvc", "repro", "register@numbers")
+    assert "numbers-tiny/2" not in run(project, "atelier", "registry", "list")
+
+
+def test_a_changed_line_reruns_its_experiment_alone(project):
+    file = project / "experiments/tiny/numbers.yaml"
+    file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
+    said = run(project, "dvc", "repro")
+    assert "Running stage 'train@numbers'" in said
+    assert "Running stage 'train@faces-gan'" not in said
+    assert "numbers-tiny/2" in run(project, "atelier", "registry", "list")
+
+
+def test_pulled_data_is_not_drawn_again(project, tmp_path_factory):
+    """With a remote: a fresh clone pulls, and draw touches nothing."""
+    remote = tmp_path_factory.mktemp("remote")
+    run(project, "dvc", "remote", "add", "--default", "store", str(remote))
+    run(project, "dvc", "push", "data.dvc")
+    for name in ("data", "artifacts", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(project / name)
+    before = (project / "data.dvc").read_text()
+    run(project, "dvc", "pull", "data.dvc")
+    times = {p: p.stat().st_mtime_ns for p in (project / "data").rglob("*") if p.is_file()}
+    run(project, "dvc", "repro", "prepare")
+    assert (project / "data.dvc").read_text() == before
+    assert {p: p.stat().st_mtime_ns for p in times} == times
+
+
+def test_a_fresh_clone_draws_the_same_bytes(project):
+    """Without a remote and a cache: `data.dvc` is unchanged after `dvc repro`."""
+    before = (project / "data.dvc").read_text()
+    for name in ("data", "artifacts", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(project / name)
+    run(project, "dvc", "repro", "data.dvc")
+    assert (project / "data.dvc").read_text() == before
+    assert "up to date" in run(project, "dvc", "status", "data.dvc")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("train", "faces-gam"), "Did you mean experiments/tiny/faces-gan.yaml?"),
+        (("train", "numbers", "--scale", "tinny"), "Did you mean tiny?"),
+        (("generate", "faces-gan-tiny@champ", "--out", "x.png"), "champ"),
+        (("generate", "faces@champion", "--out", "x.png"), "faces-gan-tiny"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(road, command, says):
+    said = run(road, "atelier", *command, code=2)
+    assert says in said
+    assert len(said.strip().splitlines()) == 1

@@ -1,0 +1,73 @@
+"""A copy of the repository at `tiny` scale with few pictures; its commands as real processes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+COUNTS = {
+    "faces_training": 192,
+    "faces_validation": 48,
+    "faces_test": 48,
+    "animals_training": 4,
+    "animals_test": 2,
+}
+
+
+def environment(**more):
+    """The tests' own environment, with this interpreter's commands first on the path."""
+    return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "COLUMNS": "200"} | more
+
+
+def copy_repository(folder: Path) -> Path:
+    """All that git knows or would take of the working tree, committed anew in `folder`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).is_file() and not name.startswith(("artifacts/", "dvc.lock", "data.dvc")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    parameters = yaml.safe_load((folder / "params.yaml").read_text())
+    parameters |= {"scale": "tiny", "drawing": COUNTS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+    shutil.copy(ROOT / "tests" / "data.dvc.template", folder / "data.dvc")
+    for command in (
+        ["git", "init", "--quiet"],
+        ["git", "add", "--all"],
+        [
+            "git",
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "t",
+        ],
+    ):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def start(folder: Path, *command: str, **variables: str) -> subprocess.Popen:
+    """A command in the project, its own session so that a kill can be aimed."""
+    return subprocess.Popen(
+        command, cwd=folder, env=environment(**variables), text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
+    """Runs a command to its end and returns what it said; another exit code fails the test."""
+    process = start(folder, *command, **variables)
+    said, _ = process.communicate(timeout=900)
+    assert process.returncode == code, said[-4000:]
+    return said
