@@ -24,6 +24,7 @@ EXCEPTED = {
     "data/parallel.py": "results do not depend on the workers",
     "data/catalog.py": "read by prepare, which names it; training reads its manifest",
     "data/tables.py": "as catalog.py",
+    "data/sheet.py": "how pictures stand side by side",
     "training/checkpoint.py": "a resumed run equals one that was not",
     "training/display.py": "progress",
     "training/history.py": "what is written down of a training",

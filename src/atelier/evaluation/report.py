@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from atelier.data.sheet import sheet
 from atelier.evaluation.features import Images
 
 DIGITS = 6
 """Significant ones: what is left of a figure where the order of additions differs."""
-GAP = 2
-"""Pixels between the pictures of a grid."""
 
 
 def rounded(value: Any) -> Any:
@@ -60,19 +59,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rounded(row) for row in rows)
 
 
-def grid(images: Images, columns: int = 8) -> Image.Image:
-    """Pictures [N, 3, S, S] side by side, row by row, on white."""
-    count, channels, height, width = images.shape
-    rows = -(-count // columns)
-    sheet = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8
-    )
-    for index, picture in enumerate(images):
-        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
-    return Image.fromarray(sheet)
-
-
-def write_grid(path: Path, images: Images, columns: int = 8) -> None:
-    """PNG of `grid`."""
-    grid(images, columns).save(path, format="PNG", optimize=False)
+def write_grid(path: Path, images: Images) -> None:
+    """PNG of pictures [N, 3, S, S] side by side."""
+    Image.fromarray(sheet(images)).save(path, format="PNG", optimize=False)

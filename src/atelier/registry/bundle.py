@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from atelier.data.sheet import sheet
 from atelier.errors import UserError
 from atelier.registry import bundle_model
 from atelier.registry.bundle_model import CHUNK, CODE, FORMAT, MANIFEST, PROGRAM, Sampler, sha256
-from atelier.training import display
 
 LARGEST_BATCH = 4096
 EXAMPLE_IMAGES = 16
@@ -176,7 +176,7 @@ def _write_examples(folder: Path, description: BundleDescription) -> None:
 def grid(pictures: np.ndarray) -> np.ndarray:
     """uint8 [N, H, W, C] -> one sheet of the same kind, as square as N allows."""
     columns = math.ceil(math.sqrt(len(pictures)))
-    return display.grid(pictures.transpose(0, 3, 1, 2), columns)
+    return sheet(pictures.transpose(0, 3, 1, 2), columns)
 
 
 def model_card(description: BundleDescription) -> str:

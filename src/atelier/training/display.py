@@ -1,11 +1,10 @@
-"""Pictures and progress for a person who watches."""
+"""Progress for a person who watches."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,22 +13,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-
-GAP = 2
-
-
-def grid(pixels: np.ndarray, columns: int = 8) -> np.ndarray:
-    """[N, 3, S, S] uint8 -> one sheet [H, W, 3] uint8, white gaps of two pixels between."""
-    count, channels, height, width = pixels.shape
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    shape = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels)
-    sheet = np.full(shape, 255, np.uint8)
-    for index, picture in enumerate(pixels.transpose(0, 2, 3, 1)):
-        top = GAP + index // columns * (height + GAP)
-        left = GAP + index % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
 
 
 class Advance(Protocol):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atelier.data.images import to_bytes
-from atelier.training.display import grid
+from atelier.data.sheet import sheet
 
 
 class History:
@@ -59,10 +59,10 @@ class History:
 
     def sample(self, images: int, pictures: Tensor) -> None:
         """Saves [N, 3, S, S] in [-1, 1] as one grid."""
-        sheet = Image.fromarray(grid(to_bytes(pictures.float().cpu()).numpy()))
+        grid = Image.fromarray(sheet(to_bytes(pictures.float().cpu()).numpy()))
         path = self.folder / "samples" / f"{images:09d}.png"
         beside = path.with_suffix(".writing")
-        sheet.save(beside, format="PNG")
+        grid.save(beside, format="PNG")
         beside.replace(path)
 
     def snapshot(self, images: int, averages: nn.ModuleDict) -> None:
