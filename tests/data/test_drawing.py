@@ -140,7 +140,9 @@ def test_nothing_is_drawn_twice(drawn):
 
 
 def test_what_is_missing_cut_or_drawn_by_another_is_drawn_again(tmp_path):
-    counts = COUNTS.model_copy(update={"faces_test": 2, "animals_training": 2})
+    counts = COUNTS.model_copy(
+        update={"faces_training": 3, "faces_test": 2, "animals_training": 2, "animals_test": 1}
+    )
     draw(tmp_path, counts, workers=1)
     before = tree_digest(tmp_path / "data")
     celeba = tmp_path / "data" / "celeba"
@@ -170,7 +172,9 @@ def test_what_is_missing_cut_or_drawn_by_another_is_drawn_again(tmp_path):
 
 
 def test_another_renderer_draws_again_what_it_would_draw_otherwise(tmp_path, monkeypatch):
-    counts = COUNTS.model_copy(update={"faces_test": 2, "animals_training": 2})
+    counts = COUNTS.model_copy(
+        update={"faces_training": 3, "faces_test": 2, "animals_training": 2, "animals_test": 1}
+    )
     draw(tmp_path, counts, workers=1)
     before = tree_digest(tmp_path / "data")
     render = animals.render
