@@ -1,0 +1,76 @@
+"""Makes the README's pictures from data/ and the registry; a person runs it after `make repro`.
+
+    python docs/pictures.py
+
+writes docs/images/{faces,animals,faces-gan}.png: 12 x 4 pictures of 64 pixels each, of the drawn
+test images and of what faces-gan@champion makes of one seed, none of them picked by hand.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import atelier
+from atelier.config import load_dataset
+from atelier.data.catalog import read_catalog
+from atelier.data.decode import try_decode
+from atelier.data.prepare import to_square
+from atelier.data.sheet import sheet
+
+Images = NDArray[np.uint8]
+"""[N, 3, 64, 64]."""
+
+COLUMNS, ROWS = 12, 4
+SIZE_PIXELS = 64
+SEED = 7
+COLOURS = 256
+"""A palette makes a file a third as large; a picture here is a look, not a measurement."""
+FOLDER = Path("docs", "images")
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    save("faces", faces())
+    save("animals", animals())
+    made = atelier.load("faces-gan@champion").sample(COLUMNS * ROWS, SEED)
+    save("faces-gan", np.ascontiguousarray(made.transpose(0, 3, 1, 2)))
+
+
+def faces() -> Images:
+    """The first test faces, cropped as faces-gan sees them."""
+    share = load_dataset("laptop", "celeba").data.crop_share or 1.0
+    folder = Path("data", "celeba")
+    catalog = read_catalog(folder, "attributes")
+    names = catalog.splits["test"].names[: COLUMNS * ROWS]
+    return squares([catalog.images / name for name in names], share)
+
+
+def animals() -> Images:
+    """Two rows of horses, two rows of zebras."""
+    names = read_catalog(Path("data", "horse2zebra"), "pairs").splits["test"].names
+    chosen = []
+    for domain in ("testA", "testB"):
+        chosen += [name for name in names if name.startswith(domain)][: COLUMNS * ROWS // 2]
+    return squares([Path("data", "horse2zebra", name) for name in chosen], 1.0)
+
+
+def squares(paths: list[Path], crop_share: float) -> Images:
+    pictures = []
+    for path in paths:
+        image = try_decode(path)
+        assert isinstance(image, Image.Image)
+        pictures.append(to_square(image, SIZE_PIXELS, crop_share))
+    return np.stack(pictures)
+
+
+def save(name: str, pictures: Images) -> None:
+    path = FOLDER / f"{name}.png"
+    drawn = Image.fromarray(sheet(pictures, COLUMNS))
+    drawn.quantize(COLOURS, dither=Image.Dither.NONE).save(path, format="PNG", optimize=True)
+    print(f"{path}: {len(pictures)} pictures, {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
