@@ -1,4 +1,4 @@
-r"""Trains `numbers` and the seed's own variant on several training seeds, and prints what they make.
+r"""Trains `numbers` and the seed's own variant on several training seeds and prints their figures.
 
 Both go through the one training loop, each with its complete file; the published weights are scored
 on draws that no training saw. The table is the one of docs/numbers.md.
@@ -41,7 +41,9 @@ def main() -> None:
             work = load(file, Experiment)
             report[work.name] = []
             for seed in range(1, arguments.seeds + 1):
-                figures = train_and_score(work, seed, prepared, Path(scratch, f"{work.name}-{seed}"))
+                figures = train_and_score(
+                    work, seed, prepared, Path(scratch, f"{work.name}-{seed}")
+                )
                 report[work.name].append(figures)
                 print(f"{work.name}, seed {seed}: {figures}", flush=True)
     if arguments.out:

@@ -1,4 +1,7 @@
-"""What every test shares: a clean environment, and devices that nobody else is training on."""
+"""What every test shares: a clean environment, devices that nobody else trains on, one whole road.
+
+The road is gone once, for all tests that look at what it left.
+"""
 
 import os
 
@@ -6,6 +9,7 @@ import pytest
 import torch
 
 from atelier.cli import TELEMETRY_OFF
+from tests.project import copy_repository, run
 
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
@@ -19,3 +23,18 @@ def _clean_environment(tmp_path_factory, monkeypatch):
     for name, value in TELEMETRY_OFF.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ATELIER_DEVICE_LOCKS", str(tmp_path_factory.getbasetemp() / "devices"))
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory):
+    """A project after its first `dvc repro` at tiny scale. Leave it as it is."""
+    folder = copy_repository(tmp_path_factory.mktemp("road"))
+    run(folder, "dvc", "repro")
+    return folder
+
+
+@pytest.fixture
+def project(road, tmp_path):
+    """A copy of the project on its road, to be changed at will."""
+    run(road.parent, "cp", "-r", f"{road}/.", str(tmp_path))
+    return tmp_path
