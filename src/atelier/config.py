@@ -1,26 +1,34 @@
-"""What a YAML file under experiments/ may say, and where everything of a scale lies.
+"""What a YAML file under experiments/ may say, and reading it.
 
 A file is complete: no key has a default, so it alone says what was done, and DVC, which watches
 the whole file, sees every change.
 """
 
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 
 from atelier.data.catalog import DatasetConfig
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.schema import Count, Positive, Rate, Share, Strict, load, read_yaml
+from atelier.objectives.phase import Setting
+from atelier.paths import PARAMETERS
+from atelier.paths import SCALES as SCALES
+from atelier.paths import Paths as Paths
+from atelier.paths import check_scale as check_scale
+from atelier.schema import Positive, Rate, Seed, Share, Strict, load
 
-SCALES = ("tiny", "laptop", "gpu")
 Scale = Literal["tiny", "laptop", "gpu"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+NUMBER_MODELS = ("numbers", "seed")
+"""Models that make numbers; all others make pictures."""
+EXPERIMENT_MODELS = [name for name in MODELS if name != "judge"]
 
 if TYPE_CHECKING:
     ModelConfig = Any
@@ -50,7 +58,7 @@ class Augmentation(Strict):
 
 class Adam(Strict):
     learning_rate: Rate
-    betas: tuple[Share, Share] = Field(strict=False)
+    betas: tuple[Momentum, Momentum] = Field(strict=False)
     schedule: Literal["constant", "cosine", "flat_then_linear"]
     """Of the learning rate over the planned images; the last two end at 0."""
 
@@ -66,7 +74,7 @@ class EarlyStopping(Strict):
 
 
 class Training(Strict):
-    seed: Count
+    seed: Seed
     images: Positive
     """Planned length: images of the reals that are shown to the generator's opponent, in steps of
     `batch_size`. Numbers count rows."""
@@ -98,8 +106,9 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    samples: Positive
-    seed: Count
+    samples: Annotated[int, Field(ge=2, le=10_000)]
+    """A figure compares pairs; a bundle makes at most 10,000."""
+    seed: Seed
 
 
 class Judge(Strict):
@@ -111,6 +120,18 @@ class Judge(Strict):
     used_labels: tuple[str, ...] = Field(strict=False)
     """Labels on which figures rest; each must reach the floor on the test split."""
 
+    @model_validator(mode="after")
+    def _is_a_judge(self) -> Self:
+        if self.model.name != "judge" or self.objective.name != "classification":
+            raise ValueError(
+                "a judge is model judge with objective classification "
+                f"(got {self.model.name} with {self.objective.name})"
+            )
+        if self.training.early_stopping is not None:
+            raise ValueError("training.early_stopping: pictures follow no rule to stop by; null")
+        _check_optimizers(self.training, self.objective)
+        return self
+
 
 class Dataset(Strict):
     name: str
@@ -118,10 +139,17 @@ class Dataset(Strict):
     judge: Judge | None
     """None where arithmetic judges (numbers)."""
 
+    @model_validator(mode="after")
+    def _is_judged(self) -> Self:
+        if (self.judge is None) != (self.data.layout == "numbers"):
+            wanted = "null, because arithmetic judges" if self.judge else "a classifier"
+            raise ValueError(f"judge: layout {self.data.layout} takes {wanted}")
+        return self
+
 
 class Experiment(Strict):
-    name: str
-    registered_name: str
+    name: Name
+    registered_name: Name
     dataset: str
     model: ModelConfig
     objective: ObjectiveConfig
@@ -130,107 +158,139 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        norm = getattr(self.model, "discriminator_norm", "none")
-        if norm == "batch" and self.objective.name in ("wgan_gp", "relativistic"):
+        model, objective = self.model.name, self.objective.name
+        if model == "judge" or objective == "classification":
+            raise ValueError("a judge belongs to a dataset's file, not to an experiment")
+        if (model == "seed") != (objective == "seed"):
             raise ValueError(
-                f"discriminator_norm 'batch' under the gradient penalty of {self.objective.name}: "
+                f"model {model} with objective {objective}: "
+                "the seed's sigmoid and its BCELoss go together"
+            )
+        norm = getattr(self.model, "discriminator_norm", "none")
+        if norm == "batch" and objective in ("wgan_gp", "relativistic"):
+            raise ValueError(
+                f"model.discriminator_norm: 'batch' under the gradient penalty of {objective}: "
                 "BatchNorm mixes the images whose gradients are penalised one by one; "
                 "use 'none' or 'layer'"
             )
-        if (self.model.name == "seed") != (self.objective.name == "seed"):
-            raise ValueError(
-                f"model {self.model.name} with objective {self.objective.name}: "
-                "the seed's sigmoid and its BCELoss go together"
-            )
-        if self.model.name == "judge" or self.objective.name == "classification":
-            raise ValueError("a judge belongs to a dataset's file, not to an experiment")
+        _check_optimizers(self.training, self.objective)
         return self
 
 
-@dataclass(frozen=True)
-class Paths:
-    """Where a scale's files lie, seen from the repository's root."""
+def _check_optimizers(training: Training, objective: ObjectiveConfig) -> None:
+    built = OBJECTIVES[objective.name].build(objective, Setting(1, torch.empty(0)))
+    trained = {network for phase in built.phases for network in phase.trains}
+    if training.optimizers.keys() != trained:
+        raise ValueError(
+            f"training.optimizers: objective {objective.name} trains "
+            f"{', '.join(sorted(trained))} (got {', '.join(training.optimizers) or 'none'})"
+        )
 
-    scale: str
 
-    def experiment_file(self, experiment: str) -> Path:
-        return Path("experiments", self.scale, f"{experiment}.yaml")
+class Source(Strict):
+    """Where a dataset comes from: a folder of data/, or the file whose rule makes it."""
 
-    def dataset_file(self, dataset: str) -> Path:
-        return Path("experiments", self.scale, "datasets", f"{dataset}.yaml")
+    source: str
 
-    def _artifact(self, name: str, stage: str) -> Path:
-        return Path("artifacts", self.scale, name, stage)
 
-    def prepared(self, dataset: str) -> Path:
-        return self._artifact(dataset, "prepared")
+class Listed(Strict):
+    """What dvc.yaml must know of an experiment to follow the right files."""
 
-    def judge(self, dataset: str) -> Path:
-        return self._artifact(dataset, "judge")
+    dataset: str
+    model: str
+    objective: str
 
-    def train(self, experiment: str) -> Path:
-        return self._artifact(experiment, "train")
 
-    def bundle(self, experiment: str) -> Path:
-        return self._artifact(experiment, "bundle")
+class Parameters(Strict):
+    """params.yaml, which dvc.yaml reads."""
 
-    def evaluation(self, experiment: str) -> Path:
-        return self._artifact(experiment, "evaluation")
+    scale: Scale
+    drawing: dict[str, Any]
+    datasets: dict[str, Source]
+    experiments: dict[str, Listed]
 
-    def metrics(self, experiment: str) -> Path:
-        """Figures of the bundle on the test split; in git."""
-        return self._artifact(experiment, "metrics.json")
 
-    def judge_metrics(self, dataset: str) -> Path:
-        """Figures of the judge itself on the test split; in git."""
-        return self._artifact(dataset, "judge-metrics.json")
+def load_parameters() -> Parameters:
+    """Reads params.yaml, which only a repository's root has."""
+    if not PARAMETERS.exists():
+        raise UserError(PARAMETERS, "no such file", "Run this in the repository's root.")
+    return load(PARAMETERS, Parameters)
 
 
 def load_dataset(scale: str, name: str) -> Dataset:
     """Reads experiments/<scale>/datasets/<name>.yaml."""
-    path = Paths(check_scale(scale)).dataset_file(name)
+    parameters, path = load_parameters(), Paths(check_scale(scale)).dataset_file(name)
     dataset = load(path, Dataset)
     _check_name(path, dataset.name)
+    if name not in parameters.datasets:
+        raise UserError(
+            f"{PARAMETERS}: datasets",
+            f"does not list {name}, which {path} describes",
+            f"Add the line {name}: {{source: data/{name}}}",
+        )
     return dataset
 
 
 def load_experiment(scale: str, name: str) -> Experiment:
-    """Reads experiments/<scale>/<name>.yaml and checks that the dataset's file agrees with it."""
-    path = Paths(check_scale(scale)).experiment_file(name)
+    """Reads experiments/<scale>/<name>.yaml and checks that the other files agree with it."""
+    parameters, path = load_parameters(), Paths(check_scale(scale)).experiment_file(name)
     experiment = load(path, Experiment)
     _check_name(path, experiment.name)
-    listed = listed_experiments().get(name)
-    said = {
-        "dataset": experiment.dataset,
-        "model": experiment.model.name,
-        "objective": experiment.objective.name,
-    }
-    if listed != said:
-        raise UserError(
-            "params.yaml",
-            f"experiments.{name} does not agree with {path} (got {listed})",
-            f"Write {name}: {said}, so that DVC follows the right files.".replace("'", ""),
-        )
+    said = listing(experiment)
+    if (listed := parameters.experiments.get(name)) != said:
+        line = f"{name}: {as_line(said)}"
+        problem = f"missing beside {path}"
+        if listed:
+            problem = f"does not agree with {path} (got {as_line(listed)})"
+        remedy = f"Write {line}, so that DVC follows the right files."
+        raise UserError(f"{PARAMETERS}: experiments.{name}", problem, remedy)
+    _check_fit(path, experiment, load_dataset(scale, experiment.dataset))
     return experiment
+
+
+def listing(experiment: Experiment) -> Listed:
+    """What the mapping of params.yaml must say of an experiment."""
+    return Listed(
+        dataset=experiment.dataset,
+        model=experiment.model.name,
+        objective=experiment.objective.name,
+    )
+
+
+def as_line(listed: Listed) -> str:
+    """As YAML in one line, the way params.yaml has it."""
+    return f"{{dataset: {listed.dataset}, model: {listed.model}, objective: {listed.objective}}}"
+
+
+def _check_fit(path: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Refuses what could only fail once the training has begun."""
+    numbers, training = dataset.data.layout == "numbers", experiment.training
+    if numbers != (experiment.model.name in NUMBER_MODELS):
+        kind = "numbers" if numbers else "pictures"
+        fitting = [name for name in EXPERIMENT_MODELS if (name in NUMBER_MODELS) == numbers]
+        raise UserError(
+            f"{path}: model.name",
+            f"{experiment.model.name} makes no {kind}, which dataset {dataset.name} holds",
+            f"One of {', '.join(fitting)}.",
+        )
+    if not numbers and training.early_stopping is not None:
+        where = f"{path}: training.early_stopping"
+        raise UserError(where, "pictures follow no rule to stop by", "Write null.")
+    if numbers and training.augmentation is not None:
+        where = f"{path}: training.augmentation"
+        raise UserError(where, "only pictures can be augmented", "Write null.")
+    if numbers and training.flip:
+        raise UserError(f"{path}: training.flip", "only pictures can be mirrored", "Write false.")
 
 
 def listed_experiments() -> dict[str, dict[str, str]]:
     """The one `experiments:` mapping of params.yaml, which every stage's `foreach` reads."""
-    listed: dict[str, dict[str, str]] = read_yaml(Path("params.yaml"))["experiments"]
-    return listed
+    return {name: listed.model_dump() for name, listed in load_parameters().experiments.items()}
 
 
 def default_scale() -> str:
     """The scale that params.yaml names."""
-    return check_scale(read_yaml(Path("params.yaml"))["scale"])
-
-
-def check_scale(scale: str) -> str:
-    if scale not in SCALES:
-        near = get_close_matches(str(scale), SCALES, 1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise UserError("scale", f"unknown (got {scale!r})", f"{hint}One of {', '.join(SCALES)}.")
-    return scale
+    return load_parameters().scale
 
 
 def _check_name(path: Path, name: str) -> None:

@@ -1,7 +1,10 @@
 """The strict base of every configuration class, its range types, and reading YAML into it."""
 
+import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -11,6 +14,7 @@ from atelier.errors import UserError, UserErrors
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,11 +28,28 @@ class Strict(BaseModel):
 
 Config = TypeVar("Config", bound=Strict)
 
+COMPLETE = "A file names every key; see its neighbours."
+NUMBERS = "YAML reads 2e-4 as text: write 0.0002 or 2.0e-4, without quotes."
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML's own loader silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                problem = f"the key {key.value} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 def read_yaml(path: Path) -> Any:
     """Returns what the file holds; a missing or unreadable file is the user's mistake."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the name."
@@ -40,7 +61,12 @@ def read_yaml(path: Path) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
-        raise UserError(where, f"not YAML ({getattr(error, 'problem', error)})") from None
+        # A syntax error has a problem, an unprintable character a reason.
+        problem = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise UserError(where, f"not YAML ({problem})") from None
+    except (ValueError, RecursionError) as error:
+        # An impossible date, or brackets without end.
+        raise UserError(path, f"not YAML ({error})") from None
 
 
 def load(path: Path, config: type[Config]) -> Config:
@@ -49,36 +75,74 @@ def load(path: Path, config: type[Config]) -> Config:
     Raises:
         UserErrors: a line for each wrong key or value, with the nearest known key.
     """
-    values = read_yaml(path)
+    return check(read_yaml(path), config, path)
+
+
+def check(values: Any, config: type[Config], path: Path, under: str = "") -> Config:
+    """What a file holds, or what it holds `under` a key, as `config`.
+
+    Raises:
+        UserErrors: a line for each wrong key or value, with the nearest known key.
+    """
+    where = f"{path}: {under}" if under else str(path)
     if not isinstance(values, dict):
-        raise UserError(path, f"expected keys and values (got {type(values).__name__})")
+        got = "nothing" if values is None else type(values).__name__
+        raise UserError(where, f"expected keys and values (got {got})")
     try:
         return config.model_validate(values)
     except ValidationError as error:
-        raise UserErrors([_explain(path, config, problem) for problem in error.errors()]) from None
+        raise UserErrors([_explain(where, config, problem) for problem in error.errors()]) from None
 
 
-def _explain(path: Path, config: type[BaseModel], problem: Any) -> UserError:
-    keys = [part for part in problem["loc"] if not _is_union_tag(config, problem["loc"], part)]
-    where = f"{path}: {'.'.join(str(key) for key in keys)}" if keys else str(path)
+def unknown(where: object, word: object, choices: Iterable[str]) -> UserError:
+    """The mistake of a word that is none of the choices; suggests the nearest."""
+    choices = list(choices)
+    near = get_close_matches(str(word), choices, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    known = f"One of {', '.join(choices)}." if choices else "There is none."
+    return UserError(where, f"unknown (got {shortened(word)})", hint + known)
+
+
+def _explain(where: str, config: type[BaseModel], problem: Any) -> UserError:
+    """One of pydantic's errors in our words."""
+    loc, context = problem["loc"], problem.get("ctx", {})
+    keys = _without_tags(config, loc)
+    if keys:
+        dotted = ".".join(str(key) for key in keys)
+        where = f"{where}.{dotted}" if ": " in where else f"{where}: {dotted}"
+    got = f"(got {shortened(problem['input'])})"
     match problem["type"]:
         case "extra_forbidden":
-            near = get_close_matches(str(keys[-1]), _known_keys(config, problem["loc"][:-1]), 1)
+            near = get_close_matches(str(keys[-1]), _known_keys(config, loc[:-1]), 1)
             return UserError(where, "unknown key", f"Did you mean {near[0]}?" if near else "")
         case "missing":
-            return UserError(where, "missing", "A file names every key; see its neighbours.")
+            return UserError(where, "missing", COMPLETE)
+        case "union_tag_not_found":
+            return UserError(f"{where}.name", "missing", COMPLETE)
+        case "union_tag_invalid":
+            choices = re.findall(r"'([^']*)'", context["expected_tags"])
+            return unknown(f"{where}.name", context["tag"], choices)
+        case "literal_error":
+            return unknown(where, problem["input"], re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
-            return UserError(where, str(problem["ctx"]["error"]))
+            return UserError(where, str(context["error"]))
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return UserError(where, f"expected keys and values {got}")
+        case "float_type" if isinstance(problem["input"], str):
+            return UserError(where, f"expected a number {got}", NUMBERS)
         case _:
-            message = problem["msg"][0].lower() + problem["msg"][1:]
-            return UserError(where, f"{message} (got {problem['input']!r})")
+            message = re.sub("^(Input|String) should", "must", problem["msg"])
+            return UserError(where, f"{message[0].lower()}{message[1:]} {got}")
 
 
-def _is_union_tag(config: type[BaseModel], loc: tuple[Any, ...], part: Any) -> bool:
+def _without_tags(config: type[BaseModel], loc: tuple[Any, ...]) -> list[Any]:
     """pydantic writes a union's chosen tag into the location: `model.dcgan.width`."""
-    position = loc.index(part)
-    parent = _field_types(config, loc[:position])
-    return len(parent) > 1 and any(_tag(branch) == part for branch in parent)
+    return [part for depth, part in enumerate(loc) if not _is_tag(config, loc[:depth], part)]
+
+
+def _is_tag(config: type[BaseModel], parents: tuple[Any, ...], part: Any) -> bool:
+    here = _field_types(config, parents)
+    return len(here) > 1 and any(_tag(branch) == part for branch in here)
 
 
 def _tag(branch: type[BaseModel]) -> str | None:
@@ -96,7 +160,8 @@ def _field_types(config: type[BaseModel], loc: tuple[Any, ...]) -> list[type[Bas
             here = tagged
             continue
         found = [b.model_fields[part].annotation for b in here if part in b.model_fields]
-        here = [branch for annotation in found for branch in _branches(annotation)]
+        if found:  # else a key of a free mapping, such as a network's name
+            here = [branch for annotation in found for branch in _branches(annotation)]
     return here
 
 

@@ -16,6 +16,7 @@ SOURCE = Path("src/atelier")
 EXCEPTED = {
     "errors.py": "words",
     "schema.py": "reads the file that is itself a param",
+    "paths.py": "where files lie, which dvc.yaml says too",
     "config.py": "reads the file that is itself a param; files are complete",
     "models/__init__.py": "a table",
     "objectives/__init__.py": "a table",

@@ -1,5 +1,8 @@
 """`atelier registry` and `atelier generate`: what is published, and using it."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,10 +26,9 @@ def list_() -> None:
     from atelier.registry.store import open_store
     from atelier.registry.versions import names, versions
 
-    store = open_store()
-    registered = names(store)
-    if not registered:
+    if not _has_store() or not (registered := names(store := open_store())):
         typer.echo("Nothing is registered yet. Run: atelier repro")
+        return
     for name in registered:
         for version in versions(store, name):
             aliases = ", ".join(version.aliases) or "-"
@@ -40,6 +42,7 @@ def show(reference: Reference) -> None:
     from atelier.registry.store import open_store
     from atelier.registry.versions import find
 
+    _need_store()
     version = find(open_store(), reference)
     facts = {
         "version": str(version),
@@ -62,11 +65,14 @@ def sync(
     ] = None,
 ) -> None:
     """Restore runs and versions that artifacts/ has and the store lacks, without training."""
-    from atelier.config import check_scale, default_scale, listed_experiments
+    from atelier.config import listed_experiments, load_experiment
     from atelier.pipeline import lineage
+    from atelier.pipeline.stages import scale_or_default
 
-    chosen = experiments or list(listed_experiments())
-    lineage.sync(check_scale(scale) if scale else default_scale(), chosen)
+    scale, chosen = scale_or_default(scale), experiments or list(listed_experiments())
+    for name in chosen:
+        load_experiment(scale, name)  # all of them sound, before the first is touched
+    lineage.sync(scale, chosen)
 
 
 @registry.command()
@@ -77,6 +83,7 @@ def rollback(
     from atelier.registry import versions
     from atelier.registry.store import open_store
 
+    _need_store()
     now, before = versions.rollback(open_store(), name)
     typer.echo(f"{name}@champion is {now} again, instead of {before}")
 
@@ -99,17 +106,44 @@ def generate(
     """Make pictures, or numbers, with a registered generator."""
     from atelier.registry.generator import load
 
+    # Before the work, so that nothing is made in vain.
+    _check_request(count, seed, truncation)
     if out is not None:
-        # Before the work, so that nothing is made in vain.
-        _check_free(_targets(out, count), overwrite)
+        with _writing(out):
+            _check_free(_targets(out, count), overwrite)
+    _need_store()
     generator = load(reference)
     _check_target(generator.makes_numbers, out)
     outputs = generator.sample(count, seed, truncation)
     if out is None:
         typer.echo(" ".join(str(number) for number in outputs))
     else:
-        _write(generator, outputs, out)
+        with _writing(out):
+            _write(generator, outputs, out)
         typer.echo(f"{count} from {generator.version or reference}, seed {seed}: {out}")
+
+
+def _has_store() -> bool:
+    """Whether there is a registry to read; opening one that is not there would make it."""
+    from atelier.registry.store import DATABASE
+
+    return "MLFLOW_TRACKING_URI" in os.environ or DATABASE.exists()
+
+
+def _need_store() -> None:
+    if not _has_store():
+        remedy = "Run atelier repro in the repository's root, or set MLFLOW_TRACKING_URI."
+        raise UserError("mlruns", "nothing is registered here", remedy)
+
+
+def _check_request(count: int, seed: int, truncation: float) -> None:
+    from atelier.registry.bundle_model import Refused, check_request
+
+    try:
+        check_request(count, seed, truncation)
+    except Refused as refusal:
+        option, _, problem = str(refusal).partition(": ")
+        raise UserError(f"--{option}", problem) from None
 
 
 def _check_target(makes_numbers: bool, out: str | None) -> None:
@@ -126,13 +160,25 @@ def _check_target(makes_numbers: bool, out: str | None) -> None:
 def _targets(out: str, count: int) -> list[Path]:
     if not out.endswith("/"):
         return [Path(out)]
-    return [Path(out) / f"{index:04d}.png" for index in range(max(count, 0))]
+    return [Path(out) / f"{index:04d}.png" for index in range(count)]
 
 
 def _check_free(paths: list[Path], overwrite: bool) -> None:
     if taken := [path for path in paths if path.is_dir() or (path.exists() and not overwrite)]:
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise UserError(taken[0], f"exists already{more}", "Choose another, or --overwrite.")
+    for folder in paths[0].parents:
+        if folder.exists() and not folder.is_dir():
+            raise UserError("--out", f"{folder} is a file, not a folder", "Choose another.")
+
+
+@contextmanager
+def _writing(out: str) -> Iterator[None]:
+    """A full disk, a name too long, a folder that is not ours: the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError("--out", f"cannot be written ({error.strerror}: {out[:80]})") from None
 
 
 def _write(generator: "Generator", outputs: "np.ndarray", out: str) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from atelier import config
-from atelier.config import Experiment, Paths, load_dataset
+from atelier.config import Experiment, load_dataset
 from atelier.data.batches import read_manifest
 from atelier.data.folders import built_aside
 from atelier.data.images import to_bytes
@@ -26,8 +26,9 @@ from atelier.evaluation.numbers import evaluate_numbers, score_numbers, value_ta
 from atelier.evaluation.yardstick import Yardstick, open_yardstick
 from atelier.models import MODELS
 from atelier.models.judge import Judge
+from atelier.paths import Paths
 from atelier.registry import bundle
-from atelier.registry.bundle_model import Sampler
+from atelier.registry.bundle_model import Refused, Sampler
 from atelier.training.display import say
 
 CLASSIFIER = "classifier.safetensors"
@@ -105,9 +106,14 @@ def _network(
     nets = MODELS[work.model.name].build(work.model, shape, labels)
     published = load_file(path)
     network: nn.Module = nets[name]
-    network.load_state_dict(
-        {k.removeprefix(f"{name}."): v for k, v in published.items() if k.startswith(f"{name}.")}
-    )
+    weights = {
+        k.removeprefix(f"{name}."): v for k, v in published.items() if k.startswith(f"{name}.")
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        problem = "its weights are those of another model than the experiment's file names now"
+        raise UserError(path, problem, "Run: dvc repro") from None
     return network.eval()
 
 
@@ -165,7 +171,7 @@ def _yardstick(experiment: Experiment, paths: Paths, split: str) -> Yardstick:
 
 def score_bundle(experiment: Experiment, paths: Paths) -> None:
     """Scores the published bundle on the test split: metrics.json, tables and a grid."""
-    sampler = Sampler(paths.bundle(experiment.name))
+    sampler = _open_bundle(paths.bundle(experiment.name))
     wanted = experiment.evaluation
     with built_aside(paths.evaluation(experiment.name)) as building:
         if sampler.is_numbers:
@@ -186,6 +192,14 @@ def score_bundle(experiment: Experiment, paths: Paths) -> None:
             report.write_grid(building / "reals.png", yardstick.reals[:SHOWN])
         metrics["judge_trusted"] = _trusted_labels(paths, experiment)
     report.write_metrics(paths.metrics(experiment.name), metrics)
+
+
+def _open_bundle(folder: Path) -> Sampler:
+    try:
+        return Sampler(folder)
+    except Refused as refusal:
+        remedy = f"Run: dvc repro --force bundle@{folder.parent.name}"
+        raise UserError(folder, f"the bundle is refused ({refusal})", remedy) from None
 
 
 def pixels(sampler: Sampler, count: int, seed: int) -> Images:

@@ -7,15 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from atelier.config import (
-    Paths,
-    check_scale,
-    default_scale,
-    load_dataset,
-    load_experiment,
-)
+from atelier.config import default_scale, load_dataset, load_experiment, load_parameters
 from atelier.data.folders import built_aside
-from atelier.schema import read_yaml
+from atelier.errors import UserError
+from atelier.paths import PARAMETERS, Paths, check_scale
+from atelier.schema import check, unknown
 
 DRAWN = Path("artifacts", "drawn.json")
 NO_JUDGE = {"judge": "arithmetic", "reason": "the pattern is a rule: figures follow from counting"}
@@ -33,7 +29,7 @@ def draw() -> None:
     """
     from atelier.data import drawing
 
-    counts = drawing.DrawingCounts.model_validate(read_yaml(Path("params.yaml"))["drawing"])
+    counts = check(load_parameters().drawing, drawing.DrawingCounts, PARAMETERS, "drawing")
     drawing.draw(Path(), counts)
     said = {"renderer": drawing.RENDERER, "seed": drawing.SEED, "counts": counts.model_dump()}
     DRAWN.parent.mkdir(parents=True, exist_ok=True)
@@ -53,12 +49,14 @@ def judge(name: str, scale: str) -> None:
     from atelier.pipeline.training import run_training
 
     dataset, paths = load_dataset(scale, name), Paths(scale)
+    _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
     if dataset.judge is None:
         with built_aside(paths.judge(name)) as building:
             (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
         paths.judge_metrics(name).write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
         return
     work = dataset.judge
+    _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
 
     def finish(folder: Path) -> None:
         keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
@@ -72,6 +70,7 @@ def train(name: str, scale: str) -> None:
     from atelier.pipeline.training import run_training
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
+    _need_dataset(experiment.dataset, paths, judged=False)
 
     def observer(folder: Path) -> Any:
         return follow(experiment, scale, folder)
@@ -83,18 +82,48 @@ def bundle(name: str, scale: str) -> None:
     """Packs the snapshot that the validation split likes best."""
     from atelier.pipeline.judging import choose_and_pack
 
-    choose_and_pack(load_experiment(scale, name), Paths(scale))
+    experiment, paths = load_experiment(scale, name), Paths(scale)
+    _need_dataset(experiment.dataset, paths)
+    _need(paths.train(name) / "snapshots", f"train@{name}")
+    choose_and_pack(experiment, paths)
 
 
 def evaluate(name: str, scale: str) -> None:
     """Scores the bundle, and nothing but the bundle, on the test split."""
     from atelier.pipeline.judging import score_bundle
 
-    score_bundle(load_experiment(scale, name), Paths(scale))
+    experiment, paths = load_experiment(scale, name), Paths(scale)
+    _need_dataset(experiment.dataset, paths)
+    _need(paths.bundle(name), f"bundle@{name}")
+    score_bundle(experiment, paths)
 
 
 def register(name: str, scale: str) -> None:
     """Hands the bundle to the registry and its gate; leaves a receipt."""
     from atelier.pipeline.lineage import register_bundle
 
-    register_bundle(load_experiment(scale, name), scale)
+    experiment, paths = load_experiment(scale, name), Paths(scale)
+    _need_dataset(experiment.dataset, paths)
+    _need(paths.bundle(name), f"bundle@{name}")
+    _need(paths.metrics(name), f"evaluate@{name}")
+    register_bundle(experiment, scale)
+
+
+def _need_dataset(name: str, paths: Paths, judged: bool = True) -> None:
+    _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
+    if judged:
+        _need(paths.judge(name) / "judge.json", f"judge@{name}")
+
+
+def _need(path: Path, stage: str) -> None:
+    """Refuses to begin without what an earlier stage makes."""
+    if not path.exists():
+        raise UserError(path, "not there yet", f"Run: dvc repro {stage}")
+
+
+def _check_labels(path: Path, used: tuple[str, ...], prepared: Path) -> None:
+    """A label that the dataset lacks would be noticed only when the judge is trained."""
+    labels = json.loads((prepared / "manifest.json").read_text())["labels"]
+    for name in used:
+        if name not in labels:
+            raise unknown(f"{path}: judge.used_labels", name, labels)

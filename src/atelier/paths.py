@@ -1,0 +1,54 @@
+"""Where everything of a scale lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from atelier.schema import unknown
+
+SCALES = ("tiny", "laptop", "gpu")
+PARAMETERS = Path("params.yaml")
+
+
+def check_scale(scale: str) -> str:
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    return scale
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a scale's files lie, seen from the repository's root."""
+
+    scale: str
+
+    def experiment_file(self, experiment: str) -> Path:
+        return Path("experiments", self.scale, f"{experiment}.yaml")
+
+    def dataset_file(self, dataset: str) -> Path:
+        return Path("experiments", self.scale, "datasets", f"{dataset}.yaml")
+
+    def _artifact(self, name: str, stage: str) -> Path:
+        return Path("artifacts", self.scale, name, stage)
+
+    def prepared(self, dataset: str) -> Path:
+        return self._artifact(dataset, "prepared")
+
+    def judge(self, dataset: str) -> Path:
+        return self._artifact(dataset, "judge")
+
+    def train(self, experiment: str) -> Path:
+        return self._artifact(experiment, "train")
+
+    def bundle(self, experiment: str) -> Path:
+        return self._artifact(experiment, "bundle")
+
+    def evaluation(self, experiment: str) -> Path:
+        return self._artifact(experiment, "evaluation")
+
+    def metrics(self, experiment: str) -> Path:
+        """Figures of the bundle on the test split; in git."""
+        return self._artifact(experiment, "metrics.json")
+
+    def judge_metrics(self, dataset: str) -> Path:
+        """Figures of the judge itself on the test split; in git."""
+        return self._artifact(dataset, "judge-metrics.json")
