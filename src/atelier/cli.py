@@ -39,7 +39,7 @@ def main() -> None:
     """Runs the command; a foreseen error is one line on stderr and its own exit code."""
     os.environ |= {name: os.environ.get(name, value) for name, value in TELEMETRY_OFF.items()}
     try:
-        app()
+        app(prog_name="atelier")
     except AtelierError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
