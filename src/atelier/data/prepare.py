@@ -1,5 +1,6 @@
 """Decodes, crops and resizes a dataset once, into arrays that training maps into memory."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def prepare(config: DatasetConfig, root: Path, out: Path, workers: int | None = 
         title = f"preparing {catalog.dataset}"
         faults = [fault for fault in in_parallel(_prepare_chunk, jobs, workers, title) if fault]
         refuse(folder, [fault.error() for fault in faults])
-        _write_manifest(building, _manifest(catalog, config))
+        _write_manifest(building, _manifest(catalog, config, building))
 
 
 def crop_box(width: int, height: int, share: float) -> tuple[int, int, int, int]:
@@ -118,7 +119,8 @@ def _prepare_one(job: _Job, array: NDArray[np.uint8]) -> Fault | None:
     return None
 
 
-def _manifest(catalog: Catalog, config: DatasetConfig) -> dict[str, Any]:
+def _manifest(catalog: Catalog, config: DatasetConfig, folder: Path) -> dict[str, Any]:
+    """Holds a digest of each split's arrays: who reads the manifest knows the data by it."""
     splits = {name: split.first(config.limit).names for name, split in catalog.splits.items()}
     return {
         "dataset": catalog.dataset,
@@ -127,8 +129,20 @@ def _manifest(catalog: Catalog, config: DatasetConfig) -> dict[str, Any]:
         "crop": config.crop_share,
         "drawn": catalog.drawn,
         "labels": catalog.labels,
-        "splits": {name: {"count": len(files), "names": files} for name, files in splits.items()},
+        "splits": {
+            name: {"count": len(files), "digest": _digest(folder, name), "names": files}
+            for name, files in splits.items()
+        },
     }
+
+
+def _digest(folder: Path, split: str) -> str:
+    """SHA-256 of a split's images and labels, as their files hold them."""
+    digest = hashlib.sha256()
+    for name in (f"{split}.npy", f"{split}_labels.npy"):
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _numbers_manifest(config: DatasetConfig) -> dict[str, Any]:
