@@ -201,7 +201,7 @@ VALUES: list[Row] = [
     ("too many samples", swapped(("samples: 128", "samples: 10001")), ["evaluation.samples: must"]),
     ("one sample", swapped(("samples: 128", "samples: 1")), ["evaluation.samples: must.*2"]),
     ("norm", swapped(("norm: none", "norm: layers")), [r"norm: unknown.*Did you mean layer\? One"]),
-    ("precision", swapped(("precision: fp32", "precision: fp16")), ["precision: unk.*One of fp32, bf"]),
+    ("precision", swapped(("precision: fp32", "precision: fp16")), ["precision: unk.*fp32, bf16"]),
     ("schedule", swapped(("generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: const",
         "generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: cons")), ["constant"]),
     ("model", swapped(("name: dcgan", "name: dcgam")), [r"model.name: unknown.*mean dcgan\?"]),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from atelier.app.data import data
+from atelier.app.experiment import experiment
 from atelier.app.registry import generate, registry
 from atelier.errors import AtelierError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data, name="data")
+app.add_typer(experiment, name="experiment")
 app.add_typer(registry, name="registry")
 app.command()(generate)
 

@@ -24,7 +24,8 @@ from atelier.paths import check_scale as check_scale
 from atelier.schema import Positive, Rate, Seed, Share, Strict, load
 
 Scale = Literal["tiny", "laptop", "gpu"]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 NUMBER_MODELS = ("numbers", "seed")
 """Models that make numbers; all others make pictures."""
@@ -244,7 +245,7 @@ def load_experiment(scale: str, name: str) -> Experiment:
             problem = f"does not agree with {path} (got {as_line(listed)})"
         remedy = f"Write {line}, so that DVC follows the right files."
         raise UserError(f"{PARAMETERS}: experiments.{name}", problem, remedy)
-    _check_fit(path, experiment, load_dataset(scale, experiment.dataset))
+    check_fit(path, experiment, load_dataset(scale, experiment.dataset))
     return experiment
 
 
@@ -262,7 +263,7 @@ def as_line(listed: Listed) -> str:
     return f"{{dataset: {listed.dataset}, model: {listed.model}, objective: {listed.objective}}}"
 
 
-def _check_fit(path: Path, experiment: Experiment, dataset: Dataset) -> None:
+def check_fit(path: Path, experiment: Experiment, dataset: Dataset) -> None:
     """Refuses what could only fail once the training has begun."""
     numbers, training = dataset.data.layout == "numbers", experiment.training
     if numbers != (experiment.model.name in NUMBER_MODELS):
