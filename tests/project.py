@@ -21,7 +21,9 @@ COUNTS = {
 
 def environment(**more):
     """The tests' own environment, with this interpreter's commands first on the path."""
-    return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "COLUMNS": "200"} | more
+    path = f"{BIN}:{os.environ['PATH']}"
+    # One thread: these nets are tiny, and a second thread only waits.
+    return os.environ | {"PATH": path, "COLUMNS": "200", "OMP_NUM_THREADS": "1"} | more
 
 
 def copy_repository(folder: Path) -> Path:
