@@ -1,6 +1,7 @@
 """The seed's variant is what it says it is, can be selected, and is measured as it is published."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,7 @@ import yaml
 
 from atelier.config import Experiment, load_dataset
 from atelier.data.prepare import prepare
+from atelier.pipeline.experiments import new_experiment
 from atelier.schema import load
 
 FOLDER = Path("benchmarks")
@@ -48,15 +50,20 @@ def test_the_file_is_complete_and_has_the_seeds_settings() -> None:
     assert (work.training.batch_size, stopping.keep, work.training.ema_share) == (10, "last", 0)
 
 
-def test_the_line_that_selects_it_goes_at_the_end_of_params() -> None:
-    (line,) = [line for line in Path("docs/numbers.md").read_text().splitlines()
-               if line.startswith("echo ")]  # fmt: skip
-    added = line.removeprefix("echo '").partition("' >>")[0]
-    parameters = yaml.safe_load(Path("params.yaml").read_text() + added + "\n")
-    work = load(FILE, Experiment)
-    assert parameters["experiments"]["numbers-seed"] == {
-        "dataset": work.dataset, "model": work.model.name, "objective": work.objective.name,
-    }  # fmt: skip
+def test_the_documented_command_makes_the_same_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = load(FILE, Experiment)
+    shutil.copytree("experiments", tmp_path / "experiments")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    new_experiment("numbers-seed", "numbers", "seed", "seed")
+    made = load(Path("experiments/laptop/numbers-seed.yaml"), Experiment)
+    kept = ("images", "log_every_images", "sample_every_images")
+    length = {name: getattr(measured.training, name) for name in kept}
+    training = made.training.model_copy(update=length)
+    assert made.model_copy(update={"training": training}) == measured
 
 
 def test_figures_are_those_of_the_last_weights(
