@@ -187,7 +187,9 @@ def score_bundle(experiment: Experiment, paths: Paths) -> None:
             pictures = pixels(sampler, wanted.samples, wanted.seed)
             references = open_references(yardstick, wanted.samples, wanted.seed)
             metrics = score_images(pictures, yardstick, references, wanted.seed)
-            report.write_table(building / "kid.csv", kid_table(metrics))
+            rows = kid_table(metrics)
+            named = [{"name": f"{row['extractor']}: {row['set']}", **row} for row in rows]
+            report.write_table(building / "kid.csv", named)
             report.write_grid(building / "grid.png", pictures[:SHOWN])
             report.write_grid(building / "reals.png", yardstick.reals[:SHOWN])
         metrics["judge_trusted"] = _trusted_labels(paths, experiment)

@@ -53,7 +53,8 @@ def judge(name: str, scale: str) -> None:
     if dataset.judge is None:
         with built_aside(paths.judge(name)) as building:
             (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
-        paths.judge_metrics(name).write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
+        figures = {"judge": NO_JUDGE["judge"]}  # a reason would be a column of `dvc metrics show`
+        paths.judge_metrics(name).write_text(json.dumps(figures, indent=2) + "\n")
         return
     work = dataset.judge
     _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
