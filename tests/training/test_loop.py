@@ -150,7 +150,11 @@ def test_a_loss_that_is_not_finite_names_step_and_phase(faces, fabric, tmp_path)
 
 
 def test_optimizers_must_be_those_of_the_objective(faces, fabric):
-    work = experiment(optimizers={"generator": TINY["training"]["optimizers"]["generator"]})
+    """As after a configuration that no file went through: a file is refused when it is read."""
+    work = experiment()
+    only = {"generator": work.training.optimizers["generator"]}
+    training = work.training.model_copy(update={"optimizers": only})
+    work = work.model_copy(update={"training": training})
     with pytest.raises(UserError, match="Exactly: discriminator, generator"):
         setup.build(work, faces, fabric)
 
