@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import subprocess
 import sys
 import textwrap
@@ -134,7 +135,9 @@ def test_a_bare_environment_is_enough(model_folder: Path, tmp_path: Path) -> Non
     """mlflow, torch, numpy and Pillow at this environment's versions, and what they need."""
     import shutil
 
-    if (uv := shutil.which("uv")) is None:
+    if (
+        uv := shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    ) is None:
         pytest.skip("uv is not installed")
     bare = tmp_path / "bare"
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(bare)], check=True)
