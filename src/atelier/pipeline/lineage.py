@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atelier.config import Experiment, Paths, load_dataset, load_experiment
+from atelier.evaluation.yardstick import open_yardstick
 from atelier.pipeline.judging import open_judge
 from atelier.registry import sync as registry
 from atelier.registry import tracking
@@ -58,8 +59,6 @@ def _referee(experiment: Experiment, scale: str) -> Referee:
     """Who scores bundles of this experiment for the gate, on the test split."""
     if load_dataset(scale, experiment.dataset).judge is None:
         return NumbersReferee()
-    from atelier.evaluation.yardstick import open_yardstick
-
     paths, samples = Paths(scale), experiment.evaluation.samples
     prepared, folder = paths.prepared(experiment.dataset), paths.judge(experiment.dataset)
     yardstick = open_yardstick(prepared, open_judge(folder), "test", samples)
