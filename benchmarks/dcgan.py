@@ -39,7 +39,6 @@ SIZE = 64
 BATCH = 128
 SAMPLES = 1000
 SAMPLE_SEED = 1000
-THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def run(training: Training, marks: list[Mark], score: Callable[[Mark], None]) ->
 
 def main() -> None:
     arguments = read_arguments()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(arguments.threads)
     size = read_manifest(arguments.prepared)["size_pixels"]
     if size != SIZE:
         raise SystemExit(f"{arguments.prepared}: this DCGAN draws {SIZE} px (got {size}).")
@@ -167,7 +166,7 @@ def main() -> None:
     references = open_references(yardstick, SAMPLES, SAMPLE_SEED)
     pixels = torch.from_numpy(np.load(arguments.prepared / "training.npy"))
     training = Training(pixels, arguments.seed)
-    report: dict[str, Any] = {"seed": arguments.seed, "threads": THREADS, "marks": {}}
+    report: dict[str, Any] = {"seed": arguments.seed, "threads": arguments.threads, "marks": {}}
 
     def score(mark: Mark) -> None:
         pictures = training.sample(SAMPLES, SAMPLE_SEED)
@@ -200,6 +199,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True, help="T")
     parser.add_argument("--images", type=int, required=True, help="N, reals shown to D")
+    parser.add_argument("--threads", type=int, default=2, help="as faces-gan had; default 2")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     return parser.parse_args()
 

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, model_validator
 
 from atelier.data.catalog import DatasetConfig
+from atelier.data.sampling import Balanced, Domains, Uniform
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
@@ -21,15 +22,20 @@ from atelier.paths import PARAMETERS
 from atelier.paths import SCALES as SCALES
 from atelier.paths import Paths as Paths
 from atelier.paths import check_scale as check_scale
-from atelier.schema import Positive, Rate, Seed, Share, Strict, load
+from atelier.schema import NonNegative, Positive, Rate, Seed, Share, Strict, load
 
 Scale = Literal["tiny", "laptop", "gpu"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-NUMBER_MODELS = ("numbers", "seed")
-"""Models that make numbers; all others make pictures."""
 EXPERIMENT_MODELS = [name for name in MODELS if name != "judge"]
+SAMPLING_OF_TASK = {"conditional": "balanced", "translation": "domains"}
+"""How a task's training images are drawn; all others: evenly."""
+INSEPARABLE = {
+    "seed": ("seed", "the seed's sigmoid and its BCELoss go together"),
+    "vae": ("elbo", "the ELBO needs means and log-variances"),
+}
+"""Models that one objective alone can train, which trains nothing else, and why."""
 
 if TYPE_CHECKING:
     ModelConfig = Any
@@ -112,6 +118,15 @@ class Evaluation(Strict):
     seed: Seed
 
 
+class Plan(Strict):
+    """What the training is expected to cost, to fit a scale into the time that there is."""
+
+    gflop_per_image: NonNegative
+    """Billions of floating-point operations of all phases, per planned image; a test counts."""
+    seconds: Positive
+    """On the scale's machine: two CPU cores, or one data-centre GPU."""
+
+
 class Judge(Strict):
     """The classifier of a dataset: trained by the same loop, on real images only."""
 
@@ -152,20 +167,36 @@ class Experiment(Strict):
     name: Name
     registered_name: Name
     dataset: str
+    sampling: Annotated[Uniform | Balanced | Domains, Field(discriminator="name")]
     model: ModelConfig
     objective: ObjectiveConfig
     training: Training
+    plan: Plan
     evaluation: Evaluation
+
+    @property
+    def task(self) -> str:
+        """What the model is for: see atelier.models."""
+        return str(MODELS[self.model.name].TASK)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         model, objective = self.model.name, self.objective.name
         if model == "judge" or objective == "classification":
             raise ValueError("a judge belongs to a dataset's file, not to an experiment")
-        if (model == "seed") != (objective == "seed"):
+        for one, (only, why) in INSEPARABLE.items():
+            if (model == one) != (objective == only):
+                raise ValueError(f"model {model} with objective {objective}: {why}")
+        if self.task not in OBJECTIVES[objective].TASKS:
+            fitting = [name for name, module in OBJECTIVES.items() if self.task in module.TASKS]
             raise ValueError(
-                f"model {model} with objective {objective}: "
-                "the seed's sigmoid and its BCELoss go together"
+                f"objective.name: {objective} does not train model {model} "
+                f"(one of {', '.join(fitting)})"
+            )
+        wanted = SAMPLING_OF_TASK.get(self.task, "uniform")
+        if self.sampling.name != wanted:
+            raise ValueError(
+                f"sampling.name: model {model} takes {wanted} (got {self.sampling.name})"
             )
         norm = getattr(self.model, "discriminator_norm", "none")
         if norm == "batch" and objective in ("wgan_gp", "relativistic"):
@@ -266,9 +297,9 @@ def as_line(listed: Listed) -> str:
 def check_fit(path: Path, experiment: Experiment, dataset: Dataset) -> None:
     """Refuses what could only fail once the training has begun."""
     numbers, training = dataset.data.layout == "numbers", experiment.training
-    if numbers != (experiment.model.name in NUMBER_MODELS):
+    if numbers != (experiment.task == "numbers"):
         kind = "numbers" if numbers else "pictures"
-        fitting = [name for name in EXPERIMENT_MODELS if (name in NUMBER_MODELS) == numbers]
+        fitting = [n for n in EXPERIMENT_MODELS if (MODELS[n].TASK == "numbers") == numbers]
         raise UserError(
             f"{path}: model.name",
             f"{experiment.model.name} makes no {kind}, which dataset {dataset.name} holds",

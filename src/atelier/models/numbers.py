@@ -11,6 +11,7 @@ from torch import nn
 
 from atelier.schema import Positive, Strict
 
+TASK = "numbers"
 PUBLISHED = ("generator",)
 
 

@@ -21,6 +21,7 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 class Adversarial(ABC):
     """A generator against a discriminator, one step each."""
 
+    memory = None
     needs_real_in_generator_phase = False
     """Relativistic losses compare fakes with reals in both phases."""
 

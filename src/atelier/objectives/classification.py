@@ -13,6 +13,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Share, Strict
 
+TASKS = ("classification",)
+
 
 class Config(Strict):
     name: Literal["classification"]
@@ -23,6 +25,7 @@ class Objective:
     """One phase that trains `classifier`: [B, 3, S, S] -> [B, K] logits."""
 
     phases = (Phase("classifier", trains=("classifier",)),)
+    memory = None
     heaviest = 10.0
     """Cap on the weight of a rare value."""
 

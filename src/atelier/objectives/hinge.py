@@ -12,6 +12,8 @@ from atelier.objectives.adversarial import Adversarial
 from atelier.objectives.phase import Setting
 from atelier.schema import Strict
 
+TASKS = ("numbers", "images", "conditional")
+
 
 class Config(Strict):
     name: Literal["hinge"]

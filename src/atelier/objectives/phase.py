@@ -48,12 +48,19 @@ class Batch:
     """[B, …]: images in [-1, 1], or one-hots."""
     labels: Tensor | None = None
     """[B, K] of 0 and 1."""
+    other: Tensor | None = None
+    """[B, …]: images of the second domain, unpaired."""
+    progress: float = 0.0
+    """Share of the planned images that was seen before this step."""
     augment: Callable[[Tensor, Randomness], Tensor] = field(default=unchanged)
     """Differentiable; applied to whatever a discriminator sees."""
 
 
 class Objective(Protocol):
     """A loss family: its phases, and the loss of each."""
+
+    memory: nn.Module | None
+    """Buffers that outlive a step, such as a pool of earlier fakes: saved with a checkpoint."""
 
     @property
     def phases(self) -> tuple[Phase, ...]: ...

@@ -21,6 +21,8 @@ from atelier.objectives.adversarial import (
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
+TASKS = ("numbers", "images", "conditional")
+
 
 class Config(Strict):
     name: Literal["relativistic"]

@@ -13,6 +13,8 @@ from torch.nn.functional import binary_cross_entropy
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Strict
 
+TASKS = ("numbers",)
+
 
 class Config(Strict):
     name: Literal["seed"]
@@ -21,6 +23,7 @@ class Config(Strict):
 class Objective:
     """Needs a discriminator that ends in a sigmoid."""
 
+    memory = None
     phases = (
         Phase("real", trains=("discriminator",)),
         Phase("fake", trains=("discriminator",)),

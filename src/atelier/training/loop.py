@@ -13,15 +13,13 @@ import torch
 from torch import Tensor
 
 from atelier import config
-from atelier.data.batches import Batches
 from atelier.errors import Interrupted
 from atelier.objectives.phase import Batch, Phase, unchanged
 from atelier.training import checkpoint, ema, setup
 from atelier.training.display import progress
 from atelier.training.history import History, Window
+from atelier.training.preview import preview
 from atelier.training.stopping import EarlyStop
-
-SAMPLED_PICTURES = 64
 
 
 @dataclass
@@ -160,13 +158,12 @@ class _Run:
         rng = learner.randomness(self.clock.step, index)
         # Layers that draw by themselves (dropout) read the global generator.
         torch.manual_seed(rng.generator.initial_seed())
-        real, labels = _take(learner.batches, rng, self.settings.batch_size // fabric.world_size)
+        drawn = learner.batches.take(rng, self.settings.batch_size // fabric.world_size)
+        batch = Batch(**drawn, progress=self.clock.images / self.planned, augment=self.augment)
         for name, network in learner.nets.items():
             network.requires_grad_(name in phase.trains)
         with fabric.autocast():
-            loss, metrics = learner.objective.loss(
-                phase, learner.nets, Batch(real, labels, self.augment), rng
-            )
+            loss, metrics = learner.objective.loss(phase, learner.nets, batch, rng)
         for name in phase.trains:
             learner.optimizers[name].zero_grad(set_to_none=True)
         fabric.backward(loss)
@@ -194,9 +191,8 @@ class _Run:
         return means
 
     def sample(self) -> None:
-        makes_pictures = self.learner.latent_dim > 0 and len(self.learner.batches.shape) == 3
-        if self.leads and makes_pictures:
-            self.history.sample(self.clock.images, self.learner.draw(SAMPLED_PICTURES))
+        if self.leads and (pictures := preview(self.learner)) is not None:
+            self.history.sample(self.clock.images, pictures)
 
     def snapshot(self) -> None:
         if self.leads:
@@ -212,6 +208,7 @@ class _Run:
             "window": self.window.state(),
             "early_stop": [stop.counter, stop.best_score] if stop else None,
             "best": self.best,
+            "memory": learner.objective.memory.state_dict() if learner.objective.memory else {},
         }
         checkpoint.save(self.state_file, state)
 
@@ -223,6 +220,8 @@ class _Run:
             self.clock.step = state["step"]
             self.window.restore(state["window"])
             self.best = state["best"]
+            if learner.objective.memory is not None:
+                learner.objective.memory.load_state_dict(state["memory"])
             if self.early_stop:
                 self.early_stop.counter, self.early_stop.best_score = state["early_stop"]
         if self.leads:
@@ -236,10 +235,6 @@ class _Run:
             self.snapshot()
         best = self.early_stop.best_score if self.early_stop else None
         return Summary(self.clock.images, self.clock.step, self.clock.stopped_early, best)
-
-
-def _take(batches: Batches, rng: object, count: int) -> tuple[Tensor, Tensor | None]:
-    return batches.take(rng, count)  # type: ignore[arg-type]
 
 
 def _average_gradients(learner: setup.Learner, name: str) -> None:

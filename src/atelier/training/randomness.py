@@ -68,6 +68,12 @@ class StepRandomness:
             chosen[here] = _permutation(self.seed, int(epoch), population)[offsets[here]]
         return torch.from_numpy(chosen)
 
+    def weighted_rows(self, weights: Tensor, count: int) -> Tensor:
+        """Indices [count], each drawn anew with a chance in proportion to its weight, [N]."""
+        whole = count * self.processes
+        chosen = torch.multinomial(weights, whole, replacement=True, generator=self.generator)
+        return chosen[self.process * count : (self.process + 1) * count]
+
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, population: int) -> np.ndarray:
