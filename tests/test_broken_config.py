@@ -252,7 +252,7 @@ FILES: list[Row] = [
     ("comments", put(FACES, b"# later\n"), [r"expected keys and values \(got nothing\)"]),
     ("list", put(FACES, b"- name: faces-gan\n"), [r"expected keys and values \(got list\)"]),
     ("word", put(FACES, b"faces-gan"), [r"expected keys and values \(got str\)"]),
-    ("tab", swapped(("  latent_dim", "\tlatent_dim")), [rf"{FACES}:7: not YAML \(found"]),
+    ("tab", swapped(("  latent_dim", "\tlatent_dim")), [rf"{FACES}:10: not YAML \(found"]),
     ("bracket", put(FACES, b"name: [faces"), [rf"{FACES}:1: not YAML"]),
     ("brackets without end", put(FACES, b"[" * 5000), [rf"{FACES}.*: not YAML"]),
     ("anchors", put(FACES, b"a: &x 1\nb: *y\n"), [rf"{FACES}:2: not YAML \(found undefined alias"]),
