@@ -15,11 +15,13 @@ packed and used.
 
 from types import ModuleType
 
-from atelier.models import dcgan, judge, numbers, seed
+from atelier.models import cdcgan, cyclegan, dcgan, judge, numbers, seed
 
 MODELS: dict[str, ModuleType] = {
     "numbers": numbers,
     "seed": seed,
     "dcgan": dcgan,
+    "cdcgan": cdcgan,
+    "cyclegan": cyclegan,
     "judge": judge,
 }

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from atelier.objectives.phase import Batch, Phase, Randomness
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 
 DISCRIMINATOR = Phase("discriminator", trains=("discriminator",))
 GENERATOR = Phase("generator", trains=("generator",))
@@ -25,8 +25,8 @@ class Adversarial(ABC):
     needs_real_in_generator_phase = False
     """Relativistic losses compare fakes with reals in both phases."""
 
-    def __init__(self, latent_dim: int) -> None:
-        self.latent_dim = latent_dim
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -48,18 +48,31 @@ class Adversarial(ABC):
             return self._generator_phase(nets, batch, rng)
         return self._discriminator_phase(nets, batch, rng)
 
-    def fakes(self, nets: nn.ModuleDict, count: int, rng: Randomness) -> Tensor:
-        images: Tensor = nets["generator"](rng.normal(count, self.latent_dim))
+    def asked(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What both networks are given beside their input: the labels [B, K], or nothing.
+
+        A fake is asked to have the labels of the real in its place: both are drawn alike, so the
+        discriminator learns nothing from labels alone.
+        """
+        if not self.setting.conditional:
+            return ()
+        assert batch.labels is not None
+        return (batch.labels.to(batch.real.dtype),)
+
+    def fakes(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
+        noise = rng.normal(len(batch.real), self.setting.latent_dim)
+        images: Tensor = nets["generator"](noise, *self.asked(batch))
         return images
 
     def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
         """Augmented reals and fresh fakes, without a gradient into the generator."""
         with torch.no_grad():
-            fake = self.fakes(nets, len(batch.real), rng)
+            fake = self.fakes(nets, batch, rng)
             return [batch.augment(batch.real, rng), batch.augment(fake, rng)]
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        real, fake = judge_pair(nets["discriminator"], *self.augmented_pair(nets, batch, rng))
+        pair = self.augmented_pair(nets, batch, rng)
+        real, fake = judge_pair(nets["discriminator"], *pair, *self.asked(batch))
         loss = self.discriminator_loss(real, fake)
         return loss, {
             "discriminator_loss": loss.detach(),
@@ -68,31 +81,38 @@ class Adversarial(ABC):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        images = batch.augment(self.fakes(nets, len(batch.real), rng), rng)
-        fake = nets["discriminator"](images).float()
+        images, asked = batch.augment(self.fakes(nets, batch, rng), rng), self.asked(batch)
+        fake = nets["discriminator"](images, *asked).float()
         real = None
         if self.needs_real_in_generator_phase:
             with torch.no_grad():
-                real = nets["discriminator"](batch.augment(batch.real, rng)).float()
+                real = nets["discriminator"](batch.augment(batch.real, rng), *asked).float()
         loss = self.generator_loss(real, fake)
         return loss, {"generator_loss": loss.detach()}
 
 
-def judge_pair(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """fp32 logits of both, in one pass, or in two where batch statistics would tell them apart."""
+def judge_pair(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, *asked: Tensor
+) -> tuple[Tensor, Tensor]:
+    """fp32 logits of both, in one pass, or in two where batch statistics would tell them apart.
+
+    `asked`: what goes with image i of either, such as its labels [B, K].
+    """
     if any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules()):
-        return discriminator(real).float(), discriminator(fake).float()
-    logits = discriminator(torch.cat([real, fake])).float()
+        return discriminator(real, *asked).float(), discriminator(fake, *asked).float()
+    twice = [torch.cat([each, each]) for each in asked]
+    logits = discriminator(torch.cat([real, fake]), *twice).float()
     return logits[: len(real)], logits[len(real) :]
 
 
-def squared_gradient_norm(discriminator: nn.Module, images: Tensor) -> Tensor:
+def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *asked: Tensor) -> Tensor:
     """Per image, the squared L2 norm of the logit's gradient with respect to it: [B].
 
-    In fp32: under autocast the double backward loses what the penalty is made of.
+    In fp32: under autocast the double backward loses what the penalty is made of. With respect to
+    the image alone: labels are not between any two, so their gradient means nothing.
     """
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
-        logits = discriminator(images)
+        logits = discriminator(images, *asked)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1)

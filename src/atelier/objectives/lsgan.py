@@ -27,4 +27,4 @@ class Objective(Adversarial):
 
 
 def build(config: Config, setting: Setting) -> Objective:
-    return Objective(setting.latent_dim)
+    return Objective(setting)

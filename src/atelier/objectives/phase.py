@@ -26,6 +26,8 @@ class Setting:
     """Width of the generator's noise; 0 where there is none."""
     label_shares: Tensor
     """Share of positives per label among the training images: [K]."""
+    conditional: bool = False
+    """Whether generator and discriminator are given the batch's labels, too."""
 
 
 class Randomness(Protocol):

@@ -35,8 +35,8 @@ class Config(Strict):
 class Objective(Adversarial):
     needs_real_in_generator_phase = True
 
-    def __init__(self, latent_dim: int, config: Config) -> None:
-        super().__init__(latent_dim)
+    def __init__(self, setting: Setting, config: Config) -> None:
+        super().__init__(setting)
         self.config = config
         self.penalty = Phase("penalty", DISCRIMINATOR.trains, every=config.penalty_every)
 
@@ -73,11 +73,12 @@ class Objective(Adversarial):
 
     def _penalty_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         real, fake = self.augmented_pair(nets, batch, rng)
-        r1 = squared_gradient_norm(nets["discriminator"], real).mean()
-        r2 = squared_gradient_norm(nets["discriminator"], fake).mean()
+        asked = self.asked(batch)
+        r1 = squared_gradient_norm(nets["discriminator"], real, *asked).mean()
+        r2 = squared_gradient_norm(nets["discriminator"], fake, *asked).mean()
         loss = self.config.penalty_every * self.config.gamma / 2 * (r1 + r2)
         return loss, {"r1": r1.detach(), "r2": r2.detach()}
 
 
 def build(config: Config, setting: Setting) -> Objective:
-    return Objective(setting.latent_dim, config)
+    return Objective(setting, config)

@@ -1,7 +1,8 @@
 """Wasserstein distance with a gradient penalty.
 
 Gulrajani et al. 2017, arXiv 1704.00028, algorithm 1. We deviate from the book's chapter 5: every
-critic step sees fresh reals and fresh noise, and so does the generator's; the penalty is fp32.
+critic step sees fresh reals and fresh noise, and so does the generator's; the penalty is fp32; its
+gradient is with respect to the image and not to the labels.
 """
 
 from typing import Literal
@@ -32,8 +33,8 @@ class Config(Strict):
 
 
 class Objective(Adversarial):
-    def __init__(self, latent_dim: int, config: Config) -> None:
-        super().__init__(latent_dim)
+    def __init__(self, setting: Setting, config: Config) -> None:
+        super().__init__(setting)
         self.config = config
 
     @property
@@ -47,10 +48,10 @@ class Objective(Adversarial):
         return -fake.mean()
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        critic = nets["discriminator"]
+        critic, asked = nets["discriminator"], self.asked(batch)
         real, fake = self.augmented_pair(nets, batch, rng)
-        real_score, fake_score = judge_pair(critic, real, fake)
-        norms = squared_gradient_norm(critic, between(real, fake, rng)).sqrt()
+        real_score, fake_score = judge_pair(critic, real, fake, *asked)
+        norms = squared_gradient_norm(critic, between(real, fake, rng), *asked).sqrt()
         wasserstein = self.discriminator_loss(real_score, fake_score)
         loss = wasserstein + self.config.gradient_penalty * (norms - 1).square().mean()
         return loss, {
@@ -67,4 +68,4 @@ def between(real: Tensor, fake: Tensor, rng: Randomness) -> Tensor:
 
 
 def build(config: Config, setting: Setting) -> Objective:
-    return Objective(setting.latent_dim, config)
+    return Objective(setting, config)

@@ -82,11 +82,10 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
             f"{fabric.world_size})",
         )
     batches = open_batches(prepared, fabric.device, settings.flip, getattr(work, "sampling", None))
-    latent_dim = getattr(work.model, "latent_dim", 0)
-    objective = OBJECTIVES[work.objective.name].build(
-        work.objective, Setting(latent_dim, batches.label_shares())
-    )
     family = MODELS[work.model.name]
+    latent_dim = getattr(work.model, "latent_dim", 0)
+    setting = Setting(latent_dim, batches.label_shares(), family.TASK == "conditional")
+    objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         nets = family.build(work.model, batches.shape, len(batches.label_names))
