@@ -36,7 +36,8 @@ def test_faces(tmp_path):
     write_faces(tmp_path / "data" / "celeba")
     out = prepared(tmp_path, FACES)
     said = manifest(out)
-    assert list(said) == ["dataset", "layout", "size_pixels", "crop", "drawn", "labels", "splits"]
+    keys = ["dataset", "layout", "size_pixels", "crop", "drawn", "labels", "splits", "twins"]
+    assert list(said) == keys
     assert (said["dataset"], said["layout"], said["drawn"]) == ("celeba", "attributes", False)
     assert (said["size_pixels"], said["crop"]) == (16, 140 / 178)
     assert said["labels"] == ["Eyeglasses", "Black_Hair", "Smiling"]

@@ -16,6 +16,14 @@ from atelier.data.catalog import Catalog, DatasetConfig, read_catalog, refuse
 from atelier.data.decode import MIN_PIXELS, Fault, try_decode
 from atelier.data.folders import built_aside
 from atelier.data.parallel import in_parallel
+from atelier.data.twins import (
+    SPLIT,
+    TwinFiles,
+    array_names,
+    described,
+    mask_to_square,
+    twin_files,
+)
 
 MAX_ENLARGEMENT = 2
 """A crop may be enlarged to at most twice its size: beyond, networks would learn the blur."""
@@ -24,18 +32,20 @@ NUMBERS_SHAPE = (100,)
 
 @dataclass(frozen=True)
 class _Job:
-    """One image's way from its file to its row of an array."""
+    """One image's way from its file to its place in an array."""
 
     source: Path
     array: Path
-    row: int
+    place: tuple[int, ...]
     crop_share: float
+    mask: bool = False
 
 
 def prepare(config: DatasetConfig, root: Path, out: Path, workers: int | None = None) -> None:
     """Writes `{split}.npy`, `{split}_labels.npy` and `manifest.json`: all of `out`, or nothing.
 
     Images are uint8 [N, 3, S, S], labels uint8 {0, 1} [N, K]; equal for any number of workers.
+    Beside the test split of drawn data stand its true twins: see twins.py.
 
     Args:
         root: the repository's root; the dataset stands in `root/data/<config.path>`.
@@ -49,12 +59,14 @@ def prepare(config: DatasetConfig, root: Path, out: Path, workers: int | None = 
         return
     folder = root / "data" / config.name
     catalog = read_catalog(folder, config.layout)
+    chosen = catalog.splits[SPLIT].first(config.limit)
+    twins = twin_files(root / "data" / "twins" / config.name, catalog, chosen)
     with built_aside(out) as building:
-        jobs = _lay_out(building, catalog, config)
+        jobs = _lay_out(building, catalog, config) + _lay_out_twins(building, twins, config)
         title = f"preparing {catalog.dataset}"
         faults = [fault for fault in in_parallel(_prepare_chunk, jobs, workers, title) if fault]
         refuse(folder, [fault.error() for fault in faults])
-        _write_manifest(building, _manifest(catalog, config, building))
+        _write_manifest(building, _manifest(catalog, config, building, twins))
 
 
 def crop_box(width: int, height: int, share: float) -> tuple[int, int, int, int]:
@@ -97,9 +109,29 @@ def _lay_out(building: Path, catalog: Catalog, config: DatasetConfig) -> list[_J
         open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
         np.save(building / f"{name}_labels.npy", chosen.labels)
         jobs += [
-            _Job(catalog.images / file, array, row, config.crop_share)
+            _Job(catalog.images / file, array, (row,), config.crop_share)
             for row, file in enumerate(chosen.names)
         ]
+    return jobs
+
+
+def _lay_out_twins(building: Path, twins: list[TwinFiles], config: DatasetConfig) -> list[_Job]:
+    jobs = []
+    for files in twins:
+        assert config.size_pixels is not None
+        assert config.crop_share is not None
+        count, square = len(files.rows), (config.size_pixels, config.size_pixels)
+        images, masks, rows = (building / name for name in array_names(files.direction.name))
+        np.save(rows, np.array(files.rows, np.int32))
+        shapes = {images: (count, files.each, 3, *square), masks: (count, *square)}
+        for array, shape in shapes.items():
+            open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+        for row, mask in enumerate(files.masks):
+            jobs.append(_Job(mask, masks, (row,), config.crop_share, mask=True))
+            jobs += [
+                _Job(source, images, (row, number), config.crop_share)
+                for number, source in enumerate(files.images[row])
+            ]
     return jobs
 
 
@@ -115,11 +147,17 @@ def _prepare_one(job: _Job, array: NDArray[np.uint8]) -> Fault | None:
         return image
     if fault := size_fault(job.source, image, size_pixels, job.crop_share):
         return fault
-    array[job.row] = to_square(image, size_pixels, job.crop_share)
+    if job.mask:
+        box = crop_box(image.width, image.height, job.crop_share)
+        array[job.place] = mask_to_square(image, size_pixels, box)
+    else:
+        array[job.place] = to_square(image, size_pixels, job.crop_share)
     return None
 
 
-def _manifest(catalog: Catalog, config: DatasetConfig, folder: Path) -> dict[str, Any]:
+def _manifest(
+    catalog: Catalog, config: DatasetConfig, folder: Path, twins: list[TwinFiles]
+) -> dict[str, Any]:
     """Holds a digest of each split's arrays: who reads the manifest knows the data by it."""
     splits = {name: split.first(config.limit).names for name, split in catalog.splits.items()}
     return {
@@ -130,16 +168,26 @@ def _manifest(catalog: Catalog, config: DatasetConfig, folder: Path) -> dict[str
         "drawn": catalog.drawn,
         "labels": catalog.labels,
         "splits": {
-            name: {"count": len(files), "digest": _digest(folder, name), "names": files}
+            name: {"count": len(files), "digest": _split_digest(folder, name), "names": files}
             for name, files in splits.items()
+        },
+        "twins": {
+            files.direction.name: described(
+                files, _digest(folder, array_names(files.direction.name))
+            )
+            for files in twins
         },
     }
 
 
-def _digest(folder: Path, split: str) -> str:
-    """SHA-256 of a split's images and labels, as their files hold them."""
+def _split_digest(folder: Path, split: str) -> str:
+    return _digest(folder, (f"{split}.npy", f"{split}_labels.npy"))
+
+
+def _digest(folder: Path, names: Sequence[str]) -> str:
+    """SHA-256 of some arrays, as their files hold them."""
     digest = hashlib.sha256()
-    for name in (f"{split}.npy", f"{split}_labels.npy"):
+    for name in names:
         with (folder / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
