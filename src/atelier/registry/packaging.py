@@ -1,10 +1,11 @@
 """A bundle as MLflow's model folder: "models from code", a signature, four pinned requirements."""
 
+import json
 import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from atelier.registry.bundle_model import CODE, MANIFEST
+from atelier.registry.bundle_model import CODE, MANIFEST, TEXTS, columns
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
 REQUIREMENTS = ("mlflow", "torch", "numpy", "pillow")
 INSIDE = "artifacts/bundle"
 """Where the bundle lies in the model folder."""
+COLUMN_TYPES = {
+    "count": "long",
+    "seed": "long",
+    "truncation": "double",
+    "allow_unseen": "boolean",
+    **dict.fromkeys(TEXTS, "string"),
+}
+"""MLflow's names of the types of a request's columns."""
 
 
-def write_model(bundle: Path, kind: str, out: Path) -> None:
+def write_model(bundle: Path, out: Path) -> None:
     """Writes MLflow's model folder of a bundle to `out`, whole or not at all.
 
     The model itself is not run, and no path of this machine stays in the folder.
@@ -39,7 +48,7 @@ def write_model(bundle: Path, kind: str, out: Path) -> None:
                 folder,
                 python_model=str(copy / CODE),
                 artifacts={"bundle": str(copy)},
-                signature=signature(kind),
+                signature=signature(json.loads((bundle / MANIFEST).read_bytes())),
                 pip_requirements=[f"{name}=={_version(name)}" for name in REQUIREMENTS],
             )
         _remove_paths(folder / "MLmodel")
@@ -51,20 +60,27 @@ def bundle_inside(model: Path) -> Path:
     return model if (model / MANIFEST).exists() else model / INSIDE
 
 
-def signature(kind: str) -> "ModelSignature":
-    """What a bundle takes and gives: a row asks for `count` outputs, each of which is a row."""
+def signature(manifest: Mapping[str, Any]) -> "ModelSignature":
+    """What a bundle takes and gives: a row asks for `count` outputs, or for one of its image."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
+    asked = columns(manifest)
+    # A VAE's row asks for samples or for a reconstruction: neither column is needed.
+    either = {"image_base64", "count"} <= set(asked)
     inputs = Schema(
         [
-            ColSpec("long", "count"),
-            ColSpec("long", "seed", required=False),
-            ColSpec("double", "truncation", required=False),
+            ColSpec(COLUMN_TYPES[name], name, required=default is None and not either)
+            for name, default in asked.items()
         ]
     )
-    made = ColSpec("long", "number") if kind == "numbers" else ColSpec("string", "png_base64")
-    outputs = Schema([ColSpec("long", "index"), ColSpec("long", "seed"), made])
+    made = [("index", "long")]
+    if "seed" in asked:
+        made.append(("seed", "long"))
+    made.append(("number", "long") if manifest["task"] == "numbers" else ("png_base64", "string"))
+    outputs = Schema(
+        [ColSpec(kind, name, required=not (either and name == "seed")) for name, kind in made]
+    )
     return ModelSignature(inputs, outputs, ParamSchema([ParamSpec("format", "string", "png")]))
 
 

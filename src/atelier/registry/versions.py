@@ -54,9 +54,9 @@ def register(
     with locked():
         if found := find_digest(store, name, digest):
             if not store.is_server and not Path(found.source).exists():
-                packaging.write_model(folder, manifest["kind"], Path(found.source))
+                packaging.write_model(folder, Path(found.source))
             return found, False
-        words = ("experiment", "scale", "dataset", "kind", "selected_images", "torch")
+        words = ("experiment", "scale", "dataset", "task", "selected_images", "torch")
         tags = {word: str(manifest[word]) for word in words} | (lineage or {})
         tags["output_shape"] = json.dumps(manifest["output_shape"])
         source = _place(store, folder, manifest, run_id)
@@ -73,7 +73,7 @@ def _place(store: Store, folder: Path, manifest: dict[str, Any], run_id: str | N
     """Puts the model folder where the store looks for it and returns that address."""
     place = BUNDLES / str(manifest["digest"])
     if not place.exists():
-        packaging.write_model(folder, manifest["kind"], place)
+        packaging.write_model(folder, place)
     if not store.is_server:
         return place.as_posix()
     if run_id is None:
