@@ -2,7 +2,16 @@
 
 from types import ModuleType
 
-from atelier.objectives import bce, classification, hinge, lsgan, relativistic, seed, wgan_gp
+from atelier.objectives import (
+    bce,
+    classification,
+    cyclegan,
+    hinge,
+    lsgan,
+    relativistic,
+    seed,
+    wgan_gp,
+)
 
 OBJECTIVES: dict[str, ModuleType] = {
     "bce": bce,
@@ -11,5 +20,6 @@ OBJECTIVES: dict[str, ModuleType] = {
     "wgan_gp": wgan_gp,
     "relativistic": relativistic,
     "seed": seed,
+    "cyclegan": cyclegan,
     "classification": classification,
 }
