@@ -8,7 +8,9 @@ import typer
 
 from atelier.app.data import data
 from atelier.app.experiment import experiment
-from atelier.app.registry import generate, registry
+from atelier.app.generate import generate
+from atelier.app.registry import registry
+from atelier.app.translate import reconstruct, translate
 from atelier.errors import AtelierError
 
 TELEMETRY_OFF = {
@@ -29,6 +31,8 @@ app.add_typer(data, name="data")
 app.add_typer(experiment, name="experiment")
 app.add_typer(registry, name="registry")
 app.command()(generate)
+app.command()(translate)
+app.command()(reconstruct)
 
 Scale = Annotated[
     str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")

@@ -398,9 +398,8 @@ class Bundle:
         shift: np.ndarray | None = None,
     ) -> np.ndarray:
         """uint8 [count, H, W, C], or int64 [count] of numbers; arguments as for `outputs`."""
-        convert = _to_numbers if self.is_numbers else _to_pictures
         made = self.outputs(count, seed, truncation, attributes, sampler, shift)
-        return np.concatenate([convert(rows) for rows in made])
+        return np.concatenate([to_outputs(self, rows.numpy()) for rows in made])
 
     def decode(self, latents: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
         """float32 [N, L] -> raw outputs, float32 [N, *output_shape]; attributes as in `outputs`."""
@@ -452,13 +451,10 @@ class Bundle:
         mirrored; what that changed is enlarged and added to the full picture, whose detail stays.
         There are no tiles, so there are no seams.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise Refused(f"image: uint8 [H, W, 3] (got {image.dtype} {list(image.shape)})")
-        height, width = image.shape[:2]
-        size = self.size_pixels
+        size, (height, width) = self.size_pixels, _sides(image)
         if (height, width) == (size, size):
-            square = self.translate(image.transpose(2, 0, 1)[None], direction)[0]
-            return square.transpose(1, 2, 0)
+            only = image.transpose(2, 0, 1)[None]
+            return np.ascontiguousarray(self.translate(only, direction)[0].transpose(1, 2, 0))
         scale = size / max(height, width)
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         top, left = (size - rows) // 2, (size - columns) // 2
@@ -478,7 +474,7 @@ class Bundle:
 
         A picture that has the size of the training images is one of their kind and stays whole.
         """
-        size, (height, width) = self.size_pixels, image.shape[:2]
+        size, (height, width) = self.size_pixels, _sides(image)
         if (height, width) == (size, size):
             return image.transpose(2, 0, 1)
         side = max(round(min(height, width) * float(self.manifest["crop_share"])), 1)
@@ -536,12 +532,9 @@ class Bundle:
 
     def _need(self, has: bool, does: str) -> None:
         if not has:
-            raise Refused(f"{self.manifest['registered_name']}: {self._is_a()}, which never {does}")
-
-    def _is_a(self) -> str:
-        if self.task == "reconstruction":
-            return "a variational autoencoder" if self.is_variational else "an autoencoder"
-        return f"a bundle for {self.task}"
+            codes = self.task == "reconstruction" and not self.is_variational
+            why = ", whose codes have no distribution" if codes else ""
+            raise Refused(f"never {does}: its task is {self.task}{why}")
 
     @property
     def _decoder(self) -> str:
@@ -654,6 +647,13 @@ def _filled(rows: np.ndarray) -> np.ndarray:
     return np.resize(rows, (CHUNK, *rows.shape[1:])) if len(rows) < CHUNK else rows
 
 
+def _sides(image: np.ndarray) -> tuple[int, int]:
+    """Height and width of uint8 [H, W, 3]."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise Refused(f"image: uint8 [H, W, 3] (got {image.dtype} {list(image.shape)})")
+    return image.shape[0], image.shape[1]
+
+
 def _to_float(pixels: np.ndarray) -> np.ndarray:
     """uint8 -> float32 in [-1, 1]."""
     return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
@@ -665,14 +665,12 @@ def _to_bytes(images: np.ndarray) -> np.ndarray:
     return scaled.astype(np.uint8)
 
 
-def _to_pictures(images: torch.Tensor) -> np.ndarray:
-    """[B, C, H, W] in [-1, 1] -> uint8 [B, H, W, C]."""
-    return np.ascontiguousarray(_to_bytes(images.numpy()).transpose(0, 2, 3, 1))
-
-
-def _to_numbers(scores: torch.Tensor) -> np.ndarray:
-    """[B, 100] scores -> int64 [B]: the place of the largest."""
-    return scores.argmax(dim=1).numpy()
+def to_outputs(bundle: Bundle, raw: np.ndarray) -> np.ndarray:
+    """[N, C, H, W] in [-1, 1] -> uint8 [N, H, W, C]; [N, 100] scores -> int64 [N], the places of
+    the largest."""
+    if bundle.is_numbers:
+        return np.asarray(raw.argmax(axis=1))
+    return np.ascontiguousarray(_to_bytes(raw).transpose(0, 2, 3, 1))
 
 
 def _place(what: str, name: str, known: Sequence[str]) -> int:

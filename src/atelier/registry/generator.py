@@ -1,26 +1,41 @@
-"""Fetching a generator from the registry and using it."""
+"""Fetching a bundle from the registry and using it."""
 
 import os
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from atelier.errors import UserError
 from atelier.registry import packaging, store, versions
-from atelier.registry.bundle_model import Refused, Sampler, check_request
+from atelier.registry.bundle_model import Bundle, Refused, open_bundle, to_outputs
 
 CACHE = Path(".atelier/bundles")
 """Where bundles of a server are kept, by digest; removing it is safe."""
 
+Pictures = npt.NDArray[np.uint8]
+"""[N, H, W, 3] in [0, 255], as Pillow has them."""
+Codes = npt.NDArray[np.float32]
+"""[N, L]: latents of a generator, or codes of an encoder."""
+
 
 class Generator:
-    """A bundle in use. `reference` is what was asked for, `version` what that is now."""
+    """A bundle in use. `reference` is what was asked for, `version` what that is now.
+
+    Every method raises a UserError for an argument outside its range, and where the task lacks it:
+
+        numbers, images, conditional, and a variational autoencoder   sample, latents, decode
+        translation                                                  translate
+        reconstruction                                               reconstruct, encode, decode
+    """
 
     def __init__(self, folder: Path, reference: str, version: versions.Version | None = None):
         try:
-            self._sampler = Sampler(folder)
+            self.bundle: Bundle = open_bundle(folder)
         except Refused as refusal:
             raise UserError(reference, f"the bundle is refused ({refusal})") from None
         self.reference = reference
@@ -31,17 +46,30 @@ class Generator:
             )
 
     @property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """The bundle's own words, bundle.json."""
-        return self._sampler.manifest
+        return self.bundle.manifest
+
+    @property
+    def task(self) -> str:
+        """What it is for: one of models/__init__.py."""
+        return self.bundle.task
 
     @property
     def makes_numbers(self) -> bool:
-        return bool(self._sampler.is_numbers)
+        return self.bundle.is_numbers
 
     def sample(
-        self, count: int, seed: int = 0, truncation: float = 1.0
-    ) -> npt.NDArray[np.uint8] | npt.NDArray[np.int64]:
+        self,
+        count: int,
+        seed: int = 0,
+        truncation: float = 1.0,
+        *,
+        attributes: Mapping[str, float] | None = None,
+        allow_unseen: bool = False,
+        edits: Mapping[str, float] | None = None,
+        sampler: str = "normal",
+    ) -> Pictures | npt.NDArray[np.int64]:
         """uint8 [count, S, S, 3] in [0, 255], or int64 [count] of numbers.
 
         The same seed gives the same outputs, and output k does not depend on `count`.
@@ -50,16 +78,76 @@ class Generator:
             count: 1 to 10,000.
             seed: 0 to 2^63 - 1.
             truncation: scales the latent; above 0, at most 2; below 1 is more typical.
-
-        Raises:
-            UserError: an argument outside its range.
+            attributes: fractions in [0, 1] by name, of a conditional generator; the unnamed are 0.
+            allow_unseen: makes combinations of attributes too that no training image had.
+            edits: steps along the bundle's directions, in standard deviations from -3 to 3.
+            sampler: "normal", or "mixture" where a mixture was fitted to the training codes.
         """
+        with self._refusals():
+            row = self.bundle.attribute_row(attributes or {}, allow_unseen)
+            shift = self.bundle.shift_of(edits or {})
+            made: Pictures = self.bundle.sample(count, seed, truncation, row, sampler, shift)
+            return made
+
+    def latents(
+        self, count: int, seed: int = 0, truncation: float = 1.0, sampler: str = "normal"
+    ) -> Codes:
+        """The latents of `sample`, float32 [count, L]; `decode` makes the same pictures of them."""
+        with self._refusals():
+            return self.bundle.latents(count, seed, truncation, sampler)
+
+    def decode(
+        self,
+        latents: Codes,
+        *,
+        attributes: Mapping[str, float] | None = None,
+        allow_unseen: bool = False,
+    ) -> Pictures | npt.NDArray[np.int64]:
+        """float32 [N, L] -> uint8 [N, S, S, 3], or numbers; `attributes` as in `sample`."""
+        with self._refusals():
+            row = self.bundle.attribute_row(attributes or {}, allow_unseen)
+            made: Pictures = to_outputs(self.bundle, self.bundle.decode(latents, row))
+            return made
+
+    def encode(self, images: Sequence[Pictures] | Pictures) -> Codes:
+        """uint8 [H, W, 3] each -> codes float32 [N, L]; other sizes are cropped as in training."""
+        with self._refusals():
+            return self.bundle.encode(self._squares(images))
+
+    def reconstruct(
+        self,
+        images: Sequence[Pictures] | Pictures,
+        *,
+        edits: Mapping[str, float] | None = None,
+    ) -> Pictures:
+        """uint8 [H, W, 3] each -> uint8 [N, S, S, 3], through encoder and decoder."""
+        with self._refusals():
+            shift = self.bundle.shift_of(edits or {})
+            made: Pictures = self.bundle.reconstruct(self._squares(images), shift)
+            return made.transpose(0, 2, 3, 1)
+
+    def translate(
+        self, images: Sequence[Pictures] | Pictures, direction: str
+    ) -> list[npt.NDArray[np.uint8]]:
+        """uint8 [H, W, 3] each, of any size -> the same sizes; `direction` is A2B or B2A."""
+        with self._refusals():
+            return [self.bundle.translate_any(image, direction) for image in _some(images)]
+
+    def _squares(self, images: Sequence[Pictures] | Pictures) -> npt.NDArray[np.uint8]:
+        return np.stack([self.bundle.to_square(image) for image in _some(images)])
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
         try:
-            check_request(count, seed, truncation)
+            yield
         except Refused as refusal:
             raise UserError(self.reference, str(refusal)) from None
-        sampled: npt.NDArray[np.uint8] = self._sampler.sample(count, seed, truncation)
-        return sampled
+
+
+def _some(images: Sequence[Pictures] | Pictures) -> Sequence[Pictures] | Pictures:
+    if not len(images):
+        raise Refused("images: one or more (got none)")
+    return images
 
 
 def load(reference: str) -> Generator:
