@@ -1,0 +1,139 @@
+"""CycleGAN's networks: what they see, how they begin, and that they leave as programs."""
+
+import pytest
+import torch
+from torch import nn
+
+from atelier.errors import UserError
+from atelier.models import cyclegan
+
+
+def config(**changes):
+    fields = {
+        "name": "cyclegan", "generator_width": 4, "residual_blocks": 1, "discriminator_width": 4,
+        "receptive_field": 16, "output": "image",
+    }  # fmt: skip
+    return cyclegan.Config.model_validate(fields | changes)
+
+
+def build(size=32, **changes):
+    torch.manual_seed(0)
+    return cyclegan.build(config(**changes), (3, size, size))
+
+
+def pictures(count=2, size=32):
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("output", ["image", "change"])
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_translations_keep_the_size_and_the_range(size, output):
+    nets = build(size, output=output)
+    assert list(nets) == ["a2b", "b2a", "discriminator_a", "discriminator_b"]
+    assert set(cyclegan.PUBLISHED) <= set(nets)
+    for name in cyclegan.PUBLISHED:
+        made = nets[name](pictures(2, size))
+        assert made.shape == (2, 3, size, size)
+        assert made.dtype == torch.float32
+        assert made.abs().max() <= 1
+
+
+def test_each_picture_is_translated_and_judged_alone():
+    nets, images = build(), pictures(4)
+    for network in nets.values():
+        assert torch.allclose(network(images)[:1], network(images[:1]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("patch", "size", "side"), [(16, 32, 14), (34, 64, 14), (70, 256, 30)])
+def test_a_logit_sees_exactly_its_patch(patch, size, side):
+    """Without InstanceNorm, which tells every place of the whole picture's mean."""
+    discriminator = build(size, receptive_field=patch)["discriminator_a"]
+    for index, layer in enumerate(discriminator.layers):
+        if isinstance(layer, nn.InstanceNorm2d):
+            discriminator.layers[index] = nn.Identity()
+    images = pictures(1, size).requires_grad_()
+    logits = discriminator(images)
+    assert logits.shape == (1, 1, side, side)
+    logits[0, 0, side // 2, side // 2].backward()
+    rows, columns = images.grad[0].abs().sum(0).nonzero(as_tuple=True)
+    assert rows.max() - rows.min() + 1 == patch
+    assert columns.max() - columns.min() + 1 == patch
+
+
+def test_the_papers_networks_have_the_papers_size():
+    """Counted in the authors' code, less the biases that a normalisation takes away again."""
+    paper = {"generator_width": 64, "residual_blocks": 9, "discriminator_width": 64}
+    nets = build(256, receptive_field=70, **paper)
+    convolutions = {name: biases(net) for name, net in nets.items()}
+    count = {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()}
+    assert count["a2b"] + convolutions["a2b"] == 11_378_179
+    assert count["discriminator_b"] + convolutions["discriminator_b"] == 2_764_737
+
+
+def biases(network):
+    return sum(
+        layer.out_channels
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is None
+    )
+
+
+@pytest.mark.parametrize("name", ["a2b", "b2a", "discriminator_a", "discriminator_b"])
+def test_weights_begin_normal_with_a_deviation_of_a_fiftieth(name):
+    nets = build(64, generator_width=16, discriminator_width=32, receptive_field=34)
+    layers = [m for m in nets[name].modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    weights = torch.cat([layer.weight.flatten() for layer in layers])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.05)
+    # PyTorch's own start is uniform, whose fourth moment is 1.8 and not 3.
+    assert (weights / weights.std()).pow(4).mean().item() == pytest.approx(3, rel=0.1)
+    assert all(not layer.bias.any() for layer in layers if layer.bias is not None)
+
+
+def test_a_change_begins_as_almost_nothing():
+    images = pictures()
+    painted, changed = (build(output=output)["a2b"] for output in ("image", "change"))
+    assert (changed(images) - images).abs().mean() < 0.3 * (painted(images) - images).abs().mean()
+
+
+def test_nothing_is_normalised_by_weights_or_by_the_batch():
+    for layer in build().modules():
+        assert not isinstance(layer, nn.BatchNorm2d)
+        if isinstance(layer, nn.InstanceNorm2d):
+            assert not layer.affine
+            assert not layer.track_running_stats
+
+
+@pytest.mark.parametrize("output", ["image", "change"])
+def test_a_generator_leaves_as_a_program_for_any_number_of_pictures(output):
+    generator = build(output=output)["a2b"].eval()
+    count = torch.export.Dim("count", min=1, max=64)
+    program = torch.export.export(generator, (pictures(2),), dynamic_shapes=({0: count},))
+    for number in (1, 3, 8):
+        images = pictures(number)
+        assert torch.allclose(program.module()(images), generator(images), atol=1e-6)
+
+
+def test_channels_last_computes_the_same():
+    generator, images = build()["a2b"], pictures()
+    before = generator(images)
+    after = generator.to(memory_format=torch.channels_last)(
+        images.contiguous(memory_format=torch.channels_last)
+    )
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("patch", "size", "remedy"),
+    [
+        (34, 32, r"Write 16\."),
+        (70, 64, r"Write 34\."),
+        (16, 16, r"Images take 27 pixels or more\."),
+    ],
+)
+def test_a_patch_that_sees_the_whole_picture_is_refused(patch, size, remedy):
+    message = (
+        r"^model\.receptive_field: at most 0\.6 of the image's side "
+        rf"\(got {patch} pixels of {size}\)\. {remedy}$"
+    )
+    with pytest.raises(UserError, match=message):
+        build(size, receptive_field=patch)
