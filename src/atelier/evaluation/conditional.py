@@ -1,0 +1,202 @@
+"""Does a conditional generator make what it was asked for, and still many different faces of it?
+
+Requests are uniform over the combinations of attributes that the training images have. Accuracy is
+told apart for "with" and "without" an attribute, because a generator that never makes glasses is
+right about "without" each time. Diversity is compared within one combination, with real images of
+the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atelier.data.batches import read_manifest
+from atelier.data.sampling import Labels, columns
+from atelier.evaluation.faces import open_references, score_images
+from atelier.evaluation.features import Images, in_batches, spread
+from atelier.evaluation.kid import kid
+from atelier.evaluation.range import judge_range
+from atelier.evaluation.yardstick import Yardstick, mean_pairwise_distance, open_yardstick
+from atelier.models.judge import Judge
+
+ConditionalSampler = Callable[[Labels, int], Images]
+"""(attributes [N, K], seed) -> uint8 [N, 3, S, S]."""
+Verdicts = npt.NDArray[np.bool_]
+"""[N, K]: what the judge sees of each attribute."""
+
+LEAST_REALS = 50
+"""Real images of a combination that its diversity is compared with."""
+REALISM, ACCURACY, DIVERSITY = 0, 1, 2
+"""Offsets of the seed: each question draws pictures of its own."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The requests, the reals and the judge that any number of generators are held to."""
+
+    yardstick: Yardstick
+    judge: Judge
+    columns: list[int]
+    """The attributes among the judge's labels."""
+    attributes: tuple[str, ...]
+    allowed: Labels
+    """[M, K]: the combinations that can be asked for."""
+    rows: Labels
+    """[N, K]: what each of the yardstick's reals has."""
+
+    def score(self, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
+        """The figures of `score_images`, with `accuracy`, `out_of_range` and `diversity`.
+
+        The first are for attributes as the split's images have them. Accuracy is that of pictures
+        in range; `accuracy_of_all` counts each verdict.
+        """
+        count = len(self.rows)
+        faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
+        references = open_references(self.yardstick, count, seed)
+        metrics = score_images(faces, self.yardstick, references, seed)
+        requests = uniform_requests(self.allowed, count)
+        pictures = sample(requests, seed + ACCURACY)
+        said = self.verdicts(pictures)
+        features = self.yardstick.extractors["judge"](pictures)
+        inside = judge_range(self.yardstick).in_range(features)
+        metrics["accuracy"] = accuracy(requests[inside], said[inside], self.attributes)
+        metrics["accuracy_of_all"] = accuracy(requests, said, self.attributes)
+        metrics["out_of_range"] = float(1 - inside.mean())
+        metrics["diversity"] = self.diversity(sample, seed + DIVERSITY)
+        metrics["settings"]["combinations"] = len(self.allowed)
+        return metrics
+
+    def figure(self, sample: ConditionalSampler, seed: int) -> float:
+        """What chooses a snapshot, smaller is better: KID in judge features + missed requests.
+
+        KID alone would take one that makes the right mixture of faces for the wrong requests. For
+        a generator that is any good, both are a few hundredths.
+        """
+        faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
+        found = self.yardstick.extractors["judge"](faces)
+        distance = kid(self.yardstick.real_features["judge"], found).value
+        requests = uniform_requests(self.allowed, len(self.rows))
+        said = self.verdicts(sample(requests, seed + ACCURACY))
+        missed = 1 - float(accuracy(requests, said, self.attributes)["minimum"])
+        return distance + missed
+
+    def verdicts(self, images: Images) -> Verdicts:
+        """[N, 3, S, S] -> [N, K]."""
+        said: Verdicts = in_batches(self.judge, images)[:, self.columns] > 0
+        return said
+
+    def diversity(self, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
+        """Mean pairwise witness distance in a request, as a share of the reals' of that request."""
+        shares = {}
+        for combination in np.unique(self.rows, axis=0):
+            same = (self.rows == combination).all(axis=1)
+            if same.sum() >= LEAST_REALS:
+                made = sample(np.tile(combination, (int(same.sum()), 1)), seed)
+                fakes = self.yardstick.extractors["witness"](made)
+                reals = self.yardstick.real_features["witness"][same]
+                share = mean_pairwise_distance(fakes) / mean_pairwise_distance(reals)
+                shares[request_name(combination, self.attributes)] = share
+        if not shares:
+            return {"left_out": f"no combination has {LEAST_REALS} real images"}
+        values = list(shares.values())
+        return {"mean": float(np.mean(values)), "minimum": min(values), "within": shares}
+
+
+def open_examination(
+    yardstick: Yardstick,
+    prepared: Path,
+    judge: Judge,
+    judge_labels: Sequence[str],
+    attributes: Sequence[str],
+) -> Examination:
+    """Opens the labels of the yardstick's split and of the training images, nothing else."""
+    names = tuple(yardstick.manifest["labels"])
+    rows: Labels = np.load(prepared / f"{yardstick.split}_labels.npy")[
+        :, columns(names, attributes)
+    ]
+    return Examination(
+        yardstick,
+        judge,
+        columns(judge_labels, attributes),
+        tuple(attributes),
+        seen_combinations(prepared, attributes),
+        spread(rows, len(yardstick.reals)),
+    )
+
+
+def evaluate_conditional(
+    sample: ConditionalSampler,
+    prepared: Path,
+    judge: Judge,
+    judge_labels: Sequence[str],
+    attributes: Sequence[str],
+    split: str,
+    count: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Every figure of a conditional generator against one split, on `count` pictures each."""
+    yardstick = open_yardstick(prepared, judge, split, count)
+    return open_examination(yardstick, prepared, judge, judge_labels, attributes).score(
+        sample, seed
+    )
+
+
+def conditional_figure(
+    sample: ConditionalSampler,
+    prepared: Path,
+    judge: Judge,
+    judge_labels: Sequence[str],
+    attributes: Sequence[str],
+    split: str,
+    count: int,
+    seed: int,
+) -> float:
+    """`Examination.figure` of one generator; to compare several, open the examination once."""
+    yardstick = open_yardstick(prepared, judge, split, count)
+    return open_examination(yardstick, prepared, judge, judge_labels, attributes).figure(
+        sample, seed
+    )
+
+
+def seen_combinations(prepared: Path, attributes: Sequence[str]) -> Labels:
+    """The combinations that the training images have, each once: [M, K]."""
+    names = read_manifest(prepared)["labels"]
+    labels = np.load(prepared / "training_labels.npy")[:, columns(names, attributes)]
+    found: Labels = np.unique(labels, axis=0)
+    return found
+
+
+def uniform_requests(combinations: Labels, count: int) -> Labels:
+    """[M, K] -> [count, K]: each equally often, up to one."""
+    return combinations[np.arange(count) % len(combinations)]
+
+
+def shuffled_rows(rows: Labels, seed: int) -> Labels:
+    """[N, K] in another order: the reals and the fakes of a comparison are not in step."""
+    return rows[np.random.default_rng(seed).permutation(len(rows))]
+
+
+def accuracy(requests: Labels, said: Verdicts, attributes: Sequence[str]) -> dict[str, Any]:
+    """Shares of requests that the judge finds met, with and without each attribute apart.
+
+    A side that was never asked for has no share; without any request the minimum is 0.
+    """
+    right = said == (requests > 0)
+    figures: dict[str, dict[str, float]] = {"with": {}, "without": {}}
+    for column, name in enumerate(attributes):
+        for side, asked in (("with", 1), ("without", 0)):
+            chosen = requests[:, column] == asked
+            if chosen.any():
+                figures[side][name] = float(right[chosen, column].mean())
+    shares = [*figures["with"].values(), *figures["without"].values()]
+    return {"minimum": min(shares, default=0.0), **figures}
+
+
+def request_name(combination: Labels, attributes: Sequence[str]) -> str:
+    """[K] -> "Eyeglasses+Male", or "none"."""
+    asked = [name for name, value in zip(attributes, combination, strict=True) if value]
+    return "+".join(asked) or "none"
