@@ -64,9 +64,10 @@ def _operations(
 ) -> float:
     """Of a whole step, on average over a training."""
     count, latent_dim = work.training.batch_size, getattr(work.model, "latent_dim", 0)
-    setting = Setting(latent_dim, torch.full((labels,), 0.5))
+    family = MODELS[work.model.name]
+    setting = Setting(latent_dim, torch.full((labels,), 0.5), family.TASK == "conditional")
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
-    nets = MODELS[work.model.name].build(work.model, shape, labels)
+    nets = family.build(work.model, shape, labels)
     images, asked = torch.empty(count, *shape), torch.empty(count, labels)
 
     @cache
