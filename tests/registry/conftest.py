@@ -1,5 +1,6 @@
-"""A toy generator's bundle, and a repository whose store is a copy of one made once."""
+"""Bundles of toy networks, and a repository whose store is a copy of one made once."""
 
+import functools
 import json
 import os
 import shutil
@@ -7,78 +8,44 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 from atelier.registry import bundle, versions
-from atelier.registry.bundle import BundleDescription
 from atelier.registry.gate import decide
 from atelier.registry.store import Store, open_store
 
 from .test_gate import BETTER, GOOD
-
-
-def toy_images(seed: int = 0) -> nn.Module:
-    """[B, 8] -> [B, 3, 8, 8], with what real generators are made of."""
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Linear(8, 3 * 4 * 4),
-        nn.Unflatten(1, (3, 4, 4)),
-        nn.ConvTranspose2d(3, 3, 4, 2, 1),
-        nn.BatchNorm2d(3),
-        nn.Tanh(),
-    )
-
-
-def toy_numbers(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(8, 100), nn.ReLU())
-
-
-IMAGES = BundleDescription(
-    experiment="faces-gan",
-    scale="tiny",
-    registered_name="faces-gan-tiny",
-    kind="image",
-    latent_dim=8,
-    output_shape=(3, 8, 8),
-    dataset="celeba",
-    judge="judge",
-    selected_images=1000,
-)
-NUMBERS = BundleDescription(
-    experiment="numbers",
-    scale="tiny",
-    registered_name="numbers-tiny",
-    kind="numbers",
-    latent_dim=8,
-    output_shape=(100,),
-    dataset="numbers",
-    judge=None,
-    selected_images=500,
-)
+from .toys import IMAGES, TOYS, toy_images
 
 
 @pytest.fixture(scope="session")
-def image_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed") / "bundle"
-    bundle.pack(folder, toy_images(), IMAGES)
-    return folder
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The bundle of a toy, by its name in TOYS; packed once."""
+
+    @functools.cache
+    def pack(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name) / "bundle"
+        TOYS[name].pack(folder)
+        return folder
+
+    return pack
+
+
+@pytest.fixture(scope="session")
+def image_bundle(packed: Callable[[str], Path]) -> Path:
+    return packed("images")
 
 
 @pytest.fixture(scope="session")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same name, other weights."""
     folder = tmp_path_factory.mktemp("other") / "bundle"
-    bundle.pack(folder, toy_images(seed=1), IMAGES)
+    bundle.pack(folder, {"generator": toy_images(seed=1)}, IMAGES)
     return folder
 
 
 @pytest.fixture(scope="session")
-def number_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("numbers") / "bundle"
-    bundle.pack(folder, toy_numbers(), NUMBERS)
-    return folder
+def number_bundle(packed: Callable[[str], Path]) -> Path:
+    return packed("numbers")
 
 
 @pytest.fixture

@@ -251,16 +251,17 @@ def _write_examples(
 
 def _try(bundle: Bundle) -> dict[str, torch.Tensor]:
     """One run of each network, on what it is made for."""
+    if "generator" in bundle.networks:
+        asked = _combinations(bundle, 1)
+        return {"generator": next(bundle.outputs(CHUNK, EXAMPLE_SEED, 1.0, asked))}
     drawn = torch.from_numpy(np.random.default_rng(EXAMPLE_SEED).random((CHUNK, 3, 1, 1)))
     image = (drawn * 2 - 1).float().expand(CHUNK, *bundle.manifest["output_shape"])
     with torch.inference_mode():
         if bundle.task == "translation":
             return {name: network(image) for name, network in bundle.networks.items()}
-        if bundle.task == "reconstruction":
-            codes = bundle.networks["encoder"](image)
-            decoded = bundle.networks["decoder"](codes[:, : bundle.latent_dim])
-            return {"encoder": codes, "decoder": decoded}
-    return {"generator": next(bundle.outputs(CHUNK, EXAMPLE_SEED, 1.0, _combinations(bundle, 1)))}
+        codes = bundle.networks["encoder"](image)
+        decoded = bundle.networks["decoder"](codes[:, : bundle.latent_dim])
+        return {"encoder": codes, "decoder": decoded}
 
 
 def _check_made(
