@@ -1,58 +1,105 @@
-"""Contracts over every objective, and their losses against closed forms."""
+"""Contracts over every objective with every model that it trains, and losses in closed form."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from atelier.config import INSEPARABLE
+from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.objectives.adversarial import squared_gradient_norm
+from atelier.objectives.adversarial import judge_pair, squared_gradient_norm
 from atelier.objectives.phase import Batch, Setting
+from atelier.schema import read_yaml
 from atelier.training.randomness import StepRandomness
 
+TINY = Path("experiments/tiny")
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.5, "penalty_every": 4},
     "classification": {"label_smoothing": 0.1},
 }
-LATENT = 8
-SETTING = Setting(LATENT, torch.tensor([0.5, 0.1]))
+ADVERSARIAL = ["bce", "lsgan", "hinge", "wgan_gp", "relativistic"]
+LATENT, LABELS = 8, torch.tensor([[0, 1], [1, 0], [1, 1], [0, 0]])
+SHARES = torch.tensor([0.5, 0.1])
+SETTING = Setting(LATENT, SHARES)
+CONDITIONAL = Setting(LATENT, SHARES, conditional=True)
 
 
-def build(name, **changes):
+def tiny(kind):
+    """What the experiments of scale tiny say of each model or objective, by its name."""
+    bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
+    judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
+    return {body[kind]["name"]: body[kind] for body in [*bodies, *filter(None, judges)]}
+
+
+def fits(objective, model):
+    alone = [only == objective for one, (only, _) in INSEPARABLE.items() if one == model]
+    others = [one != model for one, (only, _) in INSEPARABLE.items() if only == objective]
+    return MODELS[model].TASK in OBJECTIVES[objective].TASKS and all(alone) and not any(others)
+
+
+PAIRS = [
+    (objective, model) for objective in OBJECTIVES for model in MODELS if fits(objective, model)
+]
+
+
+def build(name, setting=SETTING, **changes):
     module = OBJECTIVES[name]
-    config = module.Config(name=name, **OPTIONS.get(name, {}) | changes)
-    return module.build(config, SETTING)
+    written = tiny("objective").get(name, {"name": name})
+    return module.build(module.Config(**written | OPTIONS.get(name, {}) | changes), setting)
 
 
-def networks(name):
+def trained(objective, model):
+    """The objective and the model's own networks, with a batch that has all that a batch may."""
+    family = MODELS[model]
+    body = tiny("model").get(model, {"name": model, "latent_dim": LATENT})
+    config = family.Config.model_validate(body)
+    shape = (100,) if family.TASK == "numbers" else (3, 32, 32)
+    torch.manual_seed(0)
+    nets = family.build(config, shape, LABELS.shape[1])
+    conditional = family.TASK == "conditional"
+    setting = Setting(getattr(config, "latent_dim", 0), SHARES, conditional)
+    real, other = torch.rand(2, len(LABELS), *shape) * 2 - 1
+    return build(objective, setting), nets, Batch(real, LABELS, other, progress=0.1)
+
+
+def test_every_model_and_every_objective_is_in_a_pair():
+    assert {objective for objective, _ in PAIRS} == set(OBJECTIVES)
+    assert {model for _, model in PAIRS} == set(MODELS)
+    assert {model for objective, model in PAIRS if objective == "hinge"} >= {"dcgan", "cdcgan"}
+
+
+def networks():
     flat = 3 * 8 * 8
-    nets = {
-        "generator": nn.Sequential(nn.Linear(LATENT, flat), nn.Unflatten(1, (3, 8, 8)), nn.Tanh()),
-        "discriminator": nn.Sequential(
-            nn.Flatten(), nn.Linear(flat, 16), nn.Tanh(), nn.Linear(16, 1)
-        ),
-        "classifier": nn.Sequential(nn.Flatten(), nn.Linear(flat, 2)),
-    }
-    if name == "seed":
-        nets["discriminator"].append(nn.Sigmoid())
-    return nn.ModuleDict(nets)
+    return nn.ModuleDict(
+        {
+            "generator": nn.Sequential(
+                nn.Linear(LATENT, flat), nn.Unflatten(1, (3, 8, 8)), nn.Tanh()
+            ),
+            "discriminator": nn.Sequential(
+                nn.Flatten(), nn.Linear(flat, 16), nn.Tanh(), nn.Linear(16, 1)
+            ),
+            "classifier": nn.Sequential(nn.Flatten(), nn.Linear(flat, 2)),
+        }
+    )
 
 
 def batch(count=4):
     images = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    return Batch(images, torch.tensor([[0, 1], [1, 0], [1, 1], [0, 0]][:count]))
+    return Batch(images, LABELS[:count])
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_gradients_reach_exactly_the_networks_of_the_phase(name):
-    objective, nets = build(name), networks(name)
+@pytest.mark.parametrize(("name", "model"), PAIRS)
+def test_gradients_reach_exactly_the_networks_of_the_phase(name, model):
+    objective, nets, drawn = trained(name, model)
     for index, phase in enumerate(objective.phases):
         nets.zero_grad(set_to_none=True)
         for key, network in nets.items():
             network.requires_grad_(key in phase.trains)
-        loss, metrics = objective.loss(phase, nets, batch(), StepRandomness(1, 0, index))
+        loss, metrics = objective.loss(phase, nets, drawn, StepRandomness(1, 0, index))
         loss.backward()
         reached = {
             key for key, net in nets.items() if any(p.grad is not None for p in net.parameters())
@@ -63,16 +110,71 @@ def test_gradients_reach_exactly_the_networks_of_the_phase(name):
         assert not any(value.requires_grad for value in metrics.values())
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_loss_depends_on_seed_step_and_phase_alone(name):
-    objective, nets = build(name), networks(name)
-    phase = objective.phases[-1]
-    torch.manual_seed(0)
-    first, _ = objective.loss(phase, nets, batch(), StepRandomness(1, 5, 2))
-    torch.manual_seed(99)
-    torch.rand(7)
-    second, _ = objective.loss(phase, nets, batch(), StepRandomness(1, 5, 2))
-    assert torch.equal(first, second)
+@pytest.mark.parametrize(("name", "model"), PAIRS)
+def test_a_loss_depends_on_seed_step_and_phase_alone(name, model):
+    found = []
+    for disturbance in (0, 99):
+        objective, nets, drawn = trained(name, model)
+        torch.manual_seed(disturbance)
+        losses = [
+            objective.loss(phase, nets, drawn, StepRandomness(1, 5, index))[0]
+            for index, phase in enumerate(objective.phases)
+        ]
+        found.append(torch.stack(losses))
+    assert torch.equal(*found)
+
+
+class Told(nn.Module):
+    """Notes which labels it was given with how many rows; acts as the network inside it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.notes = network, []
+
+    def forward(self, rows, *labels):
+        self.notes.append((len(rows), labels))
+        return self.network(rows)
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("setting", [SETTING, CONDITIONAL])
+def test_both_networks_are_told_the_labels_where_the_model_is_conditional(name, setting):
+    objective, plain = build(name, setting), networks()
+    nets = nn.ModuleDict({key: Told(plain[key]) for key in ("generator", "discriminator")})
+    for index, phase in enumerate(objective.phases):
+        objective.loss(phase, nets, batch(), StepRandomness(1, 0, index))
+    for network in nets.values():
+        assert network.notes
+        for rows, labels in network.notes:
+            assert len(labels) == int(setting.conditional)
+            for given in labels:
+                assert torch.equal(given, LABELS.float().repeat(rows // len(LABELS), 1))
+
+
+class Projection(nn.Module):
+    """A linear critic: (w + E y) . x, whose gradient by the image is w + E y."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.embedding = nn.Parameter(torch.randn(12)), nn.Linear(2, 12, bias=False)
+
+    def forward(self, images, labels):
+        return (images.flatten(1) * (self.weight + self.embedding(labels))).sum(1, keepdim=True)
+
+
+def test_the_penalty_of_a_projection_is_each_images_own():
+    critic, labels = Projection(), LABELS.float()
+    norms = squared_gradient_norm(critic, torch.randn(4, 3, 2, 2), labels)
+    expected = (critic.weight + critic.embedding(labels)).square().sum(1)
+    assert torch.allclose(norms, expected, rtol=1e-5)
+    assert not torch.allclose(norms, expected.flip(0), rtol=1e-2)
+
+
+def test_a_pair_is_judged_with_the_same_labels():
+    critic, labels = Projection(), LABELS.float()
+    real, fake = torch.randn(2, 4, 3, 2, 2)
+    for found, images in zip(judge_pair(critic, real, fake, labels), (real, fake), strict=True):
+        assert torch.allclose(found, critic(images, labels), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +202,7 @@ def test_the_penalty_of_a_linear_critic_is_its_weight():
 
 
 def test_the_lazy_penalty_weighs_both_gradients_with_k_gamma_half():
-    objective, nets = build("relativistic", gamma=0.7, penalty_every=4), networks("relativistic")
+    objective, nets = build("relativistic", gamma=0.7, penalty_every=4), networks()
     nets["discriminator"] = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
     penalty = objective.phases[1]
     assert (penalty.name, penalty.every) == ("penalty", 4)
@@ -120,7 +222,7 @@ def test_the_penalty_stays_in_fp32_under_autocast():
 
 
 def test_one_images_penalty_does_not_depend_on_its_batch_mates():
-    nets = networks("wgan_gp")
+    nets = networks()
     images = torch.randn(6, 3, 8, 8)
     together = squared_gradient_norm(nets["discriminator"], images)
     alone = squared_gradient_norm(nets["discriminator"], images[:1])
@@ -141,7 +243,7 @@ def test_every_critic_step_sees_fresh_reals_and_fresh_noise():
 
 def test_classification_gives_rare_labels_weight():
     objective = build("classification", label_smoothing=0.0)
-    nets = networks("classification")
+    nets = networks()
     nn.init.zeros_(nets["classifier"][1].weight)
     nn.init.zeros_(nets["classifier"][1].bias)
     rare = Batch(torch.zeros(1, 3, 8, 8), torch.tensor([[0, 1]]))
