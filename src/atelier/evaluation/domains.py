@@ -1,0 +1,179 @@
+"""The two ways of a translation: what goes in, what should come out, and the judge's verdict on it.
+
+A domain is a rule on attributes (data/sampling.py). What goes with the domain in the data, such as
+men with black hair, is no fault of a translation that keeps it; distances between sets are
+therefore taken of rows in which the balanced attributes are equally frequent on both sides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from atelier.data.batches import read_manifest
+from atelier.data.sampling import Domains, Labels, columns, members
+from atelier.errors import UserError
+from atelier.evaluation.features import (
+    Extractor,
+    Images,
+    JudgeFeatures,
+    WitnessFeatures,
+    in_batches,
+    spread,
+)
+from atelier.evaluation.range import Range
+from atelier.evaluation.yardstick import Yardstick
+from atelier.models.judge import Judge
+
+A2B, B2A = "A2B", "B2A"
+RANGE_REALS = 2000
+"""Images of the split, of either domain or none, that say what the judge knows."""
+Rows = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of a translation on one split."""
+
+    source: Mapping[str, int]
+    goal: Mapping[str, int]
+    """The target domain's rule: what the judge should see."""
+    rows: Rows
+    """Of the split: the images that go in."""
+    inputs: Images
+    matched: Rows
+    """Of the inputs: those that distances are taken of."""
+    target: Yardstick
+    """Held to the split's matched images of the target domain."""
+    ceiling: Images
+    """Training images of the target domain, matched, at most as many as inputs."""
+
+    @property
+    def matched_inputs(self) -> Images:
+        return self.inputs[self.matched]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Both directions and the judge, opened once for any number of translations."""
+
+    way: dict[str, Way]
+    """By `A2B` and `B2A`."""
+    judge: Judge
+    judge_labels: tuple[str, ...]
+    domains: Domains
+    known: Range
+    """Outputs outside of it have no verdict."""
+    seed: int
+
+    def logits(self, images: Images) -> npt.NDArray[np.float32]:
+        """The judge's answers, [N, labels]."""
+        return in_batches(self.judge, images)
+
+    def in_domain(self, images: Images, rule: Mapping[str, int]) -> Flags:
+        """Which of them the judge takes for images of the domain, in range or not."""
+        chosen = columns(self.judge_labels, list(rule))
+        said = self.logits(images)[:, chosen] > 0
+        found: Flags = (said == np.array(list(rule.values()), bool)).all(axis=1)
+        return found
+
+    def flipped(self, name: str, outputs: Images) -> float:
+        """Share of a direction's outputs that the judge takes for the domain they should be in."""
+        return float(self.in_domain(outputs, self.way[name].goal).mean())
+
+
+def open_ways(
+    prepared: Path,
+    judge: Judge,
+    judge_labels: Sequence[str],
+    domains: Domains,
+    split: str,
+    seed: int,
+    count: int | None = None,
+) -> Ways:
+    """Both ways on one split, with at most `count` inputs each; opens no other split but training.
+
+    Args:
+        judge_labels: what the judge's logits say, in their order: all labels of the dataset.
+        seed: of the choice of matched rows.
+
+    Raises:
+        UserError: a domain, or what of it matches the other, has fewer than two images.
+    """
+    manifest = read_manifest(prepared)
+    training: Images = np.load(prepared / "training.npy", mmap_mode="r")
+    images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
+    found: list[Extractor] = [JudgeFeatures(judge, training), WitnessFeatures(training)]
+    extractors = {extractor.name: extractor for extractor in found}
+    draw, names = np.random.default_rng(seed), tuple(manifest["labels"])
+    here = _domain_rows(np.load(prepared / f"{split}_labels.npy"), names, domains, draw, count)
+    there = _domain_rows(np.load(prepared / "training_labels.npy"), names, domains, draw, None)
+    way = {}
+    for name, source, goal in ((A2B, 0, 1), (B2A, 1, 0)):
+        rows, matched = here[source]
+        reals = images[here[goal][0][here[goal][1]]]
+        likewise = _at_most(there[goal][0][there[goal][1]], len(matched))
+        features = {key: extract(reals) for key, extract in extractors.items()}
+        way[name] = Way(
+            source=(domains.a, domains.b)[source],
+            goal=(domains.a, domains.b)[goal],
+            rows=rows,
+            inputs=images[rows],
+            matched=matched,
+            target=Yardstick(split, manifest, training, reals, extractors, features),
+            ceiling=training[likewise],
+        )
+    known = Range.fit(
+        extractors["judge"].training, extractors["judge"](spread(images, RANGE_REALS))
+    )
+    return Ways(way, judge, tuple(judge_labels), domains, known, seed)
+
+
+def matching(a: Labels, b: Labels, draw: np.random.Generator) -> tuple[Rows, Rows]:
+    """Rows of both sets, [N, K] and [M, K], that have each combination equally often.
+
+    Of each combination the same share of either set stays, which is the smaller of its two; which
+    rows those are is drawn. Nothing is repeated: copies would look like a distance.
+    """
+    if a.shape[1] == 0:
+        return np.arange(len(a)), np.arange(len(b))
+    combinations, inverse = np.unique(np.concatenate([a, b]), axis=0, return_inverse=True)
+    of_a, of_b = inverse.reshape(-1)[: len(a)], inverse.reshape(-1)[len(a) :]
+    kept: tuple[list[Rows], list[Rows]] = ([], [])
+    for combination in range(len(combinations)):
+        found = [np.flatnonzero(of == combination) for of in (of_a, of_b)]
+        share = min(len(found[0]) / len(a), len(found[1]) / len(b))
+        for rows, stay, size in zip(found, kept, (len(a), len(b)), strict=True):
+            stay.append(draw.permutation(rows)[: round(share * size)])
+    first, second = (np.sort(np.concatenate(rows)) for rows in kept)
+    return first, second
+
+
+def _domain_rows(
+    labels: Labels,
+    names: Sequence[str],
+    domains: Domains,
+    draw: np.random.Generator,
+    count: int | None,
+) -> list[tuple[Rows, Rows]]:
+    """Of A and of B: rows of the split, and which of these rows match the other domain's."""
+    rows = [members(labels, names, rule) for rule in (domains.a, domains.b)]
+    if count is not None:
+        rows = [_at_most(found, count) for found in rows]
+    balance = columns(names, domains.balance)
+    kept = matching(labels[rows[0]][:, balance], labels[rows[1]][:, balance], draw)
+    if min(map(len, kept)) < 2:
+        what = f"too few images match the other domain's (got {len(kept[0])} and {len(kept[1])})"
+        raise UserError("sampling.balance", what, "Balance fewer attributes.")
+    return list(zip(rows, kept, strict=True))
+
+
+def _at_most(rows: Rows, count: int) -> Rows:
+    """Evenly spaced."""
+    if len(rows) <= count:
+        return rows
+    kept: Rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    return kept
