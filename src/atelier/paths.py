@@ -45,6 +45,14 @@ class Paths:
     def evaluation(self, experiment: str) -> Path:
         return self._artifact(experiment, "evaluation")
 
+    def curves(self, experiment: str) -> Path:
+        """Every figure of the training by its images, a row each: for plots."""
+        return self._artifact(experiment, "curves.csv")
+
+    def judge_table(self, dataset: str) -> Path:
+        """The judge's exam, a row for each label: for plots."""
+        return self._artifact(dataset, "judge-labels.csv")
+
     def metrics(self, experiment: str) -> Path:
         """Figures of the bundle on the test split; in git."""
         return self._artifact(experiment, "metrics.json")

@@ -20,6 +20,7 @@ GOOD = Figures(
     diversity=0.9,
 )
 BETTER = Comparison(seed=1, difference=-0.3, standard_error=0.1, p_value=0.001)
+TWICE = [[BETTER], [BETTER]]
 
 
 def test_the_first_to_pass_the_floors_is_promoted() -> None:
@@ -40,7 +41,7 @@ def test_the_first_to_pass_the_floors_is_promoted() -> None:
 )
 def test_a_broken_floor_stops_even_the_better(broken: Figures, reason: str) -> None:
     for champion in (None, GOOD):
-        decision = decide(broken, champion, [BETTER, BETTER])
+        decision = decide(broken, champion, TWICE)
         assert not decision.promote
         assert reason in decision.reason
 
@@ -56,13 +57,34 @@ def test_a_broken_floor_stops_even_the_better(broken: Figures, reason: str) -> N
     ],
 )
 def test_both_comparisons_must_agree(second: Comparison, promoted: bool) -> None:
-    assert decide(GOOD, GOOD, [BETTER, second]).promote is promoted
-    assert decide(GOOD, GOOD, [second, BETTER]).promote is promoted
+    assert decide(GOOD, GOOD, [[BETTER], [second]]).promote is promoted
+    assert decide(GOOD, GOOD, [[second], [BETTER]]).promote is promoted
 
 
-def test_one_comparison_is_not_enough() -> None:
-    with pytest.raises(UserError, match=r"gate: needs 2 comparisons \(got 1\)\."):
-        decide(GOOD, GOOD, [BETTER])
+@pytest.mark.parametrize(
+    ("other", "promoted"),
+    [
+        (replace(BETTER, difference=0.01, p_value=0.5), True),
+        (replace(BETTER, difference=0.21, p_value=0.99), False),
+        (replace(BETTER, difference=0.01, p_value=0.5, witness_worse=True), False),
+    ],
+)
+def test_no_part_of_a_task_may_be_worse(other: Comparison, promoted: bool) -> None:
+    """Both ways not worse, one better."""
+    parts = [replace(BETTER, part="A2B"), replace(other, part="B2A")]
+    decision = decide(GOOD, GOOD, [parts, parts])
+    assert decision.promote is promoted
+    assert "B2A" in decision.reason
+
+
+def test_each_round_must_find_a_better_part() -> None:
+    tie = replace(BETTER, difference=0.01, p_value=0.5)
+    assert not decide(GOOD, GOOD, [[BETTER, tie], [tie, tie]]).promote
+
+
+def test_one_round_is_not_enough() -> None:
+    with pytest.raises(UserError, match=r"gate: needs 2 rounds of comparisons \(got 1\)\."):
+        decide(GOOD, GOOD, [[BETTER]])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +98,7 @@ def test_one_comparison_is_not_enough() -> None:
 )
 def test_what_cannot_be_compared_is_refused(champion: Figures, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        decide(GOOD, champion, [BETTER, BETTER])
+        decide(GOOD, champion, TWICE)
 
 
 def compared(reals: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> Comparison:
@@ -91,7 +113,7 @@ def test_equals_are_promoted_at_most_once_in_200() -> None:
     promoted = 0
     for _ in range(200):
         parts = np.split(pool[rng.permutation(4000)[:400]], 4)
-        pairs = [compared(reals, parts[0], parts[1]), compared(reals, parts[2], parts[3])]
+        pairs = [[compared(reals, *parts[:2])], [compared(reals, *parts[2:])]]
         promoted += decide(GOOD, GOOD, pairs).promote
     assert promoted <= 1
 
@@ -100,7 +122,7 @@ def test_what_is_nearer_to_the_reals_is_promoted() -> None:
     rng = np.random.default_rng(0)
     reals = rng.standard_normal((200, 8))
     pairs = [
-        compared(reals, rng.standard_normal((200, 8)), rng.standard_normal((200, 8)) + 0.7)
+        [compared(reals, rng.standard_normal((200, 8)), rng.standard_normal((200, 8)) + 0.7)]
         for _ in range(2)
     ]
     assert decide(GOOD, GOOD, pairs).promote

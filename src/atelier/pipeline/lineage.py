@@ -6,14 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from atelier.config import Experiment, Paths, load_dataset, load_experiment
-from atelier.evaluation.yardstick import open_yardstick
-from atelier.pipeline.judging import open_judge
+from atelier.config import Experiment, Paths, load_experiment
 from atelier.registry import sync as registry
 from atelier.registry import tracking
 from atelier.registry.follower import Follower
 from atelier.registry.lineage import Lineage, read_lineage
-from atelier.registry.referee import ImageReferee, NumbersReferee, Referee
 from atelier.registry.store import Store, open_store
 from atelier.training.display import say
 
@@ -52,17 +49,9 @@ def sync(scale: str, names: Sequence[str]) -> None:
 
 
 def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
-    return registry.sync(store, experiment, scale, lineage, lambda: _referee(experiment, scale))
+    from atelier.pipeline.publishing import open_referee
 
-
-def _referee(experiment: Experiment, scale: str) -> Referee:
-    """Who scores bundles of this experiment for the gate, on the test split."""
-    if load_dataset(scale, experiment.dataset).judge is None:
-        return NumbersReferee()
-    paths, samples = Paths(scale), experiment.evaluation.samples
-    prepared, folder = paths.prepared(experiment.dataset), paths.judge(experiment.dataset)
-    yardstick = open_yardstick(prepared, open_judge(folder), "test", samples)
-    return ImageReferee(yardstick, prepared, folder, samples)
+    return registry.sync(store, experiment, scale, lineage, lambda: open_referee(experiment, scale))
 
 
 def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:

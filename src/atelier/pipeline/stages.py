@@ -45,6 +45,7 @@ def prepare(name: str, scale: str) -> None:
 
 def judge(name: str, scale: str) -> None:
     """Trains the dataset's judge, keeps the snapshot that validation likes best, and tests it."""
+    from atelier.evaluation import report
     from atelier.pipeline.judging import keep_best
     from atelier.pipeline.training import run_training
 
@@ -55,20 +56,24 @@ def judge(name: str, scale: str) -> None:
             (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
         figures = {"judge": NO_JUDGE["judge"]}  # a reason would be a column of `dvc metrics show`
         paths.judge_metrics(name).write_text(json.dumps(figures, indent=2) + "\n")
+        paths.judge_table(name).write_text("name,value\narithmetic,1.0\n")
         return
     work = dataset.judge
     _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
 
     def finish(folder: Path) -> None:
-        keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
+        table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
+        report.write_table(paths.judge_table(name), table)
 
     run_training("judge", name, scale, work, paths.judge(name), name, finish=finish)
 
 
 def train(name: str, scale: str) -> None:
     """Trains an experiment; MLflow follows, where it can, and never stops it."""
+    from atelier.evaluation import report
     from atelier.pipeline.lineage import follow
     from atelier.pipeline.training import run_training
+    from atelier.training.history import long_table
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths, judged=False)
@@ -76,12 +81,17 @@ def train(name: str, scale: str) -> None:
     def observer(folder: Path) -> Any:
         return follow(experiment, scale, folder)
 
-    run_training("train", name, scale, experiment, paths.train(name), experiment.dataset, observer)
+    def finish(folder: Path) -> None:
+        report.write_table(paths.curves(name), long_table(folder / "history.csv"))
+
+    run_training(
+        "train", name, scale, experiment, paths.train(name), experiment.dataset, observer, finish
+    )
 
 
 def bundle(name: str, scale: str) -> None:
     """Packs the snapshot that the validation split likes best."""
-    from atelier.pipeline.judging import choose_and_pack
+    from atelier.pipeline.publishing import choose_and_pack
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
@@ -91,7 +101,7 @@ def bundle(name: str, scale: str) -> None:
 
 def evaluate(name: str, scale: str) -> None:
     """Scores the bundle, and nothing but the bundle, on the test split."""
-    from atelier.pipeline.judging import score_bundle
+    from atelier.pipeline.publishing import score_bundle
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)

@@ -1,22 +1,27 @@
-"""Scores bundles for the gate: each on its own, and two against each other on fresh seeds."""
+"""Scores bundles for the gate: each on its own, and two against each other in rounds.
+
+What a referee needs of a task's data it is given; `atelier.pipeline.tasks` opens one for each task.
+"""
 
 import hashlib
 import math
 import secrets
 import statistics
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from atelier.data.images import to_bytes
 from atelier.evaluation.features import Features
 from atelier.evaluation.numbers import score_numbers
 from atelier.evaluation.yardstick import Yardstick
-from atelier.registry.bundle_model import Sampler
-from atelier.registry.gate import COMPARISONS, STANDARD_ERRORS, Comparison, Figures
+from atelier.registry.bundle_model import Bundle
+from atelier.registry.gate import ROUNDS, STANDARD_ERRORS, Comparison, Figures, Round
 
 NUMBERS_DRAWN = 10_000
 NUMBERS_GROUPS = 20
@@ -28,82 +33,71 @@ LARGEST_ALL_ZERO_SHARE = 0.1
 class Referee(Protocol):
     """What the gate asks of a task."""
 
-    def figures(self, sampler: Sampler) -> Figures: ...
+    def figures(self, bundle: Bundle) -> Figures: ...
 
-    def compare(self, challenger: Sampler, champion: Sampler) -> list[Comparison]: ...
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]: ...
 
 
 RefereeFactory = Callable[[], Referee]
 """Opening a referee reads images and a judge, so it is opened only when the gate has to decide."""
 
 
-class ImageReferee:
-    """KID in judge features to the real test images, with the witness beside it."""
+@dataclass(frozen=True)
+class Digests:
+    """Of what figures rest on: a champion's that rest on other data or another judge are stale."""
 
-    def __init__(self, yardstick: Yardstick, prepared: Path, judge: Path, samples: int) -> None:
-        """`prepared` and `judge` are the folders that the yardstick was made from."""
-        self.yardstick, self.samples = yardstick, samples
-        self.data_digest = digest_of_files([prepared / "manifest.json"])
-        self.judge_digest = digest_of_files(sorted(judge.glob("*.safetensors")))
+    data: str
+    judge: str
+    """Empty where arithmetic judges."""
 
-    def figures(self, sampler: Sampler) -> Figures:
-        features, finite = self._features(sampler, secrets.randbelow(2**31))
-        return Figures(
-            dataset=str(sampler.manifest["dataset"]),
-            output_shape=tuple(sampler.manifest["output_shape"]),
-            data_digest=self.data_digest,
-            judge_digest=self.judge_digest,
-            score=self.yardstick.kid(features)["judge"].value,
-            finite=finite,
-            diversity=self.yardstick.diversity_share(features),
-        )
 
-    def compare(self, challenger: Sampler, champion: Sampler) -> list[Comparison]:
-        return [self._compare(challenger, champion) for _ in range(COMPARISONS)]
+def digests(prepared: Path, judge: Path | None) -> Digests:
+    """From the folders of a prepared dataset and of its judge."""
+    data = digest_of_files([prepared / "manifest.json"])
+    return Digests(data, digest_of_files(sorted(judge.glob("*.safetensors"))) if judge else "")
 
-    def _compare(self, challenger: Sampler, champion: Sampler) -> Comparison:
-        seed = secrets.randbelow(2**31)
-        # Not the same latents for both: the test takes the two sets for independent.
-        ours, _ = self._features(challenger, seed)
-        theirs, _ = self._features(champion, seed + 1)
-        found = self.yardstick.compare(ours, theirs)
-        judge, witness = found["judge"], found["witness"]
-        worse = witness.difference > STANDARD_ERRORS * witness.standard_error
-        return Comparison(seed, judge.difference, judge.standard_error, judge.p_value, worse)
 
-    def _features(self, sampler: Sampler, seed: int) -> tuple[dict[str, Features], bool]:
-        outputs = torch.cat(list(sampler.outputs(self.samples, seed)))
-        pixels = to_pixels(outputs)
-        return self.yardstick.features(pixels), bool(torch.isfinite(outputs).all())
+def figures_of(
+    bundle: Bundle,
+    rests_on: Digests,
+    score: float,
+    finite: bool,
+    diversity: float,
+    broken_floors: Iterable[str] = (),
+) -> Figures:
+    """A bundle's figures beside what its manifest says."""
+    return Figures(
+        dataset=str(bundle.manifest["dataset"]),
+        output_shape=tuple(bundle.manifest["output_shape"]),
+        data_digest=rests_on.data,
+        judge_digest=rests_on.judge,
+        score=score,
+        finite=finite,
+        diversity=diversity,
+        broken_floors=tuple(broken_floors),
+    )
 
 
 class NumbersReferee:
     """The stopping score of numbers with a pattern; arithmetic judges, so there is no test data."""
 
-    def figures(self, sampler: Sampler) -> Figures:
-        scores = torch.cat(list(sampler.outputs(NUMBERS_DRAWN, secrets.randbelow(2**31))))
+    def figures(self, bundle: Bundle) -> Figures:
+        scores = torch.cat(list(bundle.outputs(NUMBERS_DRAWN, fresh_seed())))
         found = score_numbers(scores)
         broken = []
         if found["multiples_share"] < SMALLEST_MULTIPLES_SHARE:
             broken.append(f"{found['multiples_share']:.1%} multiples of 5")
         if found["all_zero_share"] > LARGEST_ALL_ZERO_SHARE:
             broken.append(f"{found['all_zero_share']:.1%} of rows are all zero")
-        return Figures(
-            dataset=str(sampler.manifest["dataset"]),
-            output_shape=tuple(sampler.manifest["output_shape"]),
-            data_digest="",
-            judge_digest="",
-            score=found["stopping_score"],
-            finite=bool(torch.isfinite(scores).all()),
-            diversity=found["entropy_share"],
-            broken_floors=tuple(broken),
-        )
+        finite, diversity = bool(torch.isfinite(scores).all()), found["entropy_share"]
+        score = found["stopping_score"]
+        return figures_of(bundle, Digests("", ""), score, finite, diversity, broken)
 
-    def compare(self, challenger: Sampler, champion: Sampler) -> list[Comparison]:
-        seeds = [secrets.randbelow(2**31) for _ in range(COMPARISONS)]
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        seeds = [fresh_seed() for _ in range(ROUNDS)]
         return [
-            compare_scores(seed, _group_scores(challenger, seed), _group_scores(champion, seed + 1))
-            for seed in seeds
+            [compare_scores(s, _group_scores(challenger, s), _group_scores(champion, s + 1))]
+            for s in seeds
         ]
 
 
@@ -116,14 +110,34 @@ def compare_scores(seed: int, challenger: list[float], champion: list[float]) ->
     return Comparison(seed, difference, error, 0.5 * math.erfc(-score / math.sqrt(2)))
 
 
-def _group_scores(sampler: Sampler, seed: int) -> list[float]:
-    scores = torch.cat(list(sampler.outputs(NUMBERS_DRAWN, seed)))
+def _group_scores(bundle: Bundle, seed: int) -> list[float]:
+    scores = torch.cat(list(bundle.outputs(NUMBERS_DRAWN, seed)))
     return [score_numbers(part)["stopping_score"] for part in torch.chunk(scores, NUMBERS_GROUPS)]
 
 
-def to_pixels(outputs: torch.Tensor) -> np.ndarray:
+def compare_sets(
+    yardstick: Yardstick,
+    ours: dict[str, Features],
+    theirs: dict[str, Features],
+    seed: int,
+    part: str = "",
+) -> Comparison:
+    """KID of two sets to the yardstick's reals, in judge features; the witness may object."""
+    found = yardstick.compare(ours, theirs)
+    judge, witness = found["judge"], found["witness"]
+    worse = witness.difference > STANDARD_ERRORS * witness.standard_error
+    return Comparison(seed, judge.difference, judge.standard_error, judge.p_value, worse, part)
+
+
+def fresh_seed() -> int:
+    """Never the same twice: nobody can choose a generator that suits the gate's own draws."""
+    return secrets.randbelow(2**31)
+
+
+def to_pixels(outputs: torch.Tensor) -> npt.NDArray[np.uint8]:
     """[N, C, S, S] in [-1, 1] -> uint8 of the same shape; what is not finite becomes mid-grey."""
-    return to_bytes(outputs.nan_to_num(0.0, 1.0, -1.0)).numpy()
+    pixels: npt.NDArray[np.uint8] = to_bytes(outputs.nan_to_num(0.0, 1.0, -1.0)).numpy()
+    return pixels
 
 
 def digest_of_files(files: Iterable[Path]) -> str:

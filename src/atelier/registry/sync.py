@@ -13,7 +13,7 @@ from atelier.config import Experiment, Paths
 from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.registry import bundle, generator, versions
-from atelier.registry.bundle_model import Refused, Sampler
+from atelier.registry.bundle_model import Bundle, Refused, open_bundle
 from atelier.registry.gate import Decision, Figures, check_comparable, decide
 from atelier.registry.lineage import Lineage
 from atelier.registry.referee import Referee, RefereeFactory
@@ -107,12 +107,12 @@ def submit(store: Store, challenger: Version, folder: Path, referee: Referee) ->
 
     A champion whose figures rest on other data or another judge is scored again first.
     """
-    ours = _sampler(folder)
+    ours = _open(folder)
     champion = versions.champion(store, challenger.name)
     if champion is None or champion.number == challenger.number:
         decision = decide(referee.figures(ours), None)
     else:
-        theirs = _sampler(generator.fetch(store, champion))
+        theirs = _open(generator.fetch(store, champion))
         figures, before = referee.figures(ours), _recorded(champion)
         if before is None or not _still_stands(figures, before):
             before = referee.figures(theirs)
@@ -136,9 +136,9 @@ def _still_stands(now: Figures, before: Figures) -> bool:
     return same_data and now.judge_digest == before.judge_digest
 
 
-def _sampler(folder: Path) -> Sampler:
+def _open(folder: Path) -> Bundle:
     try:
-        return Sampler(folder)
+        return open_bundle(folder)
     except Refused as refusal:
         raise UserError(folder, str(refusal), "Run the bundle stage again.") from None
 

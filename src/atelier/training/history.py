@@ -73,6 +73,20 @@ class History:
         beside.replace(path)
 
 
+def long_table(history: Path) -> list[dict[str, str]]:
+    """history.csv with a row for each figure: `images`, `figure`, `value`; an empty cell is none.
+
+    One table for all: no plot has to know which figures an objective has.
+    """
+    with history.open(newline="") as file:
+        return [
+            {"images": row["images"], "figure": name, "value": value}
+            for row in csv.DictReader(file)
+            for name, value in row.items()
+            if name not in ("step", "images") and value != ""
+        ]
+
+
 class Window:
     """Means of metrics since the last row, kept on the device until they are asked for."""
 
