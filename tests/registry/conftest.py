@@ -4,13 +4,13 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from atelier.registry import bundle, versions
-from atelier.registry.gate import decide
+from atelier.registry.gate import Figures, decide
 from atelier.registry.store import Store, open_store
 
 from .test_gate import BETTER, GOOD
@@ -116,21 +116,8 @@ def published_folder(
     number_bundle: Path,
 ) -> Path:
     """mlruns/ where numbers has a champion, and version 2 of the faces took version 1's place."""
-    root = tmp_path_factory.mktemp("published")
-    (root / "mlruns").mkdir()
-    shutil.copyfile(new_database, root / "mlruns" / "mlflow.db")
-    before = Path.cwd()
-    os.chdir(root)
-    _forget_connections()
-    try:
-        opened = open_store()
-        for folder, champion in ((image_bundle, None), (other_bundle, GOOD), (number_bundle, None)):
-            version, _ = versions.register(opened, folder)
-            versions.record(opened, version, decide(GOOD, champion, [BETTER, BETTER]))
-    finally:
-        os.chdir(before)
-        _forget_connections()
-    return root / "mlruns"
+    bundles = [(image_bundle, None), (other_bundle, GOOD), (number_bundle, None)]
+    return publish(tmp_path_factory.mktemp("published"), new_database, bundles)
 
 
 @pytest.fixture
@@ -138,6 +125,43 @@ def published(published_folder: Path, repository: Path) -> Store:
     """The store of `published_folder`, a copy for each test."""
     shutil.copytree(published_folder, repository / "mlruns", dirs_exist_ok=True)
     return open_store()
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Path, packed: Callable[[str], Path]
+) -> Path:
+    """mlruns/ with a champion of every toy."""
+    bundles = [(packed(name), None) for name in TOYS]
+    return publish(tmp_path_factory.mktemp("gallery"), new_database, bundles)
+
+
+@pytest.fixture
+def gallery(gallery_folder: Path, repository: Path) -> Store:
+    """The store of `gallery_folder`, a copy for each test."""
+    shutil.copytree(gallery_folder, repository / "mlruns", dirs_exist_ok=True)
+    return open_store()
+
+
+def publish(root: Path, database: Path, bundles: Sequence[tuple[Path, Figures | None]]) -> Path:
+    """Registers bundles in a new store; each is better than the champion whose figures are given.
+
+    Returns its mlruns/.
+    """
+    (root / "mlruns").mkdir()
+    shutil.copyfile(database, root / "mlruns" / "mlflow.db")
+    before = Path.cwd()
+    os.chdir(root)
+    _forget_connections()
+    try:
+        opened = open_store()
+        for folder, champion in bundles:
+            version, _ = versions.register(opened, folder)
+            versions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
+    finally:
+        os.chdir(before)
+        _forget_connections()
+    return root / "mlruns"
 
 
 def _forget_connections() -> None:

@@ -8,14 +8,15 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from atelier.app import registry as commands
+from atelier.app.generate import generate
+from atelier.app.registry import registry
 from atelier.errors import UserError
 from atelier.registry import generator
 from atelier.registry.store import Store
 
 app = typer.Typer()
-app.add_typer(commands.registry, name="registry")
-app.command()(commands.generate)
+app.add_typer(registry, name="registry")
+app.command()(generate)
 
 
 def run(*arguments: str) -> str:
@@ -30,7 +31,7 @@ def test_a_grid_and_single_pictures(published: Store) -> None:
     said = run("generate", "faces-gan-tiny@champion", "--count", "5", "--seed", "7",
                "--out", "made/grid.png")  # fmt: skip
     assert "5 from faces-gan-tiny/2, seed 7: made/grid.png" in said
-    assert Image.open("made/grid.png").size == (3 * 10 + 2, 2 * 10 + 2)
+    assert Image.open("made/grid.png").size == (3 * 18 + 2, 2 * 18 + 2)
     run("generate", "faces-gan-tiny@champion", "--count", "5", "--seed", "7", "--out", "single/")
     assert sorted(p.name for p in Path("single").iterdir()) == [f"{k:04d}.png" for k in range(5)]
     expected = generator.load("faces-gan-tiny@champion").sample(5, seed=7)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atelier.registry.bundle_model import Sampler
+from atelier.registry.bundle_model import open_bundle
 from atelier.registry.packaging import REQUIREMENTS, bundle_inside, write_model
 
 
@@ -24,7 +24,7 @@ def model_folder(image_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("model") / "written"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        write_model(image_bundle, "image", folder)
+        write_model(image_bundle, folder)
     return folder
 
 
@@ -49,8 +49,8 @@ def test_rows_are_what_atelier_itself_samples(loaded: Any, image_bundle: Path) -
 
     rows = loaded.predict(pandas.DataFrame({"count": [3, 2], "seed": [7, 8]}))
     assert [(row["index"], row["seed"]) for row in rows] == [(0, 7), (1, 7), (2, 7), (0, 8), (1, 8)]
-    sampler = Sampler(image_bundle)
-    expected = [*sampler.sample(3, 7), *sampler.sample(2, 8)]
+    opened = open_bundle(image_bundle)
+    expected = [*opened.sample(3, 7), *opened.sample(2, 8)]
     for row, pixels in zip(rows, expected, strict=True):
         picture = Image.open(io.BytesIO(base64.b64decode(row["png_base64"])))
         np.testing.assert_array_equal(np.asarray(picture), pixels)
@@ -86,7 +86,7 @@ def test_no_other_exception_leaks(loaded: Any, monkeypatch: pytest.MonkeyPatch) 
     from mlflow.exceptions import MlflowException
 
     model = loaded.unwrap_python_model()
-    monkeypatch.setattr(model.sampler, "sample", lambda *_: {}["secret path"])
+    monkeypatch.setattr(model.bundle, "sample", lambda *_: {}["secret path"])
     with pytest.raises(MlflowException, match=r"generation failed \(KeyError\)$"):
         loaded.predict([{"count": 1}])
 
@@ -111,9 +111,9 @@ def test_a_changed_loader_is_refused(model_folder: Path, tmp_path: Path) -> None
 def test_numbers_come_as_numbers(number_bundle: Path, tmp_path: Path) -> None:
     from mlflow import pyfunc
 
-    write_model(number_bundle, "numbers", tmp_path / "model")
+    write_model(number_bundle, tmp_path / "model")
     rows = pyfunc.load_model(str(tmp_path / "model")).predict([{"count": 20, "seed": 3}])
-    assert [row["number"] for row in rows] == Sampler(number_bundle).sample(20, 3).tolist()
+    assert [row["number"] for row in rows] == open_bundle(number_bundle).sample(20, 3).tolist()
     assert set(rows[0]) == {"index", "seed", "number"}
 
 

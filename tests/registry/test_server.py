@@ -12,7 +12,7 @@ import pytest
 
 from atelier.errors import UserError
 from atelier.registry import generator, tracking, versions
-from atelier.registry.bundle_model import Sampler
+from atelier.registry.bundle_model import open_bundle
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import open_store
@@ -91,7 +91,7 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         assert versions.register(store, image_bundle, follower.run_id) == (version, False)
         versions.record(store, version, decide(GOOD, None))
         loaded = generator.load("faces-gan-tiny@champion")
-        assert (loaded.sample(3, 7) == Sampler(image_bundle).sample(3, 7)).all()
+        assert (loaded.sample(3, 7) == open_bundle(image_bundle).sample(3, 7)).all()
         assert (Path(".atelier/bundles") / version.digest).is_dir()
 
         code = "import mlflow; m = mlflow.pyfunc.load_model('models:/faces-gan-tiny@champion');"

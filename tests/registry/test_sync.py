@@ -12,16 +12,16 @@ from torch import nn
 from atelier.config import Experiment, Paths, load_experiment
 from atelier.errors import UserError
 from atelier.registry import bundle, sync, versions
-from atelier.registry.bundle_model import Sampler
-from atelier.registry.gate import Comparison, Figures
+from atelier.registry.bundle_model import Bundle
+from atelier.registry.gate import Comparison, Figures, Round
 from atelier.registry.lineage import Lineage
 from atelier.registry.referee import NumbersReferee
 from atelier.registry.store import Store
 from atelier.registry.sync import Synced, write_receipt
 
-from .conftest import NUMBERS
 from .test_gate import BETTER, GOOD
 from .test_tracking import held, write
+from .toys import NUMBERS
 
 ROOT = Path(__file__).parents[2]
 LINEAGE = Lineage(commit="abc", patch="", data_digest="def.dir")
@@ -33,12 +33,12 @@ class FakeReferee:
     def __init__(self, figures: Figures = GOOD, comparison: Comparison = BETTER) -> None:
         self.known, self.comparison, self.asked = figures, comparison, 0
 
-    def figures(self, sampler: Sampler) -> Figures:
+    def figures(self, bundle: Bundle) -> Figures:
         self.asked += 1
         return self.known
 
-    def compare(self, challenger: Sampler, champion: Sampler) -> list[Comparison]:
-        return [self.comparison, self.comparison]
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        return [[self.comparison], [self.comparison]]
 
 
 def patterned_numbers(seed: int) -> nn.Module:
@@ -58,7 +58,7 @@ def experiment(store: Store, repository: Path) -> Experiment:
     shutil.copyfile(ROOT / "params.yaml", "params.yaml")
     paths = Paths("tiny")
     write(paths.train("numbers"), [100, 200], [200])
-    bundle.pack(paths.bundle("numbers"), patterned_numbers(0), NUMBERS)
+    bundle.pack(paths.bundle("numbers"), {"generator": patterned_numbers(0)}, NUMBERS)
     paths.metrics("numbers").write_text(json.dumps({"numbers": {"distance": 0.5}}))
     return load_experiment("tiny", "numbers")
 
@@ -106,7 +106,7 @@ def test_without_an_evaluation_nothing_is_registered(store: Store, experiment: E
 
 def trained_again(store: Store, experiment: Experiment) -> None:
     synced(store, experiment, FakeReferee())
-    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(1), NUMBERS)
+    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
 
 
 def test_a_better_challenger_takes_over(store: Store, experiment: Experiment) -> None:
@@ -131,7 +131,7 @@ def test_the_champion_is_scored_again_when_the_judge_is_another(
     same, other = FakeReferee(), FakeReferee(replace(GOOD, judge_digest="new"))
     synced(store, experiment, other)
     assert other.asked == 2
-    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(2), NUMBERS)
+    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(2)}, NUMBERS)
     synced(store, experiment, same)
     assert same.asked == 2
 
@@ -145,10 +145,12 @@ def test_another_size_is_refused(store: Store, experiment: Experiment) -> None:
 def test_numbers_are_refereed_by_arithmetic(store: Store, experiment: Experiment) -> None:
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
     assert result.promoted
-    bundle.pack(Paths("tiny").bundle("numbers"), patterned_numbers(1), NUMBERS)
+    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
     assert not result.promoted
     assert "not better beyond the spread" in result.reason
-    bundle.pack(Paths("tiny").bundle("numbers"), nn.Sequential(nn.Linear(8, 100)), NUMBERS)
+    bundle.pack(
+        Paths("tiny").bundle("numbers"), {"generator": nn.Sequential(nn.Linear(8, 100))}, NUMBERS
+    )
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
     assert "multiples of 5" in result.reason

@@ -9,7 +9,7 @@ import pytest
 
 from atelier.errors import UserError
 from atelier.registry import generator, versions
-from atelier.registry.bundle_model import Sampler
+from atelier.registry.bundle_model import open_bundle
 from atelier.registry.gate import Decision
 from atelier.registry.store import Store
 
@@ -103,7 +103,7 @@ def test_an_empty_registry_says_how_to_fill_it(store: Store) -> None:
 
 def test_loading_samples_what_the_bundle_makes(published: Store, other_bundle: Path) -> None:
     loaded = generator.load("faces-gan-tiny@champion")
-    expected = Sampler(other_bundle).sample(5, 7, 0.5)
+    expected = open_bundle(other_bundle).sample(5, 7, 0.5)
     assert (loaded.sample(5, seed=7, truncation=0.5) == expected).all()
     with pytest.raises(UserError, match=r"faces-gan-tiny@champion: count: a whole number"):
         loaded.sample(0)

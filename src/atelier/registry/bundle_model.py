@@ -571,7 +571,7 @@ class Bundle:
         return np.concatenate(made)
 
     def _run(self, network: str, *inputs: np.ndarray) -> torch.Tensor:
-        tensors = [torch.from_numpy(np.ascontiguousarray(one, np.float32)) for one in inputs]
+        tensors = [torch.from_numpy(np.array(one, np.float32, order="C")) for one in inputs]
         with torch.inference_mode():
             made: torch.Tensor = self.networks[network](*tensors)
         return made
