@@ -14,8 +14,8 @@ COUNTS = {
     "faces_training": 192,
     "faces_validation": 48,
     "faces_test": 48,
-    "animals_training": 4,
-    "animals_test": 2,
+    "animals_training": 32,
+    "animals_test": 12,
 }
 
 

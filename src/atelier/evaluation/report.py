@@ -59,6 +59,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rounded(row) for row in rows)
 
 
-def write_grid(path: Path, images: Images) -> None:
+def write_grid(path: Path, images: Images, columns: int = 8) -> None:
     """PNG of pictures [N, 3, S, S] side by side."""
-    Image.fromarray(sheet(images)).save(path, format="PNG", optimize=False)
+    Image.fromarray(sheet(images, columns)).save(path, format="PNG", optimize=False)

@@ -69,7 +69,7 @@ def score_ways(
     for name, there, back in ((A2B, a2b, b2a), (B2A, b2a, a2b)):
         way = ways.way[name]
         outputs = there(way.inputs)
-        twins = _twins_of(way, prepared)
+        twins = twins_of(way, prepared)
         figures = _verdicts(ways, name, outputs, trusted)
         figures |= _cycle(way.inputs, outputs, back, ways.seed)
         figures |= _distances(way, outputs)
@@ -211,8 +211,8 @@ def _distances(way: Way, outputs: Images) -> dict[str, Any]:
     return found
 
 
-def _twins_of(way: Way, prepared: Path) -> tuple[Any, Twins] | None:
-    """Which inputs have twins, and these in that order."""
+def twins_of(way: Way, prepared: Path) -> tuple[Any, Twins] | None:
+    """Which inputs have twins, and these in that order; None where there are none."""
     if way.target.split != SPLIT:
         return None
     twins = open_twins(prepared, way.target.manifest, way.source, way.goal)

@@ -54,7 +54,7 @@ def keep_best(
         "model": work.model.model_dump(),
         "labels": list(names),
         "used_labels": list(work.used_labels),
-        "trusted_labels": exam["trusted_labels"],
+        "trusted_labels": trusted_labels(exam),
         "size_pixels": size,
         "selected_images": int(path.stem),
     }
@@ -65,6 +65,13 @@ def keep_best(
         for row in judge_table(logits, labels, names)
         if row["balanced_accuracy"] != ""
     ] or [{"name": "too few images to judge by", "value": 0.0}]
+
+
+def trusted_labels(exam: dict[str, object]) -> list[str]:
+    """All labels that it tells well enough for a figure to rest on, used ones or others."""
+    scores, least = exam["balanced_accuracy"], exam["floor"]
+    assert isinstance(scores, dict)
+    return [name for name, score in scores.items() if score >= least]
 
 
 def _judged(labels: np.ndarray) -> list[int]:

@@ -46,9 +46,12 @@ def figure(networks: nn.ModuleDict, context: Context) -> float:
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
     generator, asked = networks["generator"], context.asked("training")
-    names, arrays = directions_of_samples(generator, context, asked)
-    description = context.describe(images, attributes=context.attributes, directions=names)
-    arrays |= {"combinations": seen_combinations(context.prepared, context.attributes)}
+    found = directions_of_samples(generator, context, asked)
+    description = context.describe(
+        images, attributes=context.attributes, directions=found.names, words=found.words
+    )
+    combinations = seen_combinations(context.prepared, context.attributes)
+    arrays: dict[str, Any] = {"combinations": combinations, **found.arrays}
     bundle.pack(out, {"generator": generator}, description, arrays)
 
 

@@ -30,8 +30,9 @@ def figure(networks: nn.ModuleDict, context: Context) -> float:
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
     generator = networks["generator"]
-    names, arrays = directions_of_samples(generator, context)
-    bundle.pack(out, {"generator": generator}, context.describe(images, directions=names), arrays)
+    found = directions_of_samples(generator, context)
+    description = context.describe(images, directions=found.names, words=found.words)
+    bundle.pack(out, {"generator": generator}, description, found.arrays)
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from atelier.data.images import to_bytes, to_float
+from atelier.data.sampling import Domains
 from atelier.evaluation import report
 from atelier.evaluation.domains import A2B, B2A, Way, Ways, open_ways
 from atelier.evaluation.features import Images
-from atelier.evaluation.translation import score_ways, translation_figure
+from atelier.evaluation.translation import score_ways, translation_figure, twins_of
 from atelier.pipeline.tasks.context import Context
 from atelier.pipeline.tasks.directions import made_from
 from atelier.registry import bundle
@@ -21,10 +22,9 @@ from atelier.registry.bundle_model import Bundle
 from atelier.registry.referee import Referee
 from atelier.registry.referee_translation import TranslationReferee
 
-SHOWN = 16
+SHOWN = 12
 CHOSEN_ON = 128
 """Validation images each way at most: translating is the dearest part of choosing."""
-COLUMNS = 8
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> float:
@@ -46,7 +46,7 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
         there[A2B], there[B2A], ways, context.prepared, tuple(context.trusted_labels)
     )
     for name, way in ways.way.items():
-        report.write_grid(folder / f"{name}.png", _pairs(way, there[name]))
+        report.write_grid(folder / f"{name}.png", *_shown(way, name, bundle, context.prepared))
     rows = [
         {"name": f"{name} {extractor}: {key.removeprefix('kid').strip('_') or 'translation'}"}
         | {"value": value}
@@ -65,11 +65,13 @@ def referee(context: Context) -> Referee:
 
 def open_domains(context: Context, count: int | None = None) -> Ways:
     """Both ways on the context's split, `count` images each at most."""
+    domains = context.experiment.sampling
+    assert isinstance(domains, Domains)
     return open_ways(
         context.prepared,
         context.judge,
         context.judge_words["labels"],
-        context.experiment.sampling,
+        domains,
         context.split,
         context.seed,
         count or context.samples,
@@ -87,9 +89,12 @@ def _translate(network: nn.Module) -> Callable[[Images], Images]:
     return translate
 
 
-def _pairs(way: Way, translate: Callable[[Images], Images]) -> Images:
-    """Rows of inputs, each above the row of what became of them."""
-    inputs = np.array(way.inputs[:SHOWN])
-    made = translate(inputs)
-    rows = [part for k in range(0, len(inputs), COLUMNS) for part in (inputs[k:][:COLUMNS], made[k:][:COLUMNS])]
-    return np.concatenate(rows)
+def _shown(way: Way, name: str, bundle: Bundle, prepared: Path) -> tuple[Images, int]:
+    """Rows of inputs, of what became of them, and of their true twins where there are any."""
+    twins = twins_of(way, prepared)
+    chosen = np.arange(len(way.inputs)) if twins is None else twins[0]
+    chosen = chosen[:SHOWN]
+    rows = [way.inputs[chosen], bundle.translate(way.inputs[chosen], name)]
+    if twins is not None:
+        rows.append(twins[1].images[: len(chosen), 0])
+    return np.concatenate(rows), len(chosen)
