@@ -1,0 +1,1 @@
+"""Selecting characteristics by latent vector: attribute directions, arithmetic, interpolation."""

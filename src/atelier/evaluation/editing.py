@@ -1,0 +1,128 @@
+"""Judges an attribute direction: does it bring the attribute, and what else does it change?"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from atelier.errors import UserError
+from atelier.evaluation.features import Images, in_batches
+from atelier.evaluation.range import judge_range
+from atelier.evaluation.yardstick import Yardstick
+from atelier.models.judge import Judge
+
+Latents = npt.NDArray[np.float32]
+"""[N, L]"""
+Decode = Callable[[Latents], Images]
+Logits = npt.NDArray[np.float32]
+
+OTHERS = (
+    "Male",
+    "Smiling",
+    "Black_Hair",
+    "Blond_Hair",
+    "Bangs",
+    "No_Beard",
+    "Wearing_Lipstick",
+    "Mouth_Slightly_Open",
+)
+"""What should stay as it is while another attribute is edited."""
+MARGIN = 0.2
+"""A verdict on another attribute has changed if it is the opposite and the judge's probability
+moved by more than this: where it was undecided, a hair's breadth is no change."""
+LARGEST_STEP = 3.0
+"""In standard deviations of the latents along the direction."""
+GRID = 0.25
+"""Steps are tried from small to large, so far apart."""
+LEAST_NEGATIVES = 20
+
+
+def evaluate_edits(
+    decode: Decode,
+    latents: Latents,
+    direction: npt.NDArray[np.float32],
+    judge: Judge,
+    judge_labels: Sequence[str],
+    yardstick: Yardstick,
+    *,
+    target: str,
+    others: Sequence[str] = OTHERS,
+) -> dict[str, Any]:
+    """Edits every latent whose picture lacks the target, by the smallest step that brings it.
+
+    A flip counts in range alone: see range.py. What changed with it is counted over those flips,
+    for each other attribute apart.
+
+    Args:
+        decode: latents -> uint8 pictures [N, 3, S, S].
+        latents: [N, L] of any pictures; those that have the target already are left out.
+        direction: [L], one standard deviation.
+        others: the target among them is skipped.
+
+    Raises:
+        UserError: fewer than LEAST_NEGATIVES pictures lack the target.
+    """
+    place = list(judge_labels).index(target)
+    asked = [name for name in others if name != target]
+    columns = [list(judge_labels).index(name) for name in asked]
+    before = in_batches(judge, decode(latents))
+    lacking = before[:, place] <= 0
+    if (count := int(lacking.sum())) < LEAST_NEGATIVES:
+        problem = f"{count} of {len(latents)} pictures lack it, {LEAST_NEGATIVES} are needed"
+        raise UserError(f"editing: {target}", problem)
+    before, steps, after, pictures = (
+        before[lacking],
+        *_smallest_flips(decode, latents[lacking], direction, judge, place),
+    )
+    flipped = np.isfinite(steps)
+    counted = np.zeros(count, bool)
+    if flipped.any():
+        features = yardstick.extractors["judge"](pictures[flipped])
+        counted[flipped] = judge_range(yardstick).in_range(features)
+    changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
+    return {
+        "flipped_in_range": float(counted.mean()),
+        "flipped_out_of_range": float((flipped & ~counted).mean()),
+        "median_step": float(np.median(steps[counted])) if counted.any() else LARGEST_STEP,
+        "changed": {name: float(share) for name, share in zip(asked, changed, strict=True)},
+        "most_changed": float(changed.max()) if len(asked) else 0.0,
+        "settings": {
+            "samples": count,
+            "largest_step": LARGEST_STEP,
+            "grid": GRID,
+            "margin": MARGIN,
+            "split": yardstick.split,
+        },
+    }
+
+
+def changed_verdicts(before: Logits, after: Logits) -> npt.NDArray[np.float64]:
+    """Share of rows whose verdict is another, and clearly so: [N, K] twice -> [K]; 0 of none."""
+    if not len(before):
+        return np.zeros(before.shape[1])
+    moved = np.abs(expit(before) - expit(after)) > MARGIN
+    shares: npt.NDArray[np.float64] = (((before > 0) != (after > 0)) & moved).mean(axis=0)
+    return shares
+
+
+def _smallest_flips(
+    decode: Decode, latents: Latents, direction: npt.NDArray[np.float32], judge: Judge, place: int
+) -> tuple[npt.NDArray[np.float64], Logits, Images]:
+    """Steps [N], infinite where none was enough, with logits and pictures of the last one tried."""
+    steps = np.full(len(latents), np.inf)
+    left = np.arange(len(latents))
+    logits: list[Logits] = [np.empty(0, np.float32)] * len(latents)
+    pictures: list[Images] = [np.empty(0, np.uint8)] * len(latents)
+    for step in np.arange(GRID, LARGEST_STEP + GRID / 2, GRID):
+        made = decode((latents[left] + step * direction).astype(np.float32))
+        said = in_batches(judge, made)
+        for index, row, picture in zip(left, said, made, strict=True):
+            logits[index], pictures[index] = row, picture
+        done = said[:, place] > 0
+        steps[left[done]] = step
+        left = left[~done]
+        if not len(left):
+            break
+    return steps, np.stack(logits), np.stack(pictures)
