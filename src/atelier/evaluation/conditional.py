@@ -51,8 +51,9 @@ class Examination:
     def score(self, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
         """The figures of `score_images`, with `accuracy`, `out_of_range` and `diversity`.
 
-        The first are for attributes as the split's images have them. Accuracy is that of pictures
-        in range; `accuracy_of_all` counts each verdict.
+        The first are for attributes as the split's images have them. In `accuracy` a verdict on a
+        picture out of range does not count, and so its request is missed; in
+        `accuracy_of_all` each verdict counts.
         """
         count = len(self.rows)
         faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
@@ -63,7 +64,7 @@ class Examination:
         said = self.verdicts(pictures)
         features = self.yardstick.extractors["judge"](pictures)
         inside = judge_range(self.yardstick).in_range(features)
-        metrics["accuracy"] = accuracy(requests[inside], said[inside], self.attributes)
+        metrics["accuracy"] = accuracy(requests, said, self.attributes, inside)
         metrics["accuracy_of_all"] = accuracy(requests, said, self.attributes)
         metrics["out_of_range"] = float(1 - inside.mean())
         metrics["diversity"] = self.diversity(sample, seed + DIVERSITY)
@@ -180,12 +181,22 @@ def shuffled_rows(rows: Labels, seed: int) -> Labels:
     return rows[np.random.default_rng(seed).permutation(len(rows))]
 
 
-def accuracy(requests: Labels, said: Verdicts, attributes: Sequence[str]) -> dict[str, Any]:
+def accuracy(
+    requests: Labels,
+    said: Verdicts,
+    attributes: Sequence[str],
+    counts: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
     """Shares of requests that the judge finds met, with and without each attribute apart.
 
     A side that was never asked for has no share; without any request the minimum is 0.
+
+    Args:
+        counts: whose verdict counts, [N]; that of all others is taken for wrong.
     """
     right = said == (requests > 0)
+    if counts is not None:
+        right &= counts[:, None]
     figures: dict[str, dict[str, float]] = {"with": {}, "without": {}}
     for column, name in enumerate(attributes):
         for side, asked in (("with", 1), ("without", 0)):

@@ -1,0 +1,201 @@
+"""Conditional scoring: obedience, both sides apart, variety within a request, on known frauds."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from atelier.data.sampling import Labels
+from atelier.evaluation import conditional
+from atelier.evaluation.conditional import Examination, open_examination
+from atelier.evaluation.features import Images
+from atelier.evaluation.yardstick import open_yardstick
+from atelier.models.judge import Judge
+
+Draw = Callable[[int, int], Images]
+ATTRIBUTES = ("Dark", "Upright")
+NAMES = ["Upright", "Other", "Dark"]
+"""Of the dataset, and of its judge: in another order than what is asked for."""
+SHARES = {(0, 0): 0.3, (0, 1): 0.5, (1, 0): 0.2}
+"""Of combinations; dark and upright is never seen."""
+COUNTS = {"training": 400, "test": 300}
+
+
+class Told(Judge):
+    """Tells which way stripes run, as it has learnt, and what is dark, by a threshold."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        dark = -100 * (images.mean((1, 2, 3))[:, None] + 0.62)
+        lit = torch.where(dark[:, :, None, None] > 0, 3 * (images + 1) - 1, images)
+        return torch.cat([super().forward(lit), torch.zeros_like(dark), dark], dim=1)
+
+
+@pytest.fixture(scope="module")
+def judge(classifier: Judge) -> Judge:
+    told = Told(3, 8, 1)
+    told.load_state_dict(classifier.state_dict())
+    return told.eval()
+
+
+def pictures(requests: Labels, seed: int, draw: Draw) -> Images:
+    """What was asked for, exactly."""
+    images = draw(seed, len(requests)).copy()
+    lying = requests[:, 1] == 0
+    images[lying] = images[lying].swapaxes(2, 3)
+    images[requests[:, 0] == 1] //= 3
+    return images
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, discs: Draw) -> Path:
+    folder: Path = tmp_path_factory.mktemp("asked")
+    for seed, (split, count) in enumerate(COUNTS.items()):
+        sizes = [round(share * count) for share in SHARES.values()]
+        asked = np.repeat(np.array(list(SHARES), np.uint8), sizes, axis=0)
+        order = np.random.default_rng(seed).permutation(count)
+        labels = np.zeros((count, 3), np.uint8)
+        labels[:, 2], labels[:, 0] = asked[order].T
+        np.save(folder / f"{split}_labels.npy", labels)
+        np.save(folder / f"{split}.npy", pictures(asked[order], seed, discs))
+    manifest = {
+        "dataset": "discs", "layout": "attributes", "size_pixels": 32, "crop": 1.0, "drawn": True,
+        "labels": NAMES,
+        "splits": {name: {"count": count} for name, count in COUNTS.items()},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examination(folder: Path, judge: Judge) -> Examination:
+    yardstick = open_yardstick(folder, judge, "test", 1000)
+    return open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+
+
+@pytest.fixture(scope="module")
+def obedient(discs: Draw) -> conditional.ConditionalSampler:
+    return lambda requests, seed: pictures(requests, 50 + seed, discs)
+
+
+def test_who_makes_what_is_asked_for_loses_nothing(
+    folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
+) -> None:
+    asked: list[Labels] = []
+
+    def sample(requests: Labels, seed: int) -> Images:
+        asked.append(requests)
+        return obedient(requests, seed)
+
+    found = conditional.evaluate_conditional(
+        sample, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
+    )
+    accuracy = found["accuracy"]
+    assert accuracy["with"].keys() == accuracy["without"].keys() == set(ATTRIBUTES)
+    assert accuracy["minimum"] == min(*accuracy["with"].values(), *accuracy["without"].values())
+    assert accuracy["minimum"] > 0.95
+    assert found["out_of_range"] < 0.05
+    assert found["diversity"]["within"].keys() == {"none", "Upright", "Dark"}
+    assert found["diversity"]["minimum"] == pytest.approx(1, abs=0.1)
+    assert abs(found["witness"]["kid"]) < 5 * found["witness"]["kid_standard_error"]
+    assert found["settings"]["combinations"] == 3
+    realism, requests, *_ = asked
+    assert sorted(map(tuple, realism.tolist())) == sorted(
+        combination for combination, share in SHARES.items() for _ in range(round(300 * share))
+    )
+    assert {combination: 100 for combination in SHARES} == {
+        tuple(row): int(n)
+        for row, n in zip(*np.unique(requests, axis=0, return_counts=True), strict=True)
+    }
+
+
+def test_who_never_makes_an_attribute_is_right_without_and_wrong_with(
+    examination: Examination, obedient: conditional.ConditionalSampler
+) -> None:
+    deaf = examination.score(lambda asked, seed: obedient(asked * np.uint8([0, 1]), seed), 7)
+    assert deaf["accuracy_of_all"]["with"]["Dark"] < 0.1
+    assert deaf["accuracy_of_all"]["without"]["Dark"] > 0.9
+    assert deaf["accuracy_of_all"]["minimum"] < 0.1
+
+
+def test_one_picture_per_request_is_accurate_and_not_diverse(
+    examination: Examination, obedient: conditional.ConditionalSampler
+) -> None:
+    def sample(asked: Labels, seed: int) -> Images:
+        combinations, which = np.unique(asked, axis=0, return_inverse=True)
+        return obedient(combinations, 0)[which.reshape(-1)]
+
+    found = examination.score(sample, 7)
+    assert found["accuracy_of_all"]["minimum"] == 1
+    assert found["diversity"]["minimum"] < 0.01
+
+
+def test_a_verdict_on_mush_does_not_count(examination: Examination) -> None:
+    def mush(asked: Labels, seed: int) -> Images:
+        draw = np.random.default_rng(seed)
+        grey = draw.integers(0, 256, (len(asked), 3, 32, 32)).astype(np.uint8)
+        return np.asarray(grey // (1 + 2 * asked[:, 0, None, None, None]))
+
+    found = examination.score(mush, 7)
+    assert found["out_of_range"] > 0.9
+    assert found["accuracy_of_all"]["with"]["Dark"] == 1
+    assert found["accuracy"]["with"]["Dark"] < 0.1
+
+
+def test_the_figure_prefers_obedience_to_the_same_faces_in_disorder(
+    folder: Path,
+    judge: Judge,
+    examination: Examination,
+    obedient: conditional.ConditionalSampler,
+) -> None:
+    def disorderly(asked: Labels, seed: int) -> Images:
+        return obedient(asked[np.random.default_rng(3).permutation(len(asked))], seed)
+
+    figure = examination.figure(obedient, 7)
+    assert figure + 0.3 < examination.figure(disorderly, 7)
+    again = conditional.conditional_figure(
+        obedient, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
+    )
+    assert figure == pytest.approx(again)
+
+
+def test_accuracy_tells_both_sides_apart() -> None:
+    requests = np.array([[1, 0], [1, 0], [1, 0], [0, 0]], np.uint8)
+    said = np.array([[1, 0], [1, 1], [0, 0], [0, 0]], bool)
+    assert conditional.accuracy(requests, said, ATTRIBUTES) == {
+        "minimum": pytest.approx(2 / 3),
+        "with": {"Dark": pytest.approx(2 / 3)},
+        "without": {"Dark": 1.0, "Upright": 0.75},
+    }
+    assert conditional.accuracy(requests[:0], said[:0], ATTRIBUTES)["minimum"] == 0
+
+
+def test_a_split_with_few_of_each_says_why_diversity_is_left_out(
+    folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
+) -> None:
+    yardstick = open_yardstick(folder, judge, "test", 60)
+    small = open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+    left_out = small.diversity(obedient, 1)
+    assert left_out == {"left_out": "no combination has 50 real images"}
+
+
+def test_training_labels_say_what_can_be_asked_for_and_no_third_split_is_opened(
+    folder: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    load = np.load
+
+    def noting(path: Path, **options: Any) -> Any:
+        opened.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(np, "load", noting)
+    yardstick = open_yardstick(folder, judge, "test", 50)
+    found = open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+    assert set(opened) == {"training.npy", "test.npy", "training_labels.npy", "test_labels.npy"}
+    assert sorted(map(tuple, found.allowed.tolist())) == sorted(SHARES)
+    assert len(found.rows) == 50
