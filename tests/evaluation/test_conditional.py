@@ -97,7 +97,7 @@ def test_who_makes_what_is_asked_for_loses_nothing(
     accuracy = found["accuracy"]
     assert accuracy["with"].keys() == accuracy["without"].keys() == set(ATTRIBUTES)
     assert accuracy["minimum"] == min(*accuracy["with"].values(), *accuracy["without"].values())
-    assert accuracy["minimum"] > 0.95
+    assert accuracy["minimum"] > 0.9
     assert found["out_of_range"] < 0.05
     assert found["diversity"]["within"].keys() == {"none", "Upright", "Dark"}
     assert found["diversity"]["minimum"] == pytest.approx(1, abs=0.1)
