@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atelier.registry.bundle_model import open_bundle
+from atelier.registry.bundle_model import answer, columns, open_bundle
 from atelier.registry.packaging import REQUIREMENTS, bundle_inside, write_model
 
 
@@ -108,13 +109,65 @@ def test_a_changed_loader_is_refused(model_folder: Path, tmp_path: Path) -> None
         pyfunc.load_model(str(changed))
 
 
-def test_numbers_come_as_numbers(number_bundle: Path, tmp_path: Path) -> None:
+def png_of(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+WIDE = np.random.default_rng(0).integers(0, 256, (21, 34, 3), np.uint8)
+REQUESTS: dict[str, list[dict[str, Any]]] = {
+    "numbers": [{"count": 20, "seed": 3}],
+    "images": [{"count": 2, "seed": 7, "edits": "Smiling=2"}, {"count": 1, "seed": 8}],
+    "conditional": [
+        {"count": 2, "attributes": "Eyeglasses=1,Blond_Hair=0.5"},
+        {"count": 1, "attributes": "Black_Hair=1,Blond_Hair=1", "allow_unseen": True},
+    ],
+    "translation": [{"image_base64": png_of(WIDE), "direction": "B2A"}],
+    "autoencoder": [{"image_base64": png_of(WIDE)}],
+    "vae": [{"count": 2, "sampler": "mixture"}],
+}
+REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "numbers": ([{"count": 1, "edits": "Smiling=1"}], "edits: no such column"),
+    "images": ([{"count": 1, "edits": "Smiling=4"}], "edits: Smiling: from -3 to 3"),
+    "conditional": (
+        [{"count": 1, "attributes": "Black_Hair=1,Blond_Hair=1"}], "never seen in training"
+    ),
+    "translation": ([{"image_base64": "AAAA", "direction": "B2A"}], "not a PNG or JPEG"),
+    "autoencoder": ([{"image_base64": png_of(WIDE), "count": 1}], "count: no such column"),
+    "vae": ([{"image_base64": png_of(WIDE), "count": 1}], "takes no count"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_mlflow_answers_for_each_task_as_the_bundle_does(
+    packed: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    """A row's column that another row lacks is empty in MLflow's table: it is not given."""
+    from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
+
+    write_model(packed(name), tmp_path / "model")
+    model = pyfunc.load_model(str(tmp_path / "model"))
+    asked = set(model.metadata.get_input_schema().input_names())
+    opened = open_bundle(packed(name))
+    assert asked == set(columns(opened.manifest))
+    rows = model.predict(REQUESTS[name])
+    assert rows == answer(opened, REQUESTS[name], None)
+    assert set(rows[0]) <= set(model.metadata.get_output_schema().input_names())
+    wrong, message = REFUSED[name]
+    with pytest.raises(MlflowException, match=message):
+        model.predict(wrong)
+
+
+def test_a_vae_also_takes_images(packed: Callable[[str], Path], tmp_path: Path) -> None:
     from mlflow import pyfunc
 
-    write_model(number_bundle, tmp_path / "model")
-    rows = pyfunc.load_model(str(tmp_path / "model")).predict([{"count": 20, "seed": 3}])
-    assert [row["number"] for row in rows] == open_bundle(number_bundle).sample(20, 3).tolist()
-    assert set(rows[0]) == {"index", "seed", "number"}
+    write_model(packed("vae"), tmp_path / "model")
+    model = pyfunc.load_model(str(tmp_path / "model"))
+    request = [{"image_base64": png_of(WIDE), "edits": "Male=-1"}]
+    assert model.predict(request) == answer(open_bundle(packed("vae")), request, None)
+    assert [set(row) for row in model.predict(request)] == [{"index", "png_base64"}]
 
 
 BARE = """

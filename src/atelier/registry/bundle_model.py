@@ -846,11 +846,12 @@ def _record(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     if strange := [str(name) for name in row if name not in known]:
         there = ", ".join(known)
         raise Refused(f"input: {', '.join(strange)}: no such column; there are {there}")
-    # A table's empty cell is None or NaN. A text that is not given is one; a number is a mistake,
-    # except beside an image, which takes none.
+    # A table's empty cell is None or NaN. For a text or a yes it says that none is given; for a
+    # number it is a mistake, except beside an image, which takes none.
     empty = {name for name, value in row.items() if value is None or value != value}
     texts = set(known) & TEXTS
-    filled = {**known, **{name: row[name] for name in row if name not in empty & texts}}
+    left_out = empty & (TEXTS | {"allow_unseen"})
+    filled = {**known, **{name: row[name] for name in row if name not in left_out}}
     for name in sorted(texts - {"image_base64", "direction"}):
         if not isinstance(filled[name], str):
             raise Refused(f"{name}: a text (got {filled[name]!r})")
