@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from atelier.app.data import data
+from atelier.app.edit import edit, interpolate
 from atelier.app.experiment import experiment
 from atelier.app.generate import generate
 from atelier.app.registry import registry
@@ -31,6 +32,8 @@ app.add_typer(data, name="data")
 app.add_typer(experiment, name="experiment")
 app.add_typer(registry, name="registry")
 app.command()(generate)
+app.command()(edit)
+app.command()(interpolate)
 app.command()(translate)
 app.command()(reconstruct)
 

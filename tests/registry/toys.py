@@ -129,6 +129,7 @@ def named(experiment: str, task: str, **changes: object) -> BundleDescription:
 
 
 STEERED = {"directions": ("Smiling", "Male")}
+FACTS = {"Smiling": {"share": 0.5, "distance": 1.0}, "Male": {"share": 0.4, "distance": 2.0}}
 
 TOYS = {
     "numbers": Toy({"generator": toy_numbers()}, NUMBERS),
@@ -154,7 +155,7 @@ TOYS = {
     ),
     "vae": Toy(
         {"encoder": toy_encoder(16), "decoder": toy_images()},
-        named("faces-vae", "reconstruction", words={"sigma": 0.1}, **STEERED),
+        named("faces-vae", "reconstruction", words={"sigma": 0.1, "directions": FACTS}, **STEERED),
         {"directions": directions(), **mixture()},
         examples=(pictures(3),),
     ),

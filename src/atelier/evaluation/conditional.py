@@ -75,7 +75,7 @@ class Examination:
         """What chooses a snapshot, smaller is better: KID in judge features + missed requests.
 
         KID alone would take one that makes the right mixture of faces for the wrong requests. For
-        a generator that is any good, both are a few hundredths.
+        a generator that is any good, both are a tenth or two on drawn faces.
         """
         faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
         found = self.yardstick.extractors["judge"](faces)
