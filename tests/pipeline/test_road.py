@@ -7,7 +7,10 @@ import pytest
 import yaml
 from tests.project import run
 
-EXPERIMENTS = {"numbers": "numbers-tiny", "faces-gan": "faces-gan-tiny"}
+from atelier import config
+
+EXPERIMENTS = {name: f"{name}-tiny" for name in config.listed_experiments()}
+DATASETS = config.load_parameters().datasets
 
 
 def test_every_stage_left_what_it_promises(road):
@@ -15,11 +18,33 @@ def test_every_stage_left_what_it_promises(road):
     for stage in ("train", "bundle", "evaluate", "register"):
         assert {f"{stage}@{name}" for name in EXPERIMENTS} <= lock.keys()
     for stage in ("prepare", "judge"):
-        assert {f"{stage}@numbers", f"{stage}@celeba"} <= lock.keys()
+        assert {f"{stage}@{name}" for name in DATASETS} <= lock.keys()
     metrics = json.loads((road / "artifacts/tiny/faces-gan/metrics.json").read_text())
     assert {"kid", "kid_ceiling", "kid_blurred", "kid_shuffled"} <= metrics["judge"].keys()
-    assert metrics["settings"]["split"] == "test"
-    assert (road / "artifacts/tiny/faces-gan/evaluation/grid.png").exists()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_figures_say_what_they_rest_on(road, name):
+    settings = json.loads((road / f"artifacts/tiny/{name}/metrics.json").read_text())["settings"]
+    experiment = config.load_experiment("tiny", name)
+    assert settings["seed"] == experiment.evaluation.seed
+    assert settings["samples"] > 1
+    if experiment.task != "numbers":
+        assert settings["split"] == "test"
+        assert settings["dataset"] == experiment.dataset
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_bundle_comes_from_the_registry_as_it_was_packed(road, name):
+    """Each is registered once, decided on, and its task and program are those of its experiment."""
+    listed = run(road, "atelier", "registry", "list").splitlines()
+    (line,) = [line for line in listed if line.startswith(f"{EXPERIMENTS[name]}/")]
+    assert line.startswith(f"{EXPERIMENTS[name]}/1")
+    packed = json.loads((road / f"artifacts/tiny/{name}/bundle/bundle.json").read_text())
+    assert packed["digest"][:12] in line
+    assert packed["task"] == config.load_experiment("tiny", name).task
+    decision = json.loads((road / f"mlruns/decisions/{EXPERIMENTS[name]}/1.json").read_text())
+    assert ("champion" in line) is decision["decision"]["promote"]
 
 
 def test_a_second_repro_does_nothing(road):

@@ -9,11 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
-from torch_fidelity.metric_fid import (
-    KEY_METRIC_FID,
-    fid_features_to_statistics,
-    fid_statistics_to_metric,
-)
 
 from atelier.evaluation.features import Features
 from atelier.evaluation.kid import Estimate
@@ -55,6 +50,13 @@ def too_few(*sets: Features) -> str | None:
 
 def distance(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:
     """Frechet distance of the Gaussians with the means and covariances of two sets, [N, D]."""
+    # Takes seconds to import: not where too few images leave the distance out.
+    from torch_fidelity.metric_fid import (
+        KEY_METRIC_FID,
+        fid_features_to_statistics,
+        fid_statistics_to_metric,
+    )
+
     statistics = [
         fid_features_to_statistics(torch.from_numpy(features.astype(np.float64)))
         for features in (first, second)

@@ -16,8 +16,10 @@ from atelier.evaluation.conditional import (
     open_examination,
     request_name,
     seen_combinations,
+    shuffled_rows,
 )
 from atelier.evaluation.features import Images
+from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.pipeline.tasks.context import Context, Labels
 from atelier.pipeline.tasks.directions import directions_of_samples, made_from
 from atelier.pipeline.tasks.images import SHOWN, kid_rows, pixels
@@ -58,6 +60,8 @@ def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> N
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     sample, exam = sampler(bundle), examination(context)
     metrics = exam.score(sample, context.seed)
+    as_real = sample(shuffled_rows(exam.rows, context.seed), context.seed)
+    metrics["memorisation"] = evaluate_memorisation(as_real, context.yardstick)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     rows = [
         {"name": f"{side} {name}", "value": share}

@@ -59,7 +59,8 @@ def directions_of(latents: npt.NDArray[np.float32], labels: Labels, context: Con
         say(f"directions: {name} left out: {reason}")
     if not found.names:
         return Found()
-    return Found(found.names, {"directions": found.words()}, {"directions": found.vectors})
+    arrays = {"directions": found.vectors, "latent_mean": found.mean}
+    return Found(found.names, {"directions": found.words()}, arrays)
 
 
 @torch.inference_mode()
