@@ -3,7 +3,8 @@
 Zhu et al. 2017, arXiv 1703.10593, section 4 and appendix 7.2: two halvings, residual blocks, two
 doublings; patch discriminators without sigmoid. We deviate: widths, blocks and the patch are
 chosen; a convolution has no bias where the normalisation behind it takes the mean away; and a
-generator may add its change to its input instead of painting the picture anew.
+generator may enlarge by repeated pixels, and add its change to its input instead of painting the
+picture anew: both cost the paper nothing in days and spare us minutes.
 """
 
 import math
@@ -34,6 +35,10 @@ class Config(Strict):
     discriminator_width: Positive
     receptive_field: Literal[16, 34, 70]
     """Side, in pixels, of the patch that one of the discriminator's logits sees."""
+    upsampling: Literal["transposed", "resize"]
+    """`transposed`: the paper's transposed convolutions, whose taps fall unevenly and leave a
+    checkerboard until a long training has evened them out. `resize`: each pixel is repeated, then
+    a convolution (Odena et al. 2016, "Deconvolution and checkerboard artifacts")."""
     output: Literal["image", "change"]
     """`image`: painted anew, as in the paper. `change`: added to the input before the tanh, so
     that what is to stay as it is, such as a background, need not be learnt."""
@@ -56,19 +61,24 @@ class Residual(nn.Module):
 class Generator(nn.Module):
     """[B, 3, H, W] in [-1, 1] -> the same in the other domain; H and W divisible by 4."""
 
-    def __init__(self, channels: int, width: int, residual_blocks: int, output: str) -> None:
+    def __init__(self, channels: int, config: Config) -> None:
         super().__init__()
+        width = config.generator_width
         layers = [*_convolution(channels, width, 7), nn.ReLU()]
         for here in (width, 2 * width):
             layers += [nn.Conv2d(here, 2 * here, 3, 2, 1, bias=False)]
             layers += [nn.InstanceNorm2d(2 * here), nn.ReLU()]
-        layers += [Residual(4 * width) for _ in range(residual_blocks)]
+        layers += [Residual(4 * width) for _ in range(config.residual_blocks)]
         for here in (4 * width, 2 * width):
-            layers += [nn.ConvTranspose2d(here, here // 2, 3, 2, 1, 1, bias=False)]
-            layers += [nn.InstanceNorm2d(here // 2), nn.ReLU()]
+            if config.upsampling == "resize":
+                layers += [nn.Upsample(scale_factor=2), *_convolution(here, here // 2, 3)]
+            else:
+                layers += [nn.ConvTranspose2d(here, here // 2, 3, 2, 1, 1, bias=False)]
+                layers += [nn.InstanceNorm2d(here // 2)]
+            layers += [nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7)]
         self.layers = nn.Sequential(*layers)
-        self.adds = output == "change"
+        self.adds = config.output == "change"
 
     def forward(self, images: Tensor) -> Tensor:
         painted: Tensor = self.layers(images)
@@ -114,12 +124,11 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
             f"(got {config.receptive_field} pixels of {size})",
             f"Write {max(fitting)}." if fitting else f"Images take {least} pixels or more.",
         )
-    generator = (channels, config.generator_width, config.residual_blocks, config.output)
     discriminator = (channels, config.discriminator_width, config.receptive_field)
     nets = nn.ModuleDict(
         {
-            "a2b": Generator(*generator),
-            "b2a": Generator(*generator),
+            "a2b": Generator(channels, config),
+            "b2a": Generator(channels, config),
             "discriminator_a": Discriminator(*discriminator),
             "discriminator_b": Discriminator(*discriminator),
         }
