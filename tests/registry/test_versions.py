@@ -50,7 +50,7 @@ def test_a_decision_is_written_down(published: Store) -> None:
     assert champion.tags["previous_champion"] == "1"
     words = json.loads(Path("mlruns/decisions/faces-gan-tiny/2.json").read_text())
     assert words["champion"] == "faces-gan-tiny/1"
-    assert words["decision"]["comparisons"][0]["p_value"] == BETTER.p_value
+    assert words["decision"]["rounds"][0][0]["p_value"] == BETTER.p_value
     assert json.loads(champion.tags["gate.decision"]) == words["decision"]
 
 

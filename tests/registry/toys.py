@@ -117,6 +117,7 @@ NUMBERS = replace(
     output_shape=(100,),
     dataset="numbers",
     judge=None,
+    selected_images=500,
 )
 ATTRIBUTES = ("Eyeglasses", "Black_Hair", "Blond_Hair")
 SEEN = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], np.uint8)
