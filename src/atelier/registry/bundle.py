@@ -1,15 +1,10 @@
 """Packs trained networks into the folder that is registered, with the same bytes every time."""
 
-import copy
-import io
 import json
 import math
 import shutil
 import tempfile
-import warnings
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +19,8 @@ from atelier.errors import UserError
 from atelier.registry import bundle_model
 from atelier.registry.bundle_model import CHUNK, CODE, FORMAT, MANIFEST, Bundle, open_bundle, sha256
 from atelier.registry.model_card import model_card
+from atelier.registry.program import export, frozen_copy
 
-LARGEST_BATCH = 4096
 EXAMPLE_IMAGES = 16
 EXAMPLE_NUMBERS = 100
 EXAMPLE_SEED = 0
@@ -122,24 +117,6 @@ def read(folder: Path) -> dict[str, Any]:
         raise UserError(folder, str(refusal), "Run the bundle stage again.") from None
 
 
-def export(network: nn.Module, inputs: Sequence[tuple[int, ...]]) -> bytes:
-    """The network as a program of torch.export without pickles, paths or a clock.
-
-    Args:
-        inputs: the shapes of what it takes, without the batch.
-    """
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
-    with _quiet():
-        program = torch.export.export(
-            _frozen_copy(network),
-            tuple(torch.zeros(CHUNK, *shape) for shape in inputs),
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
-        )
-        buffer = io.BytesIO()
-        torch.export.save(program, buffer)
-    return _plain(buffer.getvalue())
-
-
 def _inputs(
     networks: Mapping[str, nn.Module], description: BundleDescription
 ) -> dict[str, list[tuple[int, ...]]]:
@@ -173,40 +150,12 @@ def _is_variational(
         return False
     with torch.inference_mode():
         image = torch.zeros(1, *inputs["encoder"][0])
-        width = _frozen_copy(networks["encoder"])(image).shape[1]
+        width = frozen_copy(networks["encoder"])(image).shape[1]
     latent_dim = description.latent_dim or 0
     if width not in (latent_dim, 2 * latent_dim):
         problem = f"the encoder makes {width} numbers, not {latent_dim} or twice as many"
         raise UserError(description.experiment, problem)
     return bool(width != latent_dim)
-
-
-def _frozen_copy(network: nn.Module) -> nn.Module:
-    frozen = copy.deepcopy(network).to("cpu", torch.float32).eval()
-    return frozen.requires_grad_(False).to(memory_format=torch.contiguous_format)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch warns that a Dim's upper bound is a promise; it is one that we keep."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _plain(archive: bytes) -> bytes:
-    """The same program without what is a pickle, names a machine or changes from run to run."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as source:
-        members = {entry.partition("/")[2]: source.read(entry) for entry in source.namelist()}
-    members["data/sample_inputs/model.pt"] = b""
-    members[".data/serialization_id"] = b"0" * 40
-    graph = json.loads(members["models/model.json"])
-    for node in graph["graph_module"]["graph"]["nodes"]:
-        # Stack traces with this machine's paths; nothing that computes.
-        node["metadata"] = {}
-    graph["guards_code"] = []
-    members["models/model.json"] = json.dumps(graph, separators=(",", ":")).encode()
-    return bundle_model.write_archive(members)
 
 
 def _write_manifest(folder: Path, description: BundleDescription, variational: bool) -> str:
