@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from tests import warm
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 COUNTS = {
@@ -68,7 +70,12 @@ def start(folder: Path, *command: str, **variables: str) -> subprocess.Popen:
 
 
 def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
-    """Runs a command to its end and returns what it said; another exit code fails the test."""
+    """Runs a command to its end and returns what it said; another exit code fails the test.
+
+    `atelier` is a warm one, unless PYTHONPATH says that another source is meant.
+    """
+    if "PYTHONPATH" not in variables:
+        variables = {"PATH": f"{warm.folder()}:{environment()['PATH']}"} | variables
     process = start(folder, *command, **variables)
     said, _ = process.communicate(timeout=900)
     assert process.returncode == code, said[-4000:]
