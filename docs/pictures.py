@@ -2,8 +2,8 @@
 
     python docs/pictures.py
 
-writes docs/images/{faces,animals,faces-gan}.png: 12 x 4 pictures of 64 pixels each, of the drawn
-test images and of what faces-gan@champion makes of one seed, none of them picked by hand.
+writes docs/images/: 12 x 4 pictures of 64 pixels each, of the drawn test images and of what the
+champions make of them or of one seed; none is picked by hand.
 """
 
 from pathlib import Path
@@ -25,6 +25,12 @@ Images = NDArray[np.uint8]
 COLUMNS, ROWS = 12, 4
 SIZE_PIXELS = 64
 SEED = 7
+REQUESTS: tuple[dict[str, float], ...] = (
+    {"Black_Hair": 1, "Male": 1},
+    {"Black_Hair": 1, "Male": 1, "Eyeglasses": 1},
+    {"Blond_Hair": 1, "Smiling": 1},
+    {"Blond_Hair": 1, "Smiling": 1, "Eyeglasses": 1},
+)
 COLOURS = 256
 """A palette makes a file a third as large; a picture here is a look, not a measurement."""
 FOLDER = Path("docs", "images")
@@ -35,7 +41,10 @@ def main() -> None:
     save("faces", faces())
     save("animals", animals())
     made = atelier.load("faces-gan@champion").sample(COLUMNS * ROWS, SEED)
-    save("faces-gan", np.ascontiguousarray(made.transpose(0, 3, 1, 2)))
+    save("faces-gan", channels_first(made))
+    save("faces-cgan", asked())
+    save("horse2zebra", translated("horse2zebra", animals()))
+    save("black2blond", translated("black2blond", hair()))
 
 
 def faces() -> Images:
@@ -54,6 +63,40 @@ def animals() -> Images:
     for domain in ("testA", "testB"):
         chosen += [name for name in names if name.startswith(domain)][: COLUMNS * ROWS // 2]
     return squares([Path("data", "horse2zebra", name) for name in chosen], 1.0)
+
+
+def asked() -> Images:
+    """A row for each request of faces-cgan, the same twelve latents in each."""
+    generator = atelier.load("faces-cgan@champion")
+    rows = [generator.sample(COLUMNS, SEED, attributes=request) for request in REQUESTS]
+    return channels_first(np.concatenate(rows))
+
+
+def translated(name: str, pictures: Images) -> Images:
+    """Two rows of A, two of B -> a row of A, what it became, a row of B, what that became."""
+    generator = atelier.load(f"{name}@champion")
+    rows = []
+    for first, direction in ((0, "A2B"), (2 * COLUMNS, "B2A")):
+        row = pictures[first : first + COLUMNS]
+        made = generator.translate(list(row.transpose(0, 2, 3, 1)), direction)
+        rows += [row, channels_first(np.stack(made))]
+    return np.concatenate(rows)
+
+
+def hair() -> Images:
+    """Two rows of black-haired test faces, two of blond ones."""
+    catalog = read_catalog(Path("data", "celeba"), "attributes")
+    split, labels = catalog.splits["test"], list(catalog.labels)
+    share = load_dataset("laptop", "celeba").data.crop_share or 1.0
+    paths = []
+    for colour, other in (("Black_Hair", "Blond_Hair"), ("Blond_Hair", "Black_Hair")):
+        has = split.labels[:, labels.index(colour)] > split.labels[:, labels.index(other)]
+        paths += [catalog.images / split.names[row] for row in np.flatnonzero(has)[: 2 * COLUMNS]]
+    return squares(paths, share)
+
+
+def channels_first(pictures: NDArray[np.uint8]) -> Images:
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
 
 
 def squares(paths: list[Path], crop_share: float) -> Images:

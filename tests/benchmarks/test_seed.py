@@ -63,7 +63,7 @@ def test_the_documented_command_makes_the_same_experiment(
     kept = ("images", "log_every_images", "sample_every_images")
     length = {name: getattr(measured.training, name) for name in kept}
     training = made.training.model_copy(update=length)
-    assert made.model_copy(update={"training": training}) == measured
+    assert made.model_copy(update={"training": training, "plan": measured.plan}) == measured
 
 
 def test_figures_are_those_of_the_last_weights(

@@ -208,6 +208,6 @@ def accuracy(
 
 
 def request_name(combination: Labels, attributes: Sequence[str]) -> str:
-    """[K] -> "Eyeglasses+Male", or "none"."""
+    """[K] -> "Eyeglasses and Male", or "none": what a metric's name may hold."""
     asked = [name for name, value in zip(attributes, combination, strict=True) if value]
-    return "+".join(asked) or "none"
+    return " and ".join(asked) or "none"

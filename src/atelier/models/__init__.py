@@ -15,7 +15,7 @@ packed and used.
 
 from types import ModuleType
 
-from atelier.models import cdcgan, cyclegan, dcgan, judge, numbers, seed
+from atelier.models import autoencoder, cdcgan, cyclegan, dcgan, judge, numbers, seed, vae
 
 MODELS: dict[str, ModuleType] = {
     "numbers": numbers,
@@ -23,5 +23,7 @@ MODELS: dict[str, ModuleType] = {
     "dcgan": dcgan,
     "cdcgan": cdcgan,
     "cyclegan": cyclegan,
+    "autoencoder": autoencoder,
+    "vae": vae,
     "judge": judge,
 }

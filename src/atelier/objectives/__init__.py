@@ -6,8 +6,10 @@ from atelier.objectives import (
     bce,
     classification,
     cyclegan,
+    elbo,
     hinge,
     lsgan,
+    reconstruction,
     relativistic,
     seed,
     wgan_gp,
@@ -21,5 +23,7 @@ OBJECTIVES: dict[str, ModuleType] = {
     "relativistic": relativistic,
     "seed": seed,
     "cyclegan": cyclegan,
+    "reconstruction": reconstruction,
+    "elbo": elbo,
     "classification": classification,
 }

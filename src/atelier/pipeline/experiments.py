@@ -42,6 +42,8 @@ OBJECTIVE_VALUES: dict[str, dict[str, Any]] = {
         "identity_until": 0.3,
         "pool": 50,
     },
+    "reconstruction": {"absolute_share": 0.0},
+    "elbo": {"first_kl_weight": 0.1, "warm_up_share": 0.1},
 }
 """What an objective starts with where the source has another one."""
 
