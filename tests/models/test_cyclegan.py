@@ -25,7 +25,7 @@ def pictures(count=2, size=32):
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-@pytest.mark.parametrize("output", ["image", "change"])
+@pytest.mark.parametrize("output", ["image", "change", "masked"])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("size", [28, 64])
 def test_translations_keep_the_size_and_the_range(size, upsampling, output):
@@ -37,6 +37,17 @@ def test_translations_keep_the_size_and_the_range(size, upsampling, output):
         assert made.shape == (2, 3, size, size)
         assert made.dtype == torch.float32
         assert made.abs().max() <= 1
+
+
+def test_a_mask_keeps_what_it_closes_and_paints_what_it_opens():
+    generator, images = build(output="masked", upsampling="resize")["a2b"], pictures()
+    last, mask = generator.layers[-1], -1
+    with torch.no_grad():
+        last.bias[mask] = -50
+        assert torch.equal(generator(images), images)
+        last.bias[mask] = 50
+        painted = torch.tanh(generator.layers(images)[:, :-1])
+        assert torch.allclose(generator(images), painted)
 
 
 def test_each_picture_is_translated_and_judged_alone():
@@ -104,7 +115,7 @@ def test_nothing_is_normalised_by_weights_or_by_the_batch():
             assert not layer.track_running_stats
 
 
-@pytest.mark.parametrize("output", ["image", "change"])
+@pytest.mark.parametrize("output", ["image", "change", "masked"])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_a_generator_leaves_as_a_program_for_any_number_of_pictures(upsampling, output):
     generator = build(output=output, upsampling=upsampling)["a2b"].eval()

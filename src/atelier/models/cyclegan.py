@@ -39,9 +39,11 @@ class Config(Strict):
     """`transposed`: the paper's transposed convolutions, whose taps fall unevenly and leave a
     checkerboard until a long training has evened them out. `resize`: each pixel is repeated, then
     a convolution (Odena et al. 2016, "Deconvolution and checkerboard artifacts")."""
-    output: Literal["image", "change"]
+    output: Literal["image", "change", "masked"]
     """`image`: painted anew, as in the paper. `change`: added to the input before the tanh, so
-    that what is to stay as it is, such as a background, need not be learnt."""
+    that what is to stay as it is, such as a background, need not be learnt. `masked`: painted anew
+    where a mask that is made with it says so, the input elsewhere (Tang et al. 2019, arXiv
+    1903.12296, scheme 1)."""
 
 
 class Residual(nn.Module):
@@ -76,17 +78,22 @@ class Generator(nn.Module):
                 layers += [nn.ConvTranspose2d(here, here // 2, 3, 2, 1, 1, bias=False)]
                 layers += [nn.InstanceNorm2d(here // 2)]
             layers += [nn.ReLU()]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7)]
+        self.output = config.output
+        painted = channels + (self.output == "masked")
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, painted, 7)]
         self.layers = nn.Sequential(*layers)
-        self.adds = config.output == "change"
 
     def forward(self, images: Tensor) -> Tensor:
         painted: Tensor = self.layers(images)
-        if self.adds:
-            # In fp32: bf16 has three digits, too few for what is to stay as it is.
-            kept = torch.atanh(images.float().clamp(-NEARLY_WHITE, NEARLY_WHITE))
-            painted = kept + painted.float()
-        return torch.tanh(painted)
+        if self.output == "image":
+            return torch.tanh(painted)
+        # In fp32: bf16 has three digits, too few for what is to stay as it is.
+        painted, images = painted.float(), images.float()
+        if self.output == "change":
+            kept = torch.atanh(images.clamp(-NEARLY_WHITE, NEARLY_WHITE))
+            return torch.tanh(kept + painted)
+        mask = torch.sigmoid(painted[:, -1:])
+        return mask * torch.tanh(painted[:, :-1]) + (1 - mask) * images
 
 
 class Discriminator(nn.Module):
