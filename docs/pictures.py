@@ -45,6 +45,9 @@ def main() -> None:
     save("faces-cgan", asked())
     save("horse2zebra", translated("horse2zebra", animals()))
     save("black2blond", translated("black2blond", hair()))
+    save("faces-ae", reconstructed())
+    drawn = atelier.load("faces-vae@champion").sample(2 * COLUMNS, SEED, sampler="mixture")
+    save("faces-vae", channels_first(drawn))
 
 
 def faces() -> Images:
@@ -81,6 +84,12 @@ def translated(name: str, pictures: Images) -> Images:
         made = generator.translate(list(row.transpose(0, 2, 3, 1)), direction)
         rows += [row, channels_first(np.stack(made))]
     return np.concatenate(rows)
+
+
+def reconstructed() -> Images:
+    """A row of test faces, and a row of what became of them."""
+    row = faces()[:COLUMNS]
+    return np.concatenate([row, atelier.load("faces-ae@champion").reconstruct(row)])
 
 
 def hair() -> Images:

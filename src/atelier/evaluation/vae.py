@@ -136,7 +136,7 @@ def fit_mixture(codes: Codes, seed: int) -> dict[str, npt.NDArray[np.float32]]:
     rows = max(ROWS_PER_COMPONENT, 2 * codes.shape[1])
     components = max(1, min(COMPONENTS, len(codes) // rows))
     mixture = GaussianMixture(
-        components, covariance_type="full", reg_covar=1e-3, random_state=seed, max_iter=50
+        components, covariance_type="full", reg_covar=1e-3, tol=1e-2, random_state=seed
     )
     mixture.fit(codes.astype(np.float64))
     return {
