@@ -73,6 +73,38 @@ def repro(
     pipeline.reproduce(targets or [], force, single_item, sync)
 
 
+@app.command()
+def up(
+    slots: Annotated[
+        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
+    ] = 1,
+) -> None:
+    """Start Prefect's server, a worker and MLflow's pages, and apply prefect.yaml."""
+    from atelier.pipeline import services
+
+    services.up(slots)
+
+
+@app.command()
+def deploy(
+    slots: Annotated[
+        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
+    ] = 1,
+) -> None:
+    """Apply prefect.yaml, the slots and the alarms to the server."""
+    from atelier.pipeline import services
+
+    services.apply(slots)
+
+
+@app.command()
+def down() -> None:
+    """End what `atelier up` started."""
+    from atelier.pipeline import services
+
+    services.down()
+
+
 @app.command(rich_help_panel="Stages (run by dvc)")
 def draw() -> None:
     """Draw the embedded datasets where none was imported."""
