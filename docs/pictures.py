@@ -89,7 +89,8 @@ def translated(name: str, pictures: Images) -> Images:
 def reconstructed() -> Images:
     """A row of test faces, and a row of what became of them."""
     row = faces()[:COLUMNS]
-    return np.concatenate([row, atelier.load("faces-ae@champion").reconstruct(row)])
+    made = atelier.load("faces-ae@champion").reconstruct(list(row.transpose(0, 2, 3, 1)))
+    return np.concatenate([row, channels_first(made)])
 
 
 def hair() -> Images:
