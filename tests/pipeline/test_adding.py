@@ -90,7 +90,8 @@ def test_a_sequence_model_joins_by_four_steps(project, monkeypatch):
     stages = ("train", "bundle", "evaluate", "register")
     assert ran == [f"{stage}@melody" for stage in stages], "and no other model is stale"
 
-    written = run(project, "git", "status", "--short", "--untracked-files=all", "src", "experiments")
+    listing = ("git", "status", "--short", "--untracked-files=all")
+    written = run(project, *listing, "src", "experiments")
     assert {line.split()[-1] for line in written.splitlines()} == {
         "src/atelier/models/__init__.py",
         "src/atelier/models/melody.py",
