@@ -108,7 +108,7 @@ def test_the_contracts_find_the_new_line_by_themselves(project, monkeypatch):
     take_four_steps(project)
     monkeypatch.setenv("PYTHONPATH", str(project / "src"))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-k", "melody", "-p", "no:cacheprovider", "-v",
+        [sys.executable, "-m", "pytest", "-k", "melody", "-p", "no:cacheprovider", "-vv",
          "tests/registry/test_models.py", "tests/training/test_table.py",
          "tests/training/test_loop.py", "tests/pipeline/test_definition.py"],
         cwd=project, capture_output=True, text=True,
