@@ -61,6 +61,11 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder, to compare two folders by."""
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def start(folder: Path, *command: str, **variables: str) -> subprocess.Popen:
     """A command in the project, its own session so that a kill can be aimed."""
     return subprocess.Popen(

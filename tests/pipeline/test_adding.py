@@ -80,9 +80,8 @@ def take_four_steps(project):
          r"\1\n  melody: {dataset: numbers, model: melody, objective: bce}")  # fmt: skip
 
 
-def test_a_sequence_model_joins_by_four_steps(project, monkeypatch):
+def test_a_sequence_model_joins_by_four_steps(project):
     take_four_steps(project)
-    monkeypatch.setenv("PYTHONPATH", str(project / "src"))
     source = {"PYTHONPATH": str(project / "src")}
 
     said = run(project, "dvc", "repro", **source)

@@ -6,16 +6,12 @@ import time
 
 import psutil
 import pytest
-from tests.project import BIN, run, start
+from tests.project import BIN, contents, run, start
 
 pytestmark = pytest.mark.slow
 OFTEN = {"ATELIER_SAVE_EVERY_SECONDS": "0.5"}
 TRAIN = (str(BIN / "atelier"), "train", "faces-gan", "--scale", "tiny")
 RESULT = "artifacts/tiny/faces-gan/train"
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture

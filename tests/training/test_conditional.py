@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from tests.project import contents
 
 from atelier import config
 from atelier.errors import Interrupted
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
-from atelier.training import loop, runtime, setup
+from atelier.training import loop, setup
 from atelier.training.plan import gflop_per_image
 from atelier.training.preview import PICTURES, preview
 
@@ -24,11 +25,6 @@ OPTIONS = {
 LOSSES = [name for name, module in OBJECTIVES.items() if "conditional" in module.TASKS]
 ATTRIBUTES = ["Bright", "Warm"]
 """Of images, as we make them; in another order than the labels."""
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    return runtime.launch("fp32")
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +57,6 @@ def experiment(objective="relativistic", model=None, **training):
 def run(work, prepared, folder, fabric, **options):
     learner = setup.build(work, prepared, fabric)
     return loop.train("faces-cgan", work, learner, folder, **options), learner
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("objective", LOSSES)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.project import contents
 
 from atelier import config
 from atelier.data.numbers import DEPTH, gen_batch
@@ -15,7 +16,7 @@ from atelier.errors import AtelierError, Interrupted
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
-from atelier.training import checkpoint, loop, runtime, setup
+from atelier.training import checkpoint, loop, setup
 from atelier.training.randomness import StepRandomness
 from atelier.training.seed import load_scripted, save_scripted, train_D_G
 
@@ -25,11 +26,6 @@ OPTIONS = {
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
 }
 ADVERSARIAL = [name for name, module in OBJECTIVES.items() if "images" in module.TASKS]
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    return runtime.launch("fp32")
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +61,6 @@ def experiment(objective="relativistic", **training):
 def run(work, prepared, folder, fabric, **options):
     learner = setup.build(work, prepared, fabric)
     return loop.train("faces-gan", work, learner, folder, **options), learner
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("objective", ADVERSARIAL)

@@ -9,21 +9,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.project import contents
 
 from atelier import config
 from atelier.errors import Interrupted
 from atelier.models import MODELS
-from atelier.training import loop, runtime, setup
+from atelier.training import loop, setup
 
 LISTED = config.listed_experiments()
 STEPS = 6
 PICTURES = 64
 SIDE = 32
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    return runtime.launch("fp32")
 
 
 def attributes(rng):
@@ -65,10 +61,6 @@ def shortened(name):
         "log_every_images": 2 * batch, "sample_every_images": 3 * batch,
     }  # fmt: skip
     return config.Experiment.model_validate(body)
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("name", LISTED)

@@ -6,21 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.project import contents
 
 from atelier import config
 from atelier.errors import Interrupted
 from atelier.schema import read_yaml
-from atelier.training import loop, runtime, setup
+from atelier.training import loop, setup
 from atelier.training.randomness import StepRandomness
 
 TINY = read_yaml(Path("experiments/tiny/horse2zebra.yaml"))
 NETWORKS = ("a2b", "b2a", "discriminator_a", "discriminator_b")
 DARK, BRIGHT = 60, 190
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    return runtime.launch("fp32")
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +50,6 @@ def experiment(objective=None, rate=0.0002, **training):
 def run(work, prepared, folder, fabric, **options):
     learner = setup.build(work, prepared, fabric)
     return loop.train("horse2zebra", work, learner, folder, **options), learner
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_with_its_pool(prepared, fabric, tmp_path):
