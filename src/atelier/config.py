@@ -36,6 +36,8 @@ INSEPARABLE = {
     "vae": ("elbo", "the ELBO needs means and log-variances"),
 }
 """Models that one objective alone can train, which trains nothing else, and why."""
+PENALISED = ("wgan_gp", "relativistic", "relativistic_ac")
+"""Objectives with a gradient penalty."""
 
 if TYPE_CHECKING:
     ModelConfig = Any
@@ -199,7 +201,7 @@ class Experiment(Strict):
                 f"sampling.name: model {model} takes {wanted} (got {self.sampling.name})"
             )
         norm = getattr(self.model, "discriminator_norm", "none")
-        if norm == "batch" and objective in ("wgan_gp", "relativistic"):
+        if norm == "batch" and objective in PENALISED:
             raise ValueError(
                 f"model.discriminator_norm: 'batch' under the gradient penalty of {objective}: "
                 "BatchNorm mixes the images whose gradients are penalised one by one; "

@@ -9,7 +9,7 @@ from torch import nn
 
 from atelier.config import INSEPARABLE
 from atelier.models import MODELS
-from atelier.objectives import OBJECTIVES
+from atelier.objectives import OBJECTIVES, relativistic_ac
 from atelier.objectives.adversarial import judge_pair, squared_gradient_norm
 from atelier.objectives.phase import Batch, Setting
 from atelier.schema import read_yaml
@@ -19,6 +19,7 @@ TINY = Path("experiments/tiny")
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.5, "penalty_every": 4},
+    "relativistic_ac": {"gamma": 0.5, "penalty_every": 4, "label_weight": 1.0},
     "classification": {"label_smoothing": 0.1},
 }
 ADVERSARIAL = ["bce", "lsgan", "hinge", "wgan_gp", "relativistic"]
@@ -239,6 +240,48 @@ def test_every_critic_step_sees_fresh_reals_and_fresh_noise():
     first, second = StepRandomness(1, 3, 0, phases=3), StepRandomness(1, 3, 1, phases=3)
     assert not set(first.rows(1000, 8).tolist()) & set(second.rows(1000, 8).tolist())
     assert not torch.equal(first.normal(4, 8), second.normal(4, 8))
+
+
+def test_a_label_costs_the_cross_entropy_of_twice_its_evidence():
+    evidence, labels = torch.tensor([[0.7, -1.2], [0.0, 3.0]]), torch.tensor([[1.0, 0], [1, 0]])
+    expected = nn.functional.binary_cross_entropy_with_logits(2 * evidence, labels)
+    torch.testing.assert_close(relativistic_ac.cross_entropy(evidence, labels), expected)
+
+
+def test_evidence_is_half_of_what_turning_an_attribute_around_takes_from_the_logit():
+    _, nets, batch = trained("relativistic_ac", "cdcgan")
+    turned = torch.cat([1 - LABELS[:, :1], LABELS[:, 1:]], dim=1)
+    with torch.no_grad():
+        logits, evidence = nets["discriminator"].read(batch.real, LABELS)
+        change = logits - nets["discriminator"](batch.real, turned)
+    signs = 2 * LABELS[:, :1] - 1
+    torch.testing.assert_close(change, 2 * signs * evidence[:, :1])
+
+
+def test_labels_join_the_relativistic_loss_with_their_weight():
+    """The classifier learns from reals alone; the generator is to be understood as asked."""
+    plain, nets, batch = trained("relativistic", "cdcgan")
+    for phase in plain.phases:
+        if phase.name == "penalty":
+            continue
+
+        def loss(objective, phase=phase):
+            return objective.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
+
+        alone = loss(plain)
+        without, once, twice = (
+            loss(
+                build(
+                    "relativistic_ac",
+                    Setting(tiny("model")["cdcgan"]["latent_dim"], SHARES, conditional=True),
+                    label_weight=weight,
+                )
+            )
+            for weight in (0.0, 1.0, 2.0)
+        )
+        torch.testing.assert_close(without, alone)
+        torch.testing.assert_close(twice - once, once - without)
+        assert once > without
 
 
 def test_classification_gives_rare_labels_weight():

@@ -21,6 +21,7 @@ TINY = read_yaml(Path("experiments/tiny/faces-cgan.yaml"))
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
+    "relativistic_ac": {"gamma": 0.1, "penalty_every": 4, "label_weight": 1.0},
 }
 LOSSES = [name for name, module in OBJECTIVES.items() if "conditional" in module.TASKS]
 ATTRIBUTES = ["Bright", "Warm"]
@@ -102,7 +103,7 @@ def test_the_preview_asks_for_what_training_images_have(faces, fabric):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("objective", ["wgan_gp", "relativistic"])
+@pytest.mark.parametrize("objective", ["wgan_gp", "relativistic", "relativistic_ac"])
 def test_batch_norm_under_a_penalty_is_refused(objective):
     with pytest.raises(ValidationError, match="BatchNorm mixes the images whose gradients"):
         experiment(objective, {"discriminator_norm": "batch"})

@@ -77,12 +77,18 @@ class Discriminator(nn.Module):
         self.embedding = nn.Linear(attributes, features, bias=False)
 
     def forward(self, images: Tensor, attributes: Tensor) -> Tensor:
-        features = self.layers(images)  # [B, C * 4 * 4]
-        asked = self.embedding(signed(attributes))
-        # In fp32: under autocast the sum of thousands of products would keep three digits.
-        fitting = (features.float() * asked.float()).sum(1, keepdim=True)
-        logits: Tensor = self.realness(features).float() + fitting
+        logits, _ = self.read(images, attributes)
         return logits
+
+    def read(self, images: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, 1], and evidence [B, K]: what each attribute adds to them where asked for."""
+        features = self.layers(images)  # [B, C * 4 * 4]
+        # In fp32: under autocast the sum of thousands of products would keep three digits.
+        with torch.autocast(images.device.type, enabled=False):
+            evidence = features.float() @ self.embedding.weight.float()
+        fitting = (evidence * signed(attributes)).sum(1, keepdim=True)
+        logits: Tensor = self.realness(features).float() + fitting
+        return logits, evidence
 
 
 def signed(attributes: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from atelier.objectives import (
     lsgan,
     reconstruction,
     relativistic,
+    relativistic_ac,
     seed,
     wgan_gp,
 )
@@ -21,6 +22,7 @@ OBJECTIVES: dict[str, ModuleType] = {
     "hinge": hinge,
     "wgan_gp": wgan_gp,
     "relativistic": relativistic,
+    "relativistic_ac": relativistic_ac,
     "seed": seed,
     "cyclegan": cyclegan,
     "reconstruction": reconstruction,

@@ -1,0 +1,74 @@
+"""The relativistic loss with an auxiliary classifier: labels as a goal of their own.
+
+Odena, Olah, Shlens 2017, arXiv 1610.09585, over `relativistic`. We deviate: the classifier is the
+projection discriminator's own embedding. Turning one attribute around changes the logit by twice
+that attribute's evidence, so the evidence is the classifier's logit, halved, and no head is added.
+The discriminator learns it from reals alone, and the generator is to be understood as it was asked.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from atelier.objectives import relativistic
+from atelier.objectives.adversarial import Loss
+from atelier.objectives.phase import Batch, Randomness, Setting
+from atelier.schema import NonNegative, Positive, Strict
+
+TASKS = ("conditional",)
+
+
+class Config(Strict):
+    name: Literal["relativistic_ac"]
+    gamma: NonNegative
+    """Weight of R1 + R2, each times gamma / 2. Grows with the image's area."""
+    penalty_every: Positive
+    """k: steps from one penalty to the next."""
+    label_weight: NonNegative
+    """Of the classifier's cross-entropy beside the relativistic loss, in either network's phase."""
+
+
+class Objective(relativistic.Objective):
+    def __init__(self, setting: Setting, config: Config) -> None:
+        adversarial = config.model_dump(exclude={"name", "label_weight"})
+        super().__init__(setting, relativistic.Config(name="relativistic", **adversarial))
+        self.label_weight = config.label_weight
+
+    def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        (asked,) = self.asked(batch)
+        pair = torch.cat(self.augmented_pair(nets, batch, rng))
+        logits, evidence = nets["discriminator"].read(pair, torch.cat([asked, asked]))
+        real, fake = logits.float().split(len(asked))
+        loss = self.discriminator_loss(real, fake)
+        label_loss = cross_entropy(evidence[: len(asked)], asked)
+        return loss + self.label_weight * label_loss, {
+            "discriminator_loss": loss.detach(),
+            "label_loss_of_reals": label_loss.detach(),
+            "real_logit": real.detach().mean(),
+            "fake_logit": fake.detach().mean(),
+        }
+
+    def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        (asked,) = self.asked(batch)
+        images = batch.augment(self.fakes(nets, batch, rng), rng)
+        fake, evidence = nets["discriminator"].read(images, asked)
+        with torch.no_grad():
+            real = nets["discriminator"](batch.augment(batch.real, rng), asked).float()
+        loss = self.generator_loss(real, fake.float())
+        label_loss = cross_entropy(evidence, asked)
+        return loss + self.label_weight * label_loss, {
+            "generator_loss": loss.detach(),
+            "label_loss_of_fakes": label_loss.detach(),
+        }
+
+
+def cross_entropy(evidence: Tensor, labels: Tensor) -> Tensor:
+    """Mean over images and attributes, in nats, of evidence [B, K] for labels [B, K] of 0 and 1."""
+    signs = 2 * labels - 1
+    return softplus(-2 * signs * evidence.float()).mean()
+
+
+def build(config: Config, setting: Setting) -> Objective:
+    return Objective(setting, config)
