@@ -19,7 +19,7 @@ TINY = Path("experiments/tiny")
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.5, "penalty_every": 4},
-    "relativistic_ac": {"gamma": 0.5, "penalty_every": 4, "label_weight": 1.0},
+    "relativistic_ac": {"gamma": 0.5, "penalty_every": 4, "real_label_weight": 1.0, "fake_label_weight": 0.5},
     "classification": {"label_smoothing": 0.1},
 }
 ADVERSARIAL = ["bce", "lsgan", "hinge", "wgan_gp", "relativistic"]
@@ -258,30 +258,27 @@ def test_evidence_is_half_of_what_turning_an_attribute_around_takes_from_the_log
     torch.testing.assert_close(change, 2 * signs * evidence[:, :1])
 
 
-def test_labels_join_the_relativistic_loss_with_their_weight():
+def test_labels_join_the_relativistic_loss_with_the_weight_of_their_phase():
     """The classifier learns from reals alone; the generator is to be understood as asked."""
     plain, nets, batch = trained("relativistic", "cdcgan")
-    for phase in plain.phases:
-        if phase.name == "penalty":
-            continue
+    setting = Setting(tiny("model")["cdcgan"]["latent_dim"], SHARES, conditional=True)
 
-        def loss(objective, phase=phase):
-            return objective.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
+    def loss(phase, real, fake):
+        weights = {"real_label_weight": real, "fake_label_weight": fake}
+        objective = build("relativistic_ac", setting, **weights)
+        return objective.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
 
-        alone = loss(plain)
-        without, once, twice = (
-            loss(
-                build(
-                    "relativistic_ac",
-                    Setting(tiny("model")["cdcgan"]["latent_dim"], SHARES, conditional=True),
-                    label_weight=weight,
-                )
-            )
-            for weight in (0.0, 1.0, 2.0)
-        )
-        torch.testing.assert_close(without, alone)
-        torch.testing.assert_close(twice - once, once - without)
-        assert once > without
+    discriminator, generator = (
+        next(phase for phase in plain.phases if phase.name == name)
+        for name in ("discriminator", "generator")
+    )
+    for phase, reals, fakes in ((discriminator, 1.0, 0.0), (generator, 0.0, 1.0)):
+        alone = plain.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
+        torch.testing.assert_close(loss(phase, 0.0, 0.0), alone)
+        torch.testing.assert_close(loss(phase, fakes, reals), alone)
+        once, twice = loss(phase, reals, fakes), loss(phase, 2 * reals, 2 * fakes)
+        torch.testing.assert_close(twice - once, once - alone)
+        assert once > alone
 
 
 def test_classification_gives_rare_labels_weight():

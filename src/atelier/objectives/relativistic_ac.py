@@ -26,15 +26,18 @@ class Config(Strict):
     """Weight of R1 + R2, each times gamma / 2. Grows with the image's area."""
     penalty_every: Positive
     """k: steps from one penalty to the next."""
-    label_weight: NonNegative
-    """Of the classifier's cross-entropy beside the relativistic loss, in either network's phase."""
+    real_label_weight: NonNegative
+    """Of the classifier's cross-entropy on reals, in the discriminator's phase."""
+    fake_label_weight: NonNegative
+    """Of its cross-entropy on fakes, in the generator's. Too much of it costs diversity."""
 
 
 class Objective(relativistic.Objective):
     def __init__(self, setting: Setting, config: Config) -> None:
-        adversarial = config.model_dump(exclude={"name", "label_weight"})
+        adversarial = config.model_dump(exclude={"name", "real_label_weight", "fake_label_weight"})
         super().__init__(setting, relativistic.Config(name="relativistic", **adversarial))
-        self.label_weight = config.label_weight
+        self.real_label_weight = config.real_label_weight
+        self.fake_label_weight = config.fake_label_weight
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         (asked,) = self.asked(batch)
@@ -43,7 +46,7 @@ class Objective(relativistic.Objective):
         real, fake = logits.float().split(len(asked))
         loss = self.discriminator_loss(real, fake)
         label_loss = cross_entropy(evidence[: len(asked)], asked)
-        return loss + self.label_weight * label_loss, {
+        return loss + self.real_label_weight * label_loss, {
             "discriminator_loss": loss.detach(),
             "label_loss_of_reals": label_loss.detach(),
             "real_logit": real.detach().mean(),
@@ -58,7 +61,7 @@ class Objective(relativistic.Objective):
             real = nets["discriminator"](batch.augment(batch.real, rng), asked).float()
         loss = self.generator_loss(real, fake.float())
         label_loss = cross_entropy(evidence, asked)
-        return loss + self.label_weight * label_loss, {
+        return loss + self.fake_label_weight * label_loss, {
             "generator_loss": loss.detach(),
             "label_loss_of_fakes": label_loss.detach(),
         }
