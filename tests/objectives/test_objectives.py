@@ -19,7 +19,12 @@ TINY = Path("experiments/tiny")
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.5, "penalty_every": 4},
-    "relativistic_ac": {"gamma": 0.5, "penalty_every": 4, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+    "relativistic_ac": {
+        "gamma": 0.5,
+        "penalty_every": 4,
+        "real_label_weight": 1.0,
+        "fake_label_weight": 0.5,
+    },
     "classification": {"label_smoothing": 0.1},
 }
 ADVERSARIAL = ["bce", "lsgan", "hinge", "wgan_gp", "relativistic"]

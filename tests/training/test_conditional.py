@@ -21,7 +21,12 @@ TINY = read_yaml(Path("experiments/tiny/faces-cgan.yaml"))
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
-    "relativistic_ac": {"gamma": 0.1, "penalty_every": 4, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+    "relativistic_ac": {
+        "gamma": 0.1,
+        "penalty_every": 4,
+        "real_label_weight": 1.0,
+        "fake_label_weight": 0.5,
+    },
 }
 LOSSES = [name for name, module in OBJECTIVES.items() if "conditional" in module.TASKS]
 ATTRIBUTES = ["Bright", "Warm"]

@@ -33,7 +33,12 @@ OBJECTIVE_VALUES: dict[str, dict[str, Any]] = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     # For 64 pixels; gamma grows with the image's area.
     "relativistic": {"gamma": 0.1, "penalty_every": 8},
-    "relativistic_ac": {"gamma": 0.1, "penalty_every": 8, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+    "relativistic_ac": {
+        "gamma": 0.1,
+        "penalty_every": 8,
+        "real_label_weight": 1.0,
+        "fake_label_weight": 0.5,
+    },
     "seed": {},
     # As in the paper, but that the identity term, a third of the cost, ends early.
     "cyclegan": {
