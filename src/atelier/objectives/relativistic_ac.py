@@ -6,7 +6,7 @@ that attribute's evidence, so the evidence is the classifier's logit, halved, an
 The discriminator learns it from reals alone, and the generator is to be understood as it was asked.
 """
 
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,12 @@ class Config(Strict):
     """Of its cross-entropy on fakes, in the generator's. Too much of it costs diversity."""
 
 
+class Reading(Protocol):
+    """A discriminator that says its evidence for each attribute beside its logit."""
+
+    def read(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
 class Objective(relativistic.Objective):
     def __init__(self, setting: Setting, config: Config) -> None:
         adversarial = config.model_dump(exclude={"name", "real_label_weight", "fake_label_weight"})
@@ -42,7 +48,8 @@ class Objective(relativistic.Objective):
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         (asked,) = self.asked(batch)
         pair = torch.cat(self.augmented_pair(nets, batch, rng))
-        logits, evidence = nets["discriminator"].read(pair, torch.cat([asked, asked]))
+        discriminator = cast("Reading", nets["discriminator"])
+        logits, evidence = discriminator.read(pair, torch.cat([asked, asked]))
         real, fake = logits.float().split(len(asked))
         loss = self.discriminator_loss(real, fake)
         label_loss = cross_entropy(evidence[: len(asked)], asked)
@@ -56,7 +63,7 @@ class Objective(relativistic.Objective):
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         (asked,) = self.asked(batch)
         images = batch.augment(self.fakes(nets, batch, rng), rng)
-        fake, evidence = nets["discriminator"].read(images, asked)
+        fake, evidence = cast("Reading", nets["discriminator"]).read(images, asked)
         with torch.no_grad():
             real = nets["discriminator"](batch.augment(batch.real, rng), asked).float()
         loss = self.generator_loss(real, fake.float())
