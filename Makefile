@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check lock clean
+.PHONY: help setup repro up down deploy test test-all check lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,15 @@ $(SETUP): requirements.lock pyproject.toml
 
 repro: $(SETUP) ## Draw or check the data, train, judge and register every experiment
 	$(BIN)/atelier repro
+
+up: $(SETUP) ## Start Prefect's server, a worker and MLflow's pages on this machine
+	$(BIN)/atelier up
+
+down: $(SETUP) ## End what make up started
+	$(BIN)/atelier down
+
+deploy: $(SETUP) ## Apply prefect.yaml to the server
+	$(BIN)/atelier deploy
 
 test: $(SETUP) ## The fast tests and one small whole road, under five minutes
 	$(BIN)/python -m pytest -m "not slow and not server and not browser and not gpu"

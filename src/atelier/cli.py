@@ -60,11 +60,49 @@ def repro(
         list[str] | None, typer.Argument(help="Stages, such as train@faces-gan; default: all.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even what is up to date.")] = False,
+    single_item: Annotated[
+        bool, typer.Option("--single-item", help="The targets alone, not what they need.")
+    ] = False,
+    sync: Annotated[
+        bool, typer.Option("--sync/--no-sync", help="Bring the registry up to date at the end.")
+    ] = True,
 ) -> None:
     """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.pipeline import repro as pipeline
 
-    pipeline.reproduce(targets or [], force)
+    pipeline.reproduce(targets or [], force, single_item, sync)
+
+
+@app.command()
+def up(
+    slots: Annotated[
+        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
+    ] = 1,
+) -> None:
+    """Start Prefect's server, a worker and MLflow's pages, and apply prefect.yaml."""
+    from atelier.pipeline import services
+
+    services.up(slots)
+
+
+@app.command()
+def deploy(
+    slots: Annotated[
+        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
+    ] = 1,
+) -> None:
+    """Apply prefect.yaml, the slots and the alarms to the server."""
+    from atelier.pipeline import services
+
+    services.apply(slots)
+
+
+@app.command()
+def down() -> None:
+    """End what `atelier up` started."""
+    from atelier.pipeline import services
+
+    services.down()
 
 
 @app.command(rich_help_panel="Stages (run by dvc)")

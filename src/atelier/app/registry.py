@@ -68,6 +68,27 @@ def sync(
 
 
 @registry.command()
+def score(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
+    ] = None,
+) -> None:
+    """Score the champions again on today's test data, without training."""
+    from atelier.config import listed_experiments, load_experiment
+    from atelier.pipeline import lineage
+    from atelier.pipeline.stages import scale_or_default
+
+    need_store()
+    scale, chosen = scale_or_default(scale), experiments or list(listed_experiments())
+    for name in chosen:
+        load_experiment(scale, name)
+    lineage.score_again(scale, chosen)
+
+
+@registry.command()
 def rollback(
     name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
 ) -> None:

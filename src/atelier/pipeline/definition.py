@@ -35,7 +35,7 @@ def define(stage: str, name: str, scale: str) -> Definition:
     body = entry["do"]
     return Definition(
         deps=tuple(Path(_fill(dep, values)) for dep in body["deps"]),
-        params=tuple(Path(_fill(file, values)) for item in body["params"] for file in item),
+        params=tuple(Path(_fill(file, values)) for item in body.get("params", ()) for file in item),
     )
 
 

@@ -7,15 +7,19 @@ successor, so it ends like an interrupted one: with a checkpoint.
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import psutil
 
+from atelier.errors import Interrupted
+
 POLL_SECONDS = 0.5
 DVC_MARK = "DVC_STAGE"
 """Set by DVC in the environment of every command it runs."""
+PARENT_VARIABLE = "ATELIER_PARENT"
+"""Set for a command that shall not outlive the process of that number."""
 
 
 class StopRequest:
@@ -45,7 +49,8 @@ def stop_requests() -> Iterator[StopRequest]:
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     finished = threading.Event()
     if dvc := dvc_above():
-        threading.Thread(target=_watch, args=(dvc, request, finished), daemon=True).start()
+        gone = "dvc, which started this stage, is gone"
+        watch(dvc, lambda: request.ask(gone), finished)
     try:
         yield request
     finally:
@@ -67,9 +72,28 @@ def dvc_above() -> psutil.Process | None:
     return None
 
 
-def _watch(process: psutil.Process, request: StopRequest, finished: threading.Event) -> None:
+def parent_above() -> psutil.Process | None:
+    """The process that started this command and without which it shall not go on, if any.
+
+    Raises:
+        Interrupted: it has ended already.
+    """
+    number = os.environ.get(PARENT_VARIABLE)
+    if number is None:
+        return None
+    if int(number) != os.getppid():
+        raise Interrupted("the process that started this one is gone.")
+    return psutil.Process(int(number))
+
+
+def watch(process: psutil.Process, then: Callable[[], None], finished: threading.Event) -> None:
+    """Calls `then`, once, in a thread, when a process has ended before `finished` is set."""
+    threading.Thread(target=_watch, args=(process, then, finished), daemon=True).start()
+
+
+def _watch(process: psutil.Process, then: Callable[[], None], finished: threading.Event) -> None:
     while not finished.wait(POLL_SECONDS):
         # is_running compares the start time too: a reused process id is another process.
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            request.ask("dvc, which started this stage, is gone")
+            then()
             return

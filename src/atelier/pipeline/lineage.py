@@ -11,6 +11,7 @@ from atelier.registry import sync as registry
 from atelier.registry import tracking
 from atelier.registry.follower import Follower
 from atelier.registry.lineage import Lineage, read_lineage
+from atelier.registry.referee import RefereeFactory
 from atelier.registry.store import Store, open_store
 from atelier.training.display import say
 
@@ -48,10 +49,22 @@ def sync(scale: str, names: Sequence[str]) -> None:
         say(str(_sync(store, load_experiment(scale, name), scale, lineage)))
 
 
-def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
+def score_again(scale: str, names: Sequence[str]) -> None:
+    """Scores the champions of these experiments on today's test data, without training."""
+    store = open_store()
+    for name in names:
+        experiment = load_experiment(scale, name)
+        say(registry.score_again(store, experiment, _referee_of(experiment, scale)))
+
+
+def _referee_of(experiment: Experiment, scale: str) -> RefereeFactory:
     from atelier.pipeline.publishing import open_referee
 
-    return registry.sync(store, experiment, scale, lineage, lambda: open_referee(experiment, scale))
+    return lambda: open_referee(experiment, scale)
+
+
+def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
+    return registry.sync(store, experiment, scale, lineage, _referee_of(experiment, scale))
 
 
 def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:

@@ -24,8 +24,17 @@ LOCKS_VARIABLE = "ATELIER_DEVICE_LOCKS"
 """Another folder for device locks: tests use it to leave the machine's own alone."""
 
 
+def physical(device: str) -> str:
+    """`cuda:0` of a process that sees only some devices -> the number that all processes know."""
+    kind, _, number = device.partition(":")
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    if kind != "cuda" or not any(named):
+        return device
+    return f"cuda:{named[int(number or 0)]}"
+
+
 def device_lock(device: str) -> Path:
-    """The lock file of a device, such as `cpu` or `cuda:0`."""
+    """The lock file of a device, such as `cpu` or `cuda:0`, counted as the machine counts them."""
     default = Path(tempfile.gettempdir(), f"atelier-{getpass.getuser()}")
     folder = Path(os.environ.get(LOCKS_VARIABLE, default))
     return folder / f"{device.replace(':', '-')}.lock"

@@ -8,7 +8,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -16,14 +18,23 @@ import psutil
 
 from atelier.config import default_scale, listed_experiments
 from atelier.errors import AtelierError, Interrupted, UserError
+from atelier.pipeline.interruption import parent_above, watch
 from atelier.training.display import say
 
 POLL_SECONDS = 1.0
 HOLDERS = Path(".dvc", "tmp", "rwlock")
 
 
-def reproduce(targets: list[str], force: bool = False) -> None:
+def reproduce(
+    targets: list[str], force: bool = False, single_item: bool = False, sync: bool = True
+) -> None:
     """Runs the pipeline, or `targets` and what they need, in the repository's root.
+
+    Args:
+        targets: stages; none means all.
+        force: runs even what is up to date.
+        single_item: runs the targets without what they need.
+        sync: brings the registry up to date at the end.
 
     Raises:
         UserError: this is no repository of ours.
@@ -32,7 +43,8 @@ def reproduce(targets: list[str], force: bool = False) -> None:
     """
     if not Path("dvc.yaml").exists():
         raise UserError("dvc.yaml", "no such file", "Run this in the repository's root.")
-    command = [sys.executable, "-m", "dvc", "repro", *targets, *(["--force"] if force else [])]
+    options = [*(["--force"] if force else []), *(["--single-item"] if single_item else [])]
+    command = [sys.executable, "-m", "dvc", "repro", *options, *targets]
     while (code := _run(command)) != 0:
         holders = busy()
         if not holders:
@@ -40,8 +52,9 @@ def reproduce(targets: list[str], force: bool = False) -> None:
         say(f"waiting for {', '.join(holders)}")
         while busy():
             time.sleep(POLL_SECONDS)
-    _sync_registry()
-    _check_data()
+    if sync:
+        _sync_registry()
+        _check_data()
 
 
 def busy() -> list[str]:
@@ -60,25 +73,37 @@ def busy() -> list[str]:
 
 
 def _run(command: list[str]) -> int:
-    """Runs dvc; SIGTERM reaches it and its stage as SIGINT, after which dvc waits for the stage."""
-    dvc = subprocess.Popen(command)
-    stopped = False
+    """Runs dvc; SIGTERM reaches it and its stage as SIGINT, after which dvc waits for the stage.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-        if number == signal.SIGTERM:
+    So does the end of the process that this one shall not outlive, if there is one.
+    """
+    parent = parent_above()
+    dvc = subprocess.Popen(command)
+    stopped, finished = threading.Event(), threading.Event()
+
+    def pass_on() -> None:
+        stopped.set()
+        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
             family = psutil.Process(dvc.pid)
             for process in (*family.children(recursive=True), family):
-                process.send_signal(signal.SIGINT)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGINT)
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        if number == signal.SIGTERM:
+            pass_on()
+
+    if parent:
+        watch(parent, pass_on, finished)
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = dvc.wait()
     finally:
+        finished.set()
         for number, handler in before.items():
             signal.signal(number, handler)
-    if stopped:
+    if stopped.is_set():
         raise Interrupted("dvc repro: stopped; the same command goes on.")
     return code
 

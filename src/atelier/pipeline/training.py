@@ -12,7 +12,7 @@ from atelier import config
 from atelier.data.folders import built_aside
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.interruption import stop_requests
-from atelier.pipeline.locks import device_lock, held
+from atelier.pipeline.locks import device_lock, held, physical
 
 SAVE_EVERY = "ATELIER_SAVE_EVERY_SECONDS"
 """How much work a kill -9 may cost; saving more often costs the disk's time."""
@@ -53,7 +53,8 @@ def run_training(
 
         precision = runtime.resolve_precision(work.training.precision)
         fabric = runtime.launch(precision)
-        with held(device_lock(str(fabric.device)), f"the device {fabric.device}", should_stop):
+        device = physical(str(fabric.device))
+        with held(device_lock(device), f"the device {device}", should_stop):
             learner = setup.build(work, config.Paths(scale).prepared(dataset), fabric)
             with observer(folder):
                 summary = loop.train(

@@ -1,11 +1,14 @@
 """Where a run or a version comes from: the commit, what was changed since, the data's hash."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
+"""Set by a flow for the stages that it runs: who ordered the work, and its page."""
 LARGEST_PATCH = 5_000_000
 """Bytes; a larger one is cut, and says so."""
 
@@ -18,13 +21,18 @@ class Lineage:
     patch: str
     data_digest: str
     """What data.dvc says of data/, or empty."""
+    flow_run: str = ""
+    """The Prefect flow run that ordered it, or empty."""
+    flow_run_url: str = ""
 
     def tags(self) -> dict[str, str]:
         """As MLflow tags; the commit under the key that MLflow's own pages show."""
+        ordered = {"prefect.flow_run": self.flow_run, "prefect.flow_run_url": self.flow_run_url}
         return {
             "mlflow.source.git.commit": self.commit,
             "atelier.dirty": str(bool(self.patch)).lower(),
             "atelier.data": self.data_digest,
+            **{key: text for key, text in ordered.items() if text},
         }
 
 
@@ -33,7 +41,13 @@ def read_lineage() -> Lineage:
     patch = _git("diff", "HEAD", "--no-ext-diff", "--no-color")
     if len(patch) > LARGEST_PATCH:
         patch = patch[:LARGEST_PATCH] + "\n# cut here: the patch is larger than 5 MB\n"
-    return Lineage(_git("rev-parse", "HEAD").strip(), patch, _data_digest(Path("data.dvc")))
+    return Lineage(
+        commit=_git("rev-parse", "HEAD").strip(),
+        patch=patch,
+        data_digest=_data_digest(Path("data.dvc")),
+        flow_run=os.environ.get(FLOW_RUN, ""),
+        flow_run_url=os.environ.get(FLOW_RUN_URL, ""),
+    )
 
 
 def _git(*arguments: str) -> str:

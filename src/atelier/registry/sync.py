@@ -6,7 +6,7 @@ trained, and what is there already is not made again.
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from atelier.config import Experiment, Paths
@@ -14,7 +14,13 @@ from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.registry import bundle, generator, versions
 from atelier.registry.bundle_model import Bundle, Refused, open_bundle
-from atelier.registry.gate import Decision, Figures, check_comparable, decide
+from atelier.registry.gate import (
+    Decision,
+    Figures,
+    broken_floors,
+    check_comparable,
+    decide,
+)
 from atelier.registry.lineage import Lineage
 from atelier.registry.referee import Referee, RefereeFactory
 from atelier.registry.store import FOLDER, Store
@@ -22,6 +28,8 @@ from atelier.registry.tracking import HISTORY, RunDescription, history_digest, r
 from atelier.registry.versions import Version
 
 DECIDED_TAG = "gate.decision"
+AGAIN_TAG = "gate.scored_again"
+"""The champion's figures on later data or with a later judge."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,35 @@ def submit(store: Store, challenger: Version, folder: Path, referee: Referee) ->
     return decision
 
 
+def score_again(store: Store, experiment: Experiment, referee: RefereeFactory) -> str:
+    """Scores the champion, from its bundle, on today's test split; returns what was found.
+
+    Nothing is trained and no alias moves: the figures become a tag of the version, and the gate
+    compares the next challenger with them.
+    """
+    champion = versions.champion(store, experiment.registered_name)
+    if champion is None:
+        return f"{experiment.name}: no champion yet"
+    figures = referee().figures(_open(generator.fetch(store, champion)))
+    before = _recorded(champion)
+    words = json.dumps(asdict(figures), sort_keys=True)
+    store.client.set_model_version_tag(champion.name, champion.number, AGAIN_TAG, words)
+    stands = before is not None and _still_stands(figures, before)
+    rests = "the same data and judge" if stands else "other data or another judge"
+    then = f", {before.score:.4g} when it was let in" if before else ""
+    floors = "; ".join(broken_floors(figures))
+    verdict = f"; breaks a floor: {floors}" if floors else ""
+    return f"{champion}: score {figures.score:.4g}{then} ({rests}){verdict}"
+
+
 def _recorded(champion: Version) -> Figures | None:
-    """The figures with which the gate let it pass."""
-    if not (text := champion.tags.get(DECIDED_TAG)):
+    """The newest figures that are known of it: scored again, or those that let it pass."""
+    if again := champion.tags.get(AGAIN_TAG):
+        words = json.loads(again)
+    elif decided := champion.tags.get(DECIDED_TAG):
+        words = json.loads(decided)["challenger"]
+    else:
         return None
-    words = json.loads(text)["challenger"]
     shape, floors = tuple(words.pop("output_shape")), tuple(words.pop("broken_floors"))
     return Figures(**words, output_shape=shape, broken_floors=floors)
 

@@ -1,0 +1,58 @@
+"""Refresh: every experiment, or those of a list; a broken one does not stop the others."""
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+
+from atelier.config import default_scale, listed_experiments
+from atelier.pipeline import publication, standing
+from parameters import Experiment, Scale
+from train import train
+
+
+@task(persist_result=False)
+def push() -> None:
+    """Sends data, outputs and the run cache to the DVC remote, where one is set."""
+    get_run_logger().info(publication.push())
+
+
+@task(persist_result=False)
+def commit() -> None:
+    """Puts dvc.lock and the figures on a branch of their own."""
+    get_run_logger().info(publication.commit("Results of a scheduled refresh"))
+
+
+@flow(flow_run_name="refresh {scale}")
+def refresh(
+    experiments: list[Experiment] | None = None,
+    scale: Scale | None = None,
+    force: bool = False,
+    commit_results: bool = False,
+) -> None:
+    """Brings every experiment up to date, one after the other.
+
+    Args:
+        experiments: null means all of params.yaml.
+        scale: as in train.
+        force: train again even where nothing has changed.
+        commit_results: put dvc.lock and the figures on the branch atelier/results.
+    """
+    rows, failed = [], []
+    for name in experiments or list(listed_experiments()):
+        try:
+            done = train(name, scale, force)
+        except Exception as error:  # a border: the others shall have their turn
+            failed.append(name)
+            done = f"failed: {error}"
+        champion = standing.champion_of(name, scale or default_scale())
+        rows.append({"experiment": name, "done": done, "champion": champion or "none yet"})
+    create_table_artifact(rows, key="refresh", description="What was done, and who is champion")
+    if scale in (None, default_scale()):
+        push()
+        if commit_results:
+            commit()
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(failed)}; the others are up to date")
+
+
+if __name__ == "__main__":
+    refresh()

@@ -1,0 +1,64 @@
+"""What a flow shows in Prefect: the plan, figures beside the champion's, the decision, pictures."""
+
+import base64
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+from prefect.events import emit_event
+
+from atelier.pipeline import standing
+from atelier.pipeline.plan import Step
+
+CHAMPION_REPLACED = "atelier.champion.replaced"
+
+
+def show_plan(experiment: str, scale: str, steps: list[Step]) -> None:
+    rows = "\n".join(
+        f"| `{step.stage}` | {'**stale**' if step.stale else 'up to date'} "
+        f"| {'; '.join(step.reasons)} |"
+        for step in steps
+    )
+    create_markdown_artifact(
+        f"## {experiment} at {scale} scale\n\n| stage | | why |\n|---|---|---|\n{rows}\n",
+        key=f"plan-{experiment}-{scale}",
+        description="What is stale, and why",
+    )
+
+
+def show_standing(experiment: str, scale: str, before: str) -> standing.Standing:
+    """Artifacts of a finished road; tells the world where the champion is another than `before`."""
+    found = standing.standing(experiment, scale)
+    key = f"{experiment}-{scale}"
+    if rows := standing.figures_beside_champion(experiment, scale):
+        create_table_artifact(rows, key=f"figures-{key}", description="On the test split")
+    verdict = "promoted to champion" if found.promoted else "kept as challenger"
+    links = "".join(f"- [{what}]({url})\n" for what, url in found.links)
+    create_markdown_artifact(
+        f"## {found.latest or experiment}: {verdict}\n\n{found.reason}\n\n"
+        f"Champion: {found.champion or 'none yet'}\n\n{links}",
+        key=f"gate-{key}",
+        description="The gate's decision",
+    )
+    for what, url in found.links:
+        create_link_artifact(url, what, key=f"link-{what.split()[0].lower()}-{key}")
+    if picture := standing.latest_pictures(experiment, scale):
+        data = base64.b64encode(picture.read_bytes()).decode()
+        create_image_artifact(
+            f"data:image/png;base64,{data}",
+            key=f"pictures-{key}",
+            description=f"{experiment} after {int(picture.stem):,} images",
+        )
+    if found.champion and found.champion != before:
+        emit_event(
+            CHAMPION_REPLACED,
+            resource={
+                "prefect.resource.id": f"atelier.champion.{found.champion.partition('/')[0]}",
+                "prefect.resource.name": found.champion,
+            },
+            payload={"champion": found.champion, "before": before, "reason": found.reason},
+        )
+    return found

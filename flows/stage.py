@@ -1,0 +1,85 @@
+"""One DVC stage as a Prefect task: lines in the log, progress as an artifact, another try."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import httpx
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+
+from atelier.errors import UserError
+from atelier.pipeline import process, progress
+from atelier.registry.lineage import FLOW_RUN, FLOW_RUN_URL
+from slot import device_slot
+
+ON_DEVICE = ("judge", "train", "bundle", "evaluate", "register")
+"""Stages that compute with the networks; the others need no slot."""
+HOURS = {"train": 72.0, "judge": 12.0}
+OTHER_HOURS = 3.0
+TIMEOUT_VARIABLE = "ATELIER_STAGE_TIMEOUT_SECONDS"
+
+
+def worth_another_try(task: Any, task_run: TaskRun, state: State) -> bool:
+    """A user's mistake stays one; everything else goes on from its checkpoint."""
+    return not isinstance(state.result(raise_on_failure=False), UserError)
+
+
+@task(task_run_name="{stage}", retries=2, retry_delay_seconds=5, persist_result=False,
+      retry_condition_fn=worth_another_try)  # fmt: skip
+def run_stage(stage: str, force: bool, variables: dict[str, str]) -> None:
+    """`dvc repro` of one stage; DVC decides whether there is anything to do."""
+    with _telling(stage) as tell:
+        process.run_stage(stage, tell, force=force, variables=variables)
+
+
+@task(task_run_name="atelier {arguments}", persist_result=False)
+def run_command(arguments: str) -> None:
+    """A command of ours that is no stage."""
+    logger = get_run_logger()
+    if code := process.run(arguments.split(), logger.info, variables=_who_ordered()):
+        raise RuntimeError(f"atelier {arguments}: exit code {code}; see the lines above")
+
+
+def run(stage: str, force: bool = False) -> None:
+    """Runs a stage in its task, with the slot where it computes on the device."""
+    kind = stage.partition("@")[0]
+    seconds = float(os.environ.get(TIMEOUT_VARIABLE, 3600 * HOURS.get(kind, OTHER_HOURS)))
+    waits = device_slot(stage) if kind in ON_DEVICE else nullcontext({})
+    with waits as device:
+        timed = run_stage.with_options(timeout_seconds=seconds)
+        timed(stage, force, {**device, **_who_ordered()})
+
+
+def _who_ordered() -> dict[str, str]:
+    return {FLOW_RUN: str(flow_run.id or ""), FLOW_RUN_URL: str(flow_run.ui_url or "")}
+
+
+@contextmanager
+def _telling(stage: str) -> Iterator[Any]:
+    """Hands each line to the run's log, and those that tell of progress to an artifact.
+
+    A server that is away must not end a training: what it misses is in the next line.
+    """
+    logger, artifact = get_run_logger(), None
+
+    def tell(line: str) -> None:
+        nonlocal artifact
+        if not line.strip():
+            return
+        logger.info(line)
+        if (now := progress.read(line)) is None:
+            return
+        try:
+            if artifact is None:
+                key = stage.replace("@", "-")
+                artifact = create_progress_artifact(now.percent, key, str(now))
+            else:
+                update_progress_artifact(artifact, now.percent, str(now))
+        except httpx.HTTPError as error:
+            logger.warning("progress not told: %s", error)
+
+    yield tell

@@ -1,0 +1,91 @@
+"""Train one experiment: whatever is stale on its road, from the data to the registry.
+
+python flows/train.py faces-gan --scale tiny        works without a server, too
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+from prefect import flow, get_client, get_run_logger, task
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.runtime import deployment, flow_run
+
+import report
+import stage
+from atelier.config import listed_experiments, load_experiment
+from atelier.errors import AtelierError
+from atelier.pipeline import datasets, standing
+from atelier.pipeline.plan import DATA, Step, plan
+from atelier.pipeline.workspace import workspace
+from parameters import Experiment, Scale
+
+OWN = ("train", "bundle", "evaluate", "register")
+"""Stages that `force` runs again; the dataset's serve other experiments too."""
+
+
+def run_name() -> str:
+    """`faces-gan laptop #7 data 3f2a`."""
+    asked = flow_run.parameters
+    name, scale = asked["experiment"], asked.get("scale") or "own scale"
+    number = ""
+    if deployment.id:
+        with get_client(sync_client=True) as client:
+            these = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+            number = f" #{client.count_flow_runs(deployment_filter=these)}"
+    digest = datasets.digests()[listed_experiments()[name]["dataset"]]
+    return f"{name} {scale}{number} data {digest[:4]}"
+
+
+@task(task_run_name="plan {experiment}", persist_result=False)
+def look(experiment: str, scale: str) -> list[Step]:
+    """Asks DVC what is stale."""
+    steps = plan(experiment, scale)
+    report.show_plan(experiment, scale, steps)
+    return steps
+
+
+@flow(flow_run_name=run_name)
+def train(experiment: Experiment, scale: Scale | None = None, force: bool = False) -> str:
+    """Trains, judges and registers an experiment if anything it rests on has changed.
+
+    Args:
+        experiment: one of params.yaml.
+        scale: another than the workspace's works in a git worktree of the last commit.
+        force: train again even where nothing has changed.
+    """
+    logger = get_run_logger()
+    with workspace(scale) as at:
+        load_experiment(at, experiment)
+        steps = look(experiment, at)
+        stale = [step.stage for step in steps if step.stale]
+        if force:
+            stale += [one for step in OWN if (one := f"{step}@{experiment}") not in stale]
+        if not stale:
+            logger.info("%s: nothing is stale", experiment)
+            return f"{experiment}: nothing is stale"
+        logger.info("%s: stale: %s", experiment, ", ".join(stale))
+        before = standing.champion_of(experiment, at)
+        for name in stale:
+            stage.run(name, force and name != DATA and name.partition("@")[0] in OWN)
+        stage.run_command(f"registry sync {experiment} --scale {at}")
+        found = report.show_standing(experiment, at, before)
+        return f"{experiment}: {found.latest}: {found.reason}"
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="An experiment of params.yaml.")],
+    scale: Annotated[str | None, typer.Option(help="tiny, laptop or gpu.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train again.")] = False,
+) -> None:
+    """Train one experiment as a Prefect flow."""
+    try:
+        load_experiment(scale or "laptop", experiment)
+        print(train(experiment, scale, force))
+    except AtelierError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    typer.run(main)

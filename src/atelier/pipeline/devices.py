@@ -1,0 +1,53 @@
+"""Which device a stage may use, where there are several: each is claimed by one flow at a time."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from atelier.pipeline.locks import device_lock
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+POLL_SECONDS = 1.0
+
+
+def visible_devices() -> list[str]:
+    """What the operator lets us use: CUDA_VISIBLE_DEVICES, else what NVIDIA's driver lists.
+
+    Asked of /proc, because importing torch takes seconds. Empty where there is no GPU.
+    """
+    if (named := os.environ.get(VISIBLE)) is not None:
+        return [device.strip() for device in named.split(",") if device.strip()]
+    folder = "/proc/driver/nvidia/gpus"
+    return [str(n) for n in range(len(os.listdir(folder)))] if os.path.isdir(folder) else []
+
+
+@contextmanager
+def claimed(waiting: Callable[[str], None]) -> Iterator[dict[str, str]]:
+    """Claims a free device for as long as it lasts; yields the variables that tell a stage.
+
+    A claim is the kernel's file lock: it goes with its process, however that ends.
+    """
+    names = visible_devices()
+    locks = [FileLock(device_lock(f"cuda:{name}").with_suffix(".claim")) for name in names]
+    if not locks:
+        yield {}
+        return
+    told = False
+    while True:
+        for name, lock in zip(names, locks, strict=True):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield {VISIBLE: name}
+            finally:
+                lock.release()
+            return
+        if not told:
+            waiting(f"waiting for a device: {', '.join(names)} are claimed by other flows")
+            told = True
+        time.sleep(POLL_SECONDS)

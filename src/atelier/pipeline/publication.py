@@ -1,0 +1,68 @@
+"""What a scheduled run hands on: files to the DVC remote, figures to a git branch."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from atelier.errors import AtelierError
+
+BRANCH = "atelier/results"
+RESULTS = ("dvc.lock", "data.dvc", "artifacts/*/*/metrics.json", "artifacts/*/*/judge-metrics.json")
+
+
+def push() -> str:
+    """`dvc push` with the run cache to the default remote; says what was done."""
+    if not _run(sys.executable, "-m", "dvc", "remote", "list").strip():
+        return "no DVC remote is set; nothing was pushed"
+    said = _run(sys.executable, "-m", "dvc", "push", "--run-cache")
+    return f"dvc push: {(said.strip().splitlines() or ['done'])[-1]}"
+
+
+def commit(message: str, branch: str = BRANCH) -> str:
+    """Commits dvc.lock and the figures on a branch; returns the commit, or says that none is new.
+
+    The working tree, the index and the branch that is checked out stay as they are: the commit is
+    made with an index of its own, on top of the branch (or of HEAD, where it is new).
+    """
+    reference = f"refs/heads/{branch}"
+    if _current() == reference:
+        raise AtelierError(f"{branch}: is checked out here; a flow commits to no branch in use.")
+    found = _try("git", "rev-parse", "--verify", "--quiet", reference)
+    parent = found or _run("git", "rev-parse", "HEAD").strip()
+    files = [str(path) for pattern in RESULTS for path in sorted(Path().glob(pattern))]
+    with tempfile.TemporaryDirectory() as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
+        _run("git", "read-tree", parent, **index)
+        _run("git", "add", "--force", "--", *files, **index)
+        tree = _run("git", "write-tree", **index).strip()
+    if tree == _run("git", "rev-parse", f"{parent}^{{tree}}").strip():
+        return f"{branch}: nothing new"
+    made = _run("git", *_author(), "commit-tree", tree, "-p", parent, "-m", message).strip()
+    _run("git", "update-ref", reference, made, found or "")
+    return f"{branch}: {made[:12]}"
+
+
+def _author() -> tuple[str, ...]:
+    """The repository's own author, or one that says who it was."""
+    if _try("git", "config", "user.email"):
+        return ()
+    return ("-c", "user.name=Atelier", "-c", "user.email=atelier@localhost")
+
+
+def _current() -> str:
+    return _try("git", "symbolic-ref", "--quiet", "HEAD")
+
+
+def _try(*command: str) -> str:
+    """What a command says; empty where it fails."""
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def _run(*command: str, **variables: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise AtelierError(f"{' '.join(command[:3])}: {said}")
+    return done.stdout

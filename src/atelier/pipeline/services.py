@@ -1,0 +1,212 @@
+"""The operator's services on one machine: Prefect's server, a worker, MLflow's pages.
+
+All listen on loopback, keep their state in .atelier/services/, and are ended by the process number
+and start time that were written down: nothing else is touched. Where PREFECT_API_URL is set, the
+team has a server, and a worker alone is started.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from atelier.errors import AtelierError, UserError
+from atelier.registry.store import LOCAL_URI
+from atelier.training.display import say
+
+STATE = Path(".atelier", "services")
+POOL = "atelier"
+LIMIT = "atelier-device"
+PORTS = {"prefect": ("ATELIER_PREFECT_PORT", 4200), "mlflow": ("ATELIER_MLFLOW_PORT", 5000)}
+HEALTHY_WITHIN_SECONDS = 180
+ENDS_WITHIN_SECONDS = 45
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process; `health` is a URL that answers 200 when it is ready, or empty."""
+
+    name: str
+    command: tuple[str, ...]
+    health: str
+
+    @property
+    def record(self) -> Path:
+        return STATE / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        return STATE / f"{self.name}.log"
+
+
+def prefect_api() -> str:
+    return os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{_port('prefect')}/api"
+
+
+def mlflow_url() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{_port('mlflow')}"
+
+
+def environment() -> dict[str, str]:
+    """What every process of the operator's needs to know, workers and their flows too."""
+    own = {
+        "PREFECT_API_URL": prefect_api(),
+        "PREFECT_HOME": str((STATE / "prefect").resolve()),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # Leases in memory would be lost with the server, and their slots with them.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # A server that restarts is waited for, not a reason to fail.
+        "PREFECT_CLIENT_MAX_RETRIES": "8",
+        "ATELIER_ROOT": str(Path.cwd()),
+        "ATELIER_MLFLOW_URL": mlflow_url(),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    return own | {name: os.environ[name] for name in own if name in os.environ and name != "PATH"}
+
+
+def services() -> list[Service]:
+    """In the order in which they start."""
+    prefect = (sys.executable, "-m", "prefect")
+    found: list[Service] = []
+    if not os.environ.get("PREFECT_API_URL"):
+        start = (*prefect, "server", "start", "--host", "127.0.0.1", "--port", _port("prefect"))
+        found.append(Service("prefect", start, f"{prefect_api()}/health"))
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        store = ("--backend-store-uri", LOCAL_URI, "--artifacts-destination", "mlruns/artifacts")
+        where = ("--host", "127.0.0.1", "--port", _port("mlflow"), "--workers", "1")
+        command = (sys.executable, "-m", "mlflow", "ui", *store, *where)
+        found.append(Service("mlflow", command, f"{mlflow_url()}/health"))
+    return found
+
+
+WORKER = Service(
+    "worker",
+    (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"),
+    "",
+)
+
+
+def up(slots: int) -> None:
+    """Starts what does not run yet, applies prefect.yaml, and waits until all is healthy.
+
+    Raises:
+        UserError: a port is taken by someone else.
+        AtelierError: a service did not become healthy; its log is named.
+    """
+    STATE.mkdir(parents=True, exist_ok=True)
+    variables = os.environ | environment()
+    begun = services()
+    for service in begun:
+        _start(service, variables)
+    for service in begun:
+        _wait(service)
+    apply(slots)
+    _start(WORKER, variables)
+    say(f"Prefect   {prefect_api().removesuffix('/api')}")
+    say(f"MLflow    {mlflow_url()}")
+    say("make down ends them")
+
+
+def apply(slots: int) -> None:
+    """Registers pool, slots, deployments and alarms; what is there already is renewed."""
+    prefect = [sys.executable, "-m", "prefect"]
+    _run([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
+    try:
+        _run([*prefect, "gcl", "inspect", LIMIT])
+        _run([*prefect, "gcl", "update", LIMIT, "--limit", str(slots)])
+    except AtelierError:
+        _run([*prefect, "gcl", "create", LIMIT, "--limit", str(slots)])
+    _run([*prefect, "--no-prompt", "deploy", "--all"])
+    _run([sys.executable, "flows/alarms.py"])
+
+
+def down() -> None:
+    """Ends exactly what `up` started; a training under way saves its checkpoint first."""
+    for service in (WORKER, *reversed(services())):
+        if process := running(service):
+            _end(process)
+            say(f"{service.name}: ended")
+        service.record.unlink(missing_ok=True)
+
+
+def running(service: Service) -> psutil.Process | None:
+    """The process that `up` started, if it still runs."""
+    try:
+        known = json.loads(service.record.read_text())
+        process = psutil.Process(known["pid"])
+        same = abs(process.create_time() - known["created"]) < 1
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _start(service: Service, variables: Mapping[str, str]) -> None:
+    if running(service):
+        return
+    if service.health and _answers(service.health):
+        name, _ = PORTS[service.name]
+        raise UserError(
+            service.health, "somebody else answers there", f"Set {name} to a free port."
+        )
+    with service.log.open("ab") as log:
+        process = subprocess.Popen(
+            service.command, env=dict(variables), stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    created = psutil.Process(process.pid).create_time()
+    service.record.write_text(json.dumps({"pid": process.pid, "created": created}))
+
+
+def _wait(service: Service) -> None:
+    deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
+    while not _answers(service.health):
+        if running(service) is None or time.monotonic() > deadline:
+            raise AtelierError(f"{service.name}: did not become healthy; see {service.log}")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def _end(process: psutil.Process) -> None:
+    """Asks flows first, so that their stages save; then the service; then kills what is left."""
+    family = process.children(recursive=True)
+    for one in (*family, process, process):  # a worker drains at the first signal
+        try:
+            one.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, left = psutil.wait_procs([*family, process], timeout=ENDS_WITHIN_SECONDS)
+    for one in left:
+        one.kill()
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, env=os.environ | environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()[-8:]
+        raise AtelierError(f"{' '.join(command[2:6])}: {' '.join(line.strip() for line in said)}")
+
+
+def _port(name: str) -> str:
+    variable, default = PORTS[name]
+    port = os.environ.get(variable, str(default))
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(variable, f"no port (got {port!r})", "A number from 1 to 65535.")
+    return port
