@@ -8,6 +8,7 @@ run does not stand in the way of the next.
 """
 
 import os
+import sys
 from datetime import timedelta
 
 from prefect import get_client
@@ -17,6 +18,7 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
+from atelier.errors import UserError
 from report import CHAMPION_REPLACED
 
 BLOCK_VARIABLE = "ATELIER_ALARM_BLOCK"
@@ -75,9 +77,10 @@ def messages(block: str) -> list[Automation]:
         try:
             found = client.read_block_document_by_name(name=name, block_type_slug=kind)
         except ObjectNotFound:
-            raise SystemExit(
-                f"{BLOCK_VARIABLE}: no such block (got {block}). "
-                "Make it in Prefect's UI and name it TYPE/NAME."
+            raise UserError(
+                BLOCK_VARIABLE,
+                f"no such block (got {block})",
+                "Make it in Prefect's UI and name it TYPE/NAME.",
             ) from None
     return [
         Automation(
@@ -94,15 +97,26 @@ def apply() -> None:
     block = os.environ.get(BLOCK_VARIABLE, "")
     wanted = {one.name: one for one in [zombies(), *(messages(block) if block else [])]}
     for name in (zombies().name, *MESSAGES):
-        try:
-            there = Automation.read(name=name)
-        except ValueError:
-            there = None
-        if there is not None:
+        there = _find(name)
+        if there and name not in wanted:
             there.delete()
-        if name in wanted:
+        elif there:
+            wanted[name].id = there.id
+            wanted[name].update()
+        elif name in wanted:
             wanted[name].create()
 
 
+def _find(name: str) -> Automation | None:
+    try:
+        return Automation.read(name=name)
+    except ValueError:
+        return None
+
+
 if __name__ == "__main__":
-    apply()
+    try:
+        apply()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -16,7 +16,7 @@ def push() -> None:
 
 
 @task(persist_result=False)
-def commit() -> None:
+def commit_results() -> None:
     """Puts dvc.lock and the figures on a branch of their own."""
     get_run_logger().info(publication.commit("Results of a scheduled refresh"))
 
@@ -26,7 +26,7 @@ def refresh(
     experiments: list[Experiment] | None = None,
     scale: Scale | None = None,
     force: bool = False,
-    commit_results: bool = False,
+    commit: bool = False,
 ) -> None:
     """Brings every experiment up to date, one after the other.
 
@@ -34,7 +34,7 @@ def refresh(
         experiments: null means all of params.yaml.
         scale: as in train.
         force: train again even where nothing has changed.
-        commit_results: put dvc.lock and the figures on the branch atelier/results.
+        commit: put dvc.lock and the figures on the branch atelier/results.
     """
     rows, failed = [], []
     for name in experiments or list(listed_experiments()):
@@ -48,8 +48,8 @@ def refresh(
     create_table_artifact(rows, key="refresh", description="What was done, and who is champion")
     if scale in (None, default_scale()):
         push()
-        if commit_results:
-            commit()
+        if commit:
+            commit_results()
     if failed:
         raise RuntimeError(f"failed: {', '.join(failed)}; the others are up to date")
 

@@ -1,7 +1,11 @@
 """What a flow shows in Prefect: the plan, figures beside the champion's, the decision, pictures."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_image_artifact,
     create_link_artifact,
@@ -16,6 +20,16 @@ from atelier.pipeline.plan import Step
 CHAMPION_REPLACED = "atelier.champion.replaced"
 
 
+@contextmanager
+def unless_away() -> Iterator[None]:
+    """What is told, or asked, on the way never ends a training: a server may be away meanwhile."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        get_run_logger().warning("the server is away, so this was not told: %r", error)
+
+
+@unless_away()
 def show_plan(experiment: str, scale: str, steps: list[Step]) -> None:
     rows = "\n".join(
         f"| `{step.stage}` | {'**stale**' if step.stale else 'up to date'} "
@@ -29,29 +43,33 @@ def show_plan(experiment: str, scale: str, steps: list[Step]) -> None:
     )
 
 
-def show_standing(experiment: str, scale: str, before: str) -> standing.Standing:
-    """Artifacts of a finished road; tells the world where the champion is another than `before`."""
-    found = standing.standing(experiment, scale)
-    key = f"{experiment}-{scale}"
-    if rows := standing.figures_beside_champion(experiment, scale):
+@unless_away()
+def show_standing(found: standing.Standing, scale: str) -> None:
+    """Artifacts of a finished road: figures, the gate's decision, links, the latest pictures."""
+    key = f"{found.experiment}-{scale}"
+    if rows := standing.figures_beside_champion(found.experiment, scale):
         create_table_artifact(rows, key=f"figures-{key}", description="On the test split")
     verdict = "promoted to champion" if found.promoted else "kept as challenger"
     links = "".join(f"- [{what}]({url})\n" for what, url in found.links)
     create_markdown_artifact(
-        f"## {found.latest or experiment}: {verdict}\n\n{found.reason}\n\n"
+        f"## {found.latest or found.experiment}: {verdict}\n\n{found.reason}\n\n"
         f"Champion: {found.champion or 'none yet'}\n\n{links}",
         key=f"gate-{key}",
         description="The gate's decision",
     )
     for what, url in found.links:
         create_link_artifact(url, what, key=f"link-{what.split()[0].lower()}-{key}")
-    if picture := standing.latest_pictures(experiment, scale):
+    if picture := standing.latest_pictures(found.experiment, scale):
         data = base64.b64encode(picture.read_bytes()).decode()
         create_image_artifact(
             f"data:image/png;base64,{data}",
             key=f"pictures-{key}",
-            description=f"{experiment} after {int(picture.stem):,} images",
+            description=f"{found.experiment} after {int(picture.stem):,} images",
         )
+
+
+def tell_champion(found: standing.Standing, before: str) -> None:
+    """An event where the champion is another than `before`."""
     if found.champion and found.champion != before:
         emit_event(
             CHAMPION_REPLACED,
@@ -61,4 +79,3 @@ def show_standing(experiment: str, scale: str, before: str) -> standing.Standing
             },
             payload={"champion": found.champion, "before": before, "reason": found.reason},
         )
-    return found

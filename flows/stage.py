@@ -1,11 +1,10 @@
 """One DVC stage as a Prefect task: lines in the log, progress as an artifact, another try."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
@@ -14,6 +13,7 @@ from prefect.runtime import flow_run
 from atelier.errors import UserError
 from atelier.pipeline import process, progress
 from atelier.registry.lineage import FLOW_RUN, FLOW_RUN_URL
+from report import unless_away
 from slot import device_slot
 
 ON_DEVICE = ("judge", "train", "bundle", "evaluate", "register")
@@ -32,8 +32,7 @@ def worth_another_try(task: Any, task_run: TaskRun, state: State) -> bool:
       retry_condition_fn=worth_another_try)  # fmt: skip
 def run_stage(stage: str, force: bool, variables: dict[str, str]) -> None:
     """`dvc repro` of one stage; DVC decides whether there is anything to do."""
-    with _telling(stage) as tell:
-        process.run_stage(stage, tell, force=force, variables=variables)
+    process.run_stage(stage, _teller(stage), force=force, variables=variables)
 
 
 @task(task_run_name="atelier {arguments}", persist_result=False)
@@ -58,28 +57,22 @@ def _who_ordered() -> dict[str, str]:
     return {FLOW_RUN: str(flow_run.id or ""), FLOW_RUN_URL: str(flow_run.ui_url or "")}
 
 
-@contextmanager
-def _telling(stage: str) -> Iterator[Any]:
-    """Hands each line to the run's log, and those that tell of progress to an artifact.
-
-    A server that is away must not end a training: what it misses is in the next line.
-    """
+def _teller(stage: str) -> Callable[[str], None]:
+    """Hands each line to the run's log, and those that tell of progress to an artifact, too."""
     logger, artifact = get_run_logger(), None
 
-    def tell(line: str) -> None:
+    @unless_away()
+    def show(now: progress.Progress) -> None:
         nonlocal artifact
-        if not line.strip():
-            return
-        logger.info(line)
-        if (now := progress.read(line)) is None:
-            return
-        try:
-            if artifact is None:
-                key = stage.replace("@", "-")
-                artifact = create_progress_artifact(now.percent, key, str(now))
-            else:
-                update_progress_artifact(artifact, now.percent, str(now))
-        except httpx.HTTPError as error:
-            logger.warning("progress not told: %s", error)
+        if artifact is None:
+            artifact = create_progress_artifact(now.percent, stage.replace("@", "-"), str(now))
+        else:
+            update_progress_artifact(artifact, now.percent, str(now))
 
-    yield tell
+    def tell(line: str) -> None:
+        if line.strip():
+            logger.info(line)
+        if now := progress.read(line):
+            show(now)
+
+    return tell

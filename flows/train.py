@@ -8,12 +8,17 @@ from typing import Annotated
 
 import typer
 from prefect import flow, get_client, get_run_logger, task
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterStartTime,
+)
 from prefect.runtime import deployment, flow_run
 
 import report
 import stage
-from atelier.config import listed_experiments, load_experiment
+from atelier.config import default_scale, listed_experiments, load_experiment
 from atelier.errors import AtelierError
 from atelier.pipeline import datasets, standing
 from atelier.pipeline.plan import DATA, Step, plan
@@ -27,14 +32,18 @@ OWN = ("train", "bundle", "evaluate", "register")
 def run_name() -> str:
     """`faces-gan laptop #7 data 3f2a`."""
     asked = flow_run.parameters
-    name, scale = asked["experiment"], asked.get("scale") or "own scale"
-    number = ""
-    if deployment.id:
-        with get_client(sync_client=True) as client:
-            these = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
-            number = f" #{client.count_flow_runs(deployment_filter=these)}"
+    name, scale = asked["experiment"], asked.get("scale") or default_scale()
+    number = f" #{_earlier_runs() + 1}" if deployment.id else ""
     digest = datasets.digests()[listed_experiments()[name]["dataset"]]
     return f"{name} {scale}{number} data {digest[:4]}"
+
+
+def _earlier_runs() -> int:
+    """How many runs of this deployment have begun before this one."""
+    begun = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+    these = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    with get_client(sync_client=True) as client:
+        return client.count_flow_runs(deployment_filter=these, flow_run_filter=begun)
 
 
 @task(task_run_name="plan {experiment}", persist_result=False)
@@ -69,7 +78,9 @@ def train(experiment: Experiment, scale: Scale | None = None, force: bool = Fals
         for name in stale:
             stage.run(name, force and name != DATA and name.partition("@")[0] in OWN)
         stage.run_command(f"registry sync {experiment} --scale {at}")
-        found = report.show_standing(experiment, at, before)
+        found = standing.standing(experiment, at)
+        report.show_standing(found, at)
+        report.tell_champion(found, before)
         return f"{experiment}: {found.latest}: {found.reason}"
 
 

@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
         ),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         # A server that restarts is waited for, not a reason to fail.
-        "PREFECT_CLIENT_MAX_RETRIES": "8",
+        "PREFECT_CLIENT_MAX_RETRIES": "10",  # each wait is twice the last: half an hour in all
         "ATELIER_ROOT": str(Path.cwd()),
         "ATELIER_MLFLOW_URL": mlflow_url(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -199,6 +199,9 @@ def _end(process: psutil.Process) -> None:
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, env=os.environ | environment(), capture_output=True, text=True)
+    if done.returncode == UserError.exit_code:
+        where, _, rest = done.stderr.strip().splitlines()[-1].partition(": ")
+        raise UserError(where, rest)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines()[-8:]
         raise AtelierError(f"{' '.join(command[2:6])}: {' '.join(line.strip() for line in said)}")

@@ -1,0 +1,16 @@
+"""One project with its services for all tests: they start once."""
+
+import pytest
+from tests.flows.operator import begin
+from tests.project import run
+
+
+@pytest.fixture(scope="session")
+def operator(road, tmp_path_factory):
+    """A copy of the finished road with server, worker and MLflow's pages."""
+    project = tmp_path_factory.mktemp("operator")
+    run(road.parent, "cp", "-r", f"{road}/.", str(project))
+    found = begin(project)
+    yield found
+    found.atelier("down")
+    assert not found.processes(), found.processes()

@@ -1,0 +1,135 @@
+"""The operator's side for tests: real services on free ports, asked by Prefect's HTTP interface."""
+
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+import yaml
+from tests.project import BIN, run
+
+ATELIER = str(BIN / "atelier")
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+NEVER = "0 0 1 1 *"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A project whose services run; `down` ends them."""
+
+    project: Path
+    prefect: str
+    mlflow: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        ports = {"PREFECT": self.prefect, "MLFLOW": self.mlflow}
+        named = {f"ATELIER_{name}_PORT": url.rpartition(":")[2] for name, url in ports.items()}
+        return {"PYTHONPATH": str(self.project / "src")} | named
+
+    def atelier(self, *command: str) -> str:
+        return run(self.project, ATELIER, *command, **self.variables)
+
+    def ask(self, path: str, **body: Any) -> Any:
+        answer = requests.post(f"{self.prefect}/api/{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(f"{self.prefect}/api/{path}", timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        """Asks for a run now; returns its id."""
+        found = self.get(f"deployments/name/{deployment}")["id"]
+        return str(self.ask(f"deployments/{found}/create_flow_run", parameters=parameters)["id"])
+
+    def state(self, run_id: str) -> str:
+        return str(self.get(f"flow_runs/{run_id}")["state_type"])
+
+    def finish(self, run_id: str, seconds: float = 300) -> str:
+        """Waits for a run's end; returns its last state."""
+        wait_for(lambda: self.state(run_id) in ENDED, seconds, lambda: self.log(run_id))
+        return self.state(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        self.ask(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"})
+
+    def runs(self, deployment: str = "", begun: bool = True) -> list[dict[str, Any]]:
+        """Runs of a deployment, or of all, the oldest first; those that wait only if asked for."""
+        wanted: dict[str, Any] = {"sort": "EXPECTED_START_TIME_ASC"}
+        if deployment:
+            found = self.get(f"deployments/name/{deployment}")["id"]
+            wanted["flow_runs"] = {"deployment_id": {"any_": [found]}}
+        listed: list[dict[str, Any]] = self.ask("flow_runs/filter", **wanted)
+        return [one for one in listed if one["start_time"] or not begun]
+
+    def log(self, run_id: str) -> str:
+        """What a run and the tasks in it said."""
+        lines: list[str] = []
+        while True:
+            page = self.ask(
+                "logs/filter",
+                logs={"flow_run_id": {"any_": [run_id]}},
+                sort="TIMESTAMP_ASC",
+                offset=len(lines),
+            )
+            lines += [line["message"] for line in page]
+            if len(page) < 200:
+                return "\n".join(lines)
+
+    def hear(self, run_id: str, words: str) -> str:
+        """Waits for words in a run's log, whose last lines come after its end; returns the log."""
+        wait_for(lambda: words in self.log(run_id), 30, lambda: self.log(run_id))
+        return self.log(run_id)
+
+    def schedule(self, crons: dict[str, str]) -> None:
+        """Sets the schedules of these deployments, and none for the others; applies the file."""
+        file = self.project / "prefect.yaml"
+        words = yaml.safe_load(file.read_text())
+        for deployment in words["deployments"]:
+            cron = crons.get(deployment["name"], NEVER)
+            deployment["schedules"] = [{"cron": cron, "timezone": "Etc/UTC"}]
+        file.write_text(yaml.safe_dump(words, sort_keys=False))
+        self.atelier("deploy")
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Living processes that work in this project and whose command has all these words."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "cwd", "status"]):
+            line = " ".join(process.info["cmdline"] or [])
+            here = (process.info["cwd"] or "").startswith(str(self.project))
+            alive = process.info["status"] != psutil.STATUS_ZOMBIE
+            if here and alive and all(word in line for word in words):
+                found.append(process)
+        return found
+
+
+def begin(project: Path) -> Operator:
+    """`atelier up` on free ports, with no schedule but those that a test asks for."""
+    prefect, mlflow = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    operator = Operator(project, prefect, mlflow)
+    file = project / "prefect.yaml"
+    words = yaml.safe_load(file.read_text())
+    for deployment in words["deployments"]:
+        deployment["schedules"] = [{"cron": NEVER, "timezone": "Etc/UTC"}]
+    file.write_text(yaml.safe_dump(words, sort_keys=False))
+    operator.atelier("up")
+    return operator
+
+
+def wait_for(condition: Any, seconds: float = 60, said: Any = lambda: "") -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {seconds:g} s: {said()[-4000:]}"
+        time.sleep(0.25)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,66 @@
+"""Schedules and events with the real server, worker and clock."""
+
+import re
+import shutil
+import time
+
+import pytest
+from tests.flows.operator import wait_for
+from tests.project import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+EACH_MINUTE = "* * * * *"
+
+
+def test_a_schedule_trains_only_what_changed(operator):
+    """Nothing is stale: it says so. One line changed: the next run trains that experiment alone."""
+    operator.schedule({"numbers": EACH_MINUTE, "faces-ae": EACH_MINUTE})
+    wait_for(lambda: _completed(operator, "numbers") and _completed(operator, "faces-ae"), 150)
+    for name in ("numbers", "faces-ae"):
+        first = operator.runs(f"train/{name}")[0]
+        operator.hear(first["id"], f"{name}: nothing is stale")
+        assert first["total_run_time"] <= 30
+        assert re.fullmatch(rf"{name} tiny #1 data [0-9a-f]{{4}}", first["name"])
+    file = operator.project / "experiments/tiny/numbers.yaml"
+    file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
+    before = len(operator.runs("train/numbers"))
+    wait_for(lambda: len(_completed(operator, "numbers")) > before, 200)
+    said = operator.hear(
+        operator.runs("train/numbers")[before]["id"],
+        "numbers: stale: train@numbers, bundle@numbers, evaluate@numbers",
+    )
+    assert "Running stage 'train@numbers'" in said
+    for one in operator.runs("train/faces-ae"):
+        assert "Running stage" not in operator.log(one["id"])
+    assert "numbers-tiny/2" in operator.atelier("registry", "list")
+    operator.schedule({})
+
+
+def test_a_new_data_version_starts_what_depends_on_it(operator):
+    operator.schedule({"watch-data": EACH_MINUTE})
+    wait_for(lambda: _completed(operator, "watch-data", "watch"), 150)  # has seen the data
+    before = {one["id"] for one in operator.runs(begun=False)}
+    first, second = sorted((operator.project / "data/horse2zebra/trainA").iterdir())[:2]
+    shutil.copy(second, first)
+    run(operator.project, "dvc", "add", "data")
+    wait_for(lambda: _completed(operator, "horse2zebra"), 300)
+    time.sleep(15)  # others would have come by now
+    started = [one for one in operator.runs(begun=False) if one["id"] not in before]
+    trained = {one["name"].split()[0] for one in started if one["start_time"]} - {"watch"}
+    assert trained == {"horse2zebra"}
+    operator.hear(operator.runs("train/horse2zebra")[0]["id"], "Running stage 'train@horse2zebra'")
+    operator.schedule({})
+
+
+def test_a_changed_file_changes_the_deployment_and_doubles_nothing(operator):
+    names = [one["name"] for one in operator.ask("deployments/filter")]
+    operator.schedule({"numbers": "5 4 * * *"})
+    assert sorted(names) == sorted(one["name"] for one in operator.ask("deployments/filter"))
+    (schedule,) = operator.get("deployments/name/train/numbers")["schedules"]
+    assert schedule["schedule"]["cron"] == "5 4 * * *"
+    automations = [one["name"] for one in operator.ask("automations/filter")]
+    assert len(automations) == len(set(automations))
+
+
+def _completed(operator, name, flow="train"):
+    return [one for one in operator.runs(f"{flow}/{name}") if one["state_type"] == "COMPLETED"]

@@ -1,0 +1,159 @@
+"""Runs cancelled and processes killed: what comes after equals what nobody disturbed."""
+
+import json
+import time
+
+import psutil
+import pytest
+from tests.flows.operator import wait_for
+from tests.project import contents
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+DEPLOYMENT = "train/faces-gan"
+RESULT = "artifacts/tiny/faces-gan/train"
+IMAGES = 8192
+MOMENTS = [
+    pytest.param(0.0, marks=pytest.mark.soak, id="early"),
+    pytest.param(0.3, id="middle"),
+    pytest.param(0.8, marks=pytest.mark.soak, id="late"),
+]
+
+
+@pytest.fixture(scope="module")
+def longer(operator):
+    """A training of some seconds, what it makes undisturbed, and a schedule that goes on."""
+    file = operator.project / "experiments/tiny/faces-gan.yaml"
+    file.write_text(file.read_text().replace("images: 1024", f"images: {IMAGES}"))
+    assert operator.finish(operator.start(DEPLOYMENT, force=True)) == "COMPLETED"
+    operator.schedule({"numbers": "* * * * *"})
+    yield operator, contents(operator.project / RESULT)
+    operator.schedule({})
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_cancelled_run_saves_and_leaves_nothing(longer, moment):
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    asked = time.time()
+    operator.cancel(run_id)
+    wait_for(lambda: not operator.processes("faces-gan"), 30, lambda: operator.log(run_id))
+    assert max(file.stat().st_mtime for file in _checkpoints(operator)) >= asked
+    assert operator.finish(run_id, 60) == "CANCELLED"
+    assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
+    assert contents(operator.project / RESULT) == expected
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_training_is_tried_again(longer, moment):
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    (trainer,) = _trainers(operator)
+    trainer.kill()
+    assert operator.finish(run_id) == "COMPLETED"
+    assert contents(operator.project / RESULT) == expected
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_flow_takes_its_stage_along(longer, moment):
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    _flow_process(operator).kill()
+    wait_for(lambda: not _trainers(operator), 15)
+    assert _checkpoints(operator)
+    assert operator.finish(run_id, 60) == "CRASHED"
+    assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
+    assert contents(operator.project / RESULT) == expected
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_flow_goes_on_without_its_worker(longer, moment):
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    _service(operator, "worker").kill()
+    assert operator.finish(run_id) == "COMPLETED"
+    assert contents(operator.project / RESULT) == expected
+    operator.atelier("up")
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.soak
+def test_a_run_without_worker_and_flow_becomes_crashed(longer):
+    """Nobody is left to say so but the heartbeat that is missed."""
+    operator, _ = longer
+    run_id = _training_at(operator, 0.3)
+    flow = _flow_process(operator)
+    _service(operator, "worker").kill()
+    flow.kill()
+    assert operator.finish(run_id, 240) == "CRASHED"
+    operator.atelier("up")
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_training_goes_on_without_its_server(longer, moment):
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    server = _service(operator, "prefect")
+    for process in (*server.children(recursive=True), server):
+        process.kill()
+    wait_for(lambda: not _trainers(operator), 120)
+    operator.atelier("up")
+    assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
+    assert contents(operator.project / RESULT) == expected
+    receipt = json.loads((operator.project / "mlruns/receipts/tiny/faces-gan.json").read_text())
+    assert receipt["version"]
+    _the_next_schedule_fires(operator)
+
+
+def _training_at(operator, moment):
+    """Starts a run and returns when this share of the planned images was shown."""
+    run_id = operator.start(DEPLOYMENT, force=True)
+    said = lambda: operator.log(run_id)  # noqa: E731
+    wait_for(lambda: _trainers(operator) and _images(operator) >= moment * IMAGES, 120, said)
+    return run_id
+
+
+def _images(operator):
+    """How far the training under way is, by its own history; -1 before it has begun."""
+    for file in operator.project.glob(".atelier/checkpoints/tiny-faces-gan-*/output/history.csv"):
+        if rows := file.read_text().splitlines()[1:]:
+            return int(rows[-1].split(",")[1])
+        return 0
+    return 0 if _trainers(operator) else -1
+
+
+def _trainers(operator):
+    return operator.processes("atelier", "train", "faces-gan", "--scale")
+
+
+def _checkpoints(operator):
+    return [*operator.project.glob(".atelier/checkpoints/tiny-faces-gan-*/checkpoint.pt")]
+
+
+def _flow_process(operator):
+    (repro,) = operator.processes("atelier", "repro", "train@faces-gan")
+    return psutil.Process(repro.ppid())
+
+
+def _service(operator, name):
+    record = json.loads((operator.project / f".atelier/services/{name}.json").read_text())
+    return psutil.Process(record["pid"])
+
+
+def _the_next_schedule_fires(operator):
+    """A run that is due after this moment comes to its end."""
+    now = time.time()
+    wait_for(lambda: _completed_since(operator, now), 150)
+
+
+def _completed_since(operator, moment):
+    found = []
+    for one in operator.runs("train/numbers"):
+        due = time.strptime(one["expected_start_time"][:19], "%Y-%m-%dT%H:%M:%S")
+        late_enough = time.mktime(due) - time.timezone >= moment
+        if late_enough and one["state_type"] == "COMPLETED":
+            found.append(one)
+    return found

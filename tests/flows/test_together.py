@@ -1,0 +1,49 @@
+"""A person's commands and a flow in the same workspace at the same moment."""
+
+import subprocess
+
+import pytest
+from tests.flows.operator import ATELIER, wait_for
+from tests.project import BIN, contents, start
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+def test_ten_pairs_end_well(operator):
+    """`atelier repro` and a flow wait for one another, whoever came first."""
+    file = operator.project / "experiments/tiny/numbers.yaml"
+    sound = file.read_text()
+    waited = 0
+    for turn in range(10):
+        file.write_text(sound.replace("hidden: ", f"hidden: {turn + 1}"))
+        flow = operator.start("train/numbers")
+        person = start(operator.project, ATELIER, "repro", "register@numbers", **operator.variables)
+        said, _ = person.communicate(timeout=300)
+        assert person.returncode == 0, said
+        assert operator.finish(flow, 300) == "COMPLETED", operator.log(flow)
+        waited += "waiting for" in said + operator.log(flow)
+    print(f"in {waited} of 10 pairs one waited for the other")
+    file.write_text(sound)
+
+
+def test_a_bare_dvc_that_meets_a_stage_changes_nothing(operator):
+    run_id = operator.start("train/faces-gan", force=True)
+    wait_for(lambda: operator.processes("atelier", "train", "faces-gan"), 120)
+    before = _kept(operator.project)
+    bare = subprocess.run(
+        [str(BIN / "dvc"), "repro", "train@faces-gan"],
+        cwd=operator.project, capture_output=True, text=True,
+    )  # fmt: skip
+    if operator.processes("atelier", "train", "faces-gan"):
+        assert _kept(operator.project) == before
+    assert bare.returncode != 0
+    assert "is busy" in bare.stderr
+    assert operator.finish(run_id) == "COMPLETED"
+
+
+def _kept(project):
+    return {
+        "lock": (project / "dvc.lock").read_bytes(),
+        **contents(project / "experiments"),
+        **contents(project / "artifacts/tiny/numbers"),
+    }
