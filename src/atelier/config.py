@@ -104,6 +104,10 @@ class Training(Strict):
     log_every_images: Positive
     sample_every_images: Positive
     early_stopping: EarlyStopping | None
+    start_from: str | None = None
+    """Networks to begin with: NAME@ALIAS or NAME/VERSION of the registry, a folder of
+    .atelier/finished/, or a file like the one in it. The one key that may be left out: most begin
+    with random weights."""
 
     @model_validator(mode="after")
     def _a_step_fits(self) -> Self:
@@ -147,6 +151,8 @@ class Judge(Strict):
             )
         if self.training.early_stopping is not None:
             raise ValueError("training.early_stopping: pictures follow no rule to stop by; null")
+        if self.training.start_from is not None:
+            raise ValueError("training.start_from: a judge begins at random weights; leave it out")
         _check_optimizers(self.training, self.objective)
         return self
 

@@ -111,7 +111,7 @@ class Operator:
 
 def begin(project: Path) -> Operator:
     """`atelier up` on free ports, with no schedule but those that a test asks for."""
-    prefect, mlflow = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    prefect, mlflow = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     operator = Operator(project, prefect, mlflow)
     file = project / "prefect.yaml"
     words = yaml.safe_load(file.read_text())
@@ -129,7 +129,7 @@ def wait_for(condition: Any, seconds: float = 60, said: Any = lambda: "") -> Non
         time.sleep(0.25)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

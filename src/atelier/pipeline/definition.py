@@ -4,6 +4,7 @@ Reads the YAML itself: importing dvc would cost each stage most of a second.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,11 +46,30 @@ def checkpoint_folder(stage: str, name: str, scale: str) -> Path:
     A prepared dataset counts by its manifest, which holds the digests of its arrays.
     """
     definition = define(stage, name, scale)
+    params = {path: path.read_bytes() for path in definition.params}
+    return CHECKPOINTS / f"{scale}-{name}-{_digest(definition, params)[:16]}"
+
+
+def same_but_images(stage: str, name: str, scale: str) -> str:
+    """A digest of all that decides a training, but for how long it is planned."""
+    definition = define(stage, name, scale)
+    params = {}
+    for path in definition.params:
+        words = read_yaml(path)
+        words.pop("plan", None)
+        words["training"].pop("images")
+        params[path] = json.dumps(words, sort_keys=True).encode()
+    return _digest(definition, params)
+
+
+def _digest(definition: Definition, params: Mapping[Path, bytes]) -> str:
     digest = hashlib.sha256()
     for path in (*definition.params, *definition.deps):
-        content = (path / "manifest.json" if path.is_dir() else path).read_bytes()
+        content = params.get(path)
+        if content is None:
+            content = (path / "manifest.json" if path.is_dir() else path).read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
-    return CHECKPOINTS / f"{scale}-{name}-{digest.hexdigest()[:16]}"
+    return digest.hexdigest()
 
 
 def _lookup(values: Mapping[str, Any], dotted: str) -> Any:

@@ -64,7 +64,21 @@ def _referee_of(experiment: Experiment, scale: str) -> RefereeFactory:
 
 
 def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
-    return registry.sync(store, experiment, scale, lineage, _referee_of(experiment, scale))
+    synced = registry.sync(store, experiment, scale, lineage, _referee_of(experiment, scale))
+    if synced.run_id is not None:
+        _take_networks_along(store, experiment.name, scale, synced.run_id)
+    return synced
+
+
+def _take_networks_along(store: Store, name: str, scale: str, run_id: str) -> None:
+    """Keeps the networks of a training below its run: another training may start from them."""
+    from atelier.pipeline import warm_start
+
+    history = tracking.history_digest(Paths(scale).train(name))
+    networks = warm_start.networks_of(scale, name, history)
+    kept = [file.path for file in store.client.list_artifacts(run_id, warm_start.ARTIFACT_FOLDER)]
+    if networks and f"{warm_start.ARTIFACT_FOLDER}/{networks.name}" not in kept:
+        store.client.log_artifact(run_id, str(networks), warm_start.ARTIFACT_FOLDER)
 
 
 def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:

@@ -10,7 +10,7 @@ from typing import Any
 
 from atelier import config
 from atelier.data.folders import built_aside
-from atelier.pipeline.definition import checkpoint_folder
+from atelier.pipeline.definition import checkpoint_folder, same_but_images
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import device_lock, held, physical
 
@@ -49,13 +49,18 @@ def run_training(
         held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
     ):
         # torch and Fabric take seconds to import: not before it is our turn.
+        from atelier.pipeline import warm_start
         from atelier.training import loop, runtime, setup
 
         precision = runtime.resolve_precision(work.training.precision)
         fabric = runtime.launch(precision)
         device = physical(str(fabric.device))
         with held(device_lock(device), f"the device {device}", should_stop):
+            finished = warm_start.finished_folder(scale, name)
+            if isinstance(work, config.Experiment):
+                warm_start.go_on(work, finished, folder, same_but_images(stage, name, scale))
             learner = setup.build(work, config.Paths(scale).prepared(dataset), fabric)
+            start = warm_start.begin(work, learner, folder)
             with observer(folder):
                 summary = loop.train(
                     f"{stage}@{name}",
@@ -71,8 +76,14 @@ def run_training(
                 "stopped_early": summary.stopped_early,
                 "best_score": summary.best_score,
             }
+            if start:
+                facts["start"] = vars(start)
             with built_aside(out) as building:
                 shutil.copytree(folder / "output", building, dirs_exist_ok=True)
                 (building / "train.json").write_text(json.dumps(facts, indent=2) + "\n")
                 finish(building)
-        shutil.rmtree(folder)
+        if isinstance(work, config.Experiment):
+            alike = same_but_images(stage, name, scale)
+            warm_start.keep(folder, finished, learner, summary.images, alike)
+        else:
+            shutil.rmtree(folder)

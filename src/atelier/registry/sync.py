@@ -101,7 +101,9 @@ def sync(
         return Synced(experiment.name, run_id, sent, None, False, False, "")
     if run_id is not None:
         _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
-    tags = lineage.tags() | {"atelier.run": run_id or ""}
+    tags = (
+        lineage.tags() | {"atelier.run": run_id or ""} | _start_tags(paths.train(experiment.name))
+    )
     version, is_new = versions.register(store, folder, run_id, tags)
     if DECIDED_TAG in version.tags:
         return Synced(experiment.name, run_id, sent, version, is_new, False, "")
@@ -149,6 +151,13 @@ def score_again(store: Store, experiment: Experiment, referee: RefereeFactory) -
     floors = "; ".join(broken_floors(figures))
     verdict = f"; breaks a floor: {floors}" if floors else ""
     return f"{champion}: score {figures.score:.4g}{then} ({rests}){verdict}"
+
+
+def _start_tags(training: Path) -> dict[str, str]:
+    """Whose networks the training began with, if it did not begin at random weights."""
+    file = training / "train.json"
+    start = json.loads(file.read_text()).get("start") if file.exists() else None
+    return {f"atelier.start.{key}": value for key, value in (start or {}).items()}
 
 
 def _recorded(champion: Version) -> Figures | None:

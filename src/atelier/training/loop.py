@@ -60,7 +60,7 @@ def train(
 ) -> Summary:
     """Trains to the planned images, or on from the checkpoint in `folder`.
 
-    Leaves history.csv, samples/ and snapshots/ in `folder`/output.
+    Leaves history.csv, samples/ and snapshots/ in `folder`/output, and the last checkpoint.
 
     Raises:
         Interrupted: `should_stop` said so; a checkpoint is saved and the same call goes on.
@@ -88,6 +88,15 @@ def train(
     return run.finish()
 
 
+def snapshot_marks(settings: config.Training) -> set[int]:
+    """Image counts of the snapshots: spread evenly over the second half, the end included."""
+    if settings.early_stopping:
+        return set()
+    count, batch = settings.snapshots, settings.batch_size
+    steps = settings.images // batch
+    return {(steps - steps * i // (2 * count)) * batch for i in range(count)}
+
+
 class _Run:
     """One training under way."""
 
@@ -102,7 +111,7 @@ class _Run:
         self.clock = Clock(self.settings.batch_size)
         steps = self.settings.images // self.settings.batch_size
         self.planned = steps * self.settings.batch_size
-        self.snapshot_marks = self._snapshot_marks(steps)
+        self.snapshot_marks = snapshot_marks(self.settings)
         self.state_file = folder / "checkpoint.pt"
         self.history = History(folder / "output")
         device = learner.fabric.device
@@ -128,13 +137,6 @@ class _Run:
     def due(self, every: int) -> bool:
         return self.clock.crossed(every) or self.finished
 
-    def _snapshot_marks(self, steps: int) -> set[int]:
-        """Image counts of the snapshots: spread evenly over the second half, the end included."""
-        if self.settings.early_stopping:
-            return set()
-        count, batch = self.settings.snapshots, self.settings.batch_size
-        return {(steps - steps * i // (2 * count)) * batch for i in range(count)}
-
     def take_step(self) -> None:
         """Runs every phase that is due, then moves the averages."""
         self.learner.set_learning_rates(self.clock.images / self.planned)
@@ -147,7 +149,7 @@ class _Run:
                 average,
                 self.learner.nets[name],
                 self.settings.ema_share,
-                self.clock.images,
+                self.learner.images_before + self.clock.images,
                 self.settings.batch_size,
             )
         if self.early_stop and self.settings.early_stopping:
@@ -205,6 +207,7 @@ class _Run:
         learner, stop = self.learner, self.early_stop
         state = checkpoint.collect(learner.nets, learner.averages, learner.optimizers) | {
             "step": self.clock.step,
+            "images_before": learner.images_before,
             "window": self.window.state(),
             "early_stop": [stop.counter, stop.best_score] if stop else None,
             "best": self.best,
@@ -218,6 +221,7 @@ class _Run:
             learner = self.learner
             checkpoint.restore(state, learner.nets, learner.averages, learner.optimizers)
             self.clock.step = state["step"]
+            learner.images_before = state["images_before"]
             self.window.restore(state["window"])
             self.best = state["best"]
             if learner.objective.memory is not None:
@@ -233,6 +237,7 @@ class _Run:
             if self.best:
                 self.learner.averages.load_state_dict(self.best)
             self.snapshot()
+        self.save()
         best = self.early_stop.best_score if self.early_stop else None
         return Summary(self.clock.images, self.clock.step, self.clock.stopped_early, best)
 

@@ -35,6 +35,8 @@ class Learner:
     optimizers: dict[str, Optimizer]
     latent_dim: int
     task: str
+    images_before: int = 0
+    """Shown to the networks before this training, where it did not begin with random weights."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
