@@ -2,6 +2,7 @@
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.runtime import flow_run
 
 from atelier.config import default_scale, listed_experiments
 from atelier.pipeline import publication, standing
@@ -21,7 +22,11 @@ def commit_results() -> None:
     get_run_logger().info(publication.commit("Results of a scheduled refresh"))
 
 
-@flow(flow_run_name="refresh {scale}")
+def run_name() -> str:
+    return f"refresh {flow_run.parameters.get('scale') or default_scale()}"
+
+
+@flow(flow_run_name=run_name)
 def refresh(
     experiments: list[Experiment] | None = None,
     scale: Scale | None = None,

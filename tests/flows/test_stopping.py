@@ -31,6 +31,23 @@ def longer(operator):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+def test_a_training_goes_on_without_its_server(longer, moment):
+    """First of all: the cancellations below meet a worker that has lived through a restart."""
+    operator, expected = longer
+    run_id = _training_at(operator, moment)
+    server = _service(operator, "prefect")
+    for process in (*server.children(recursive=True), server):
+        process.kill()
+    wait_for(lambda: not _trainers(operator), 120)
+    operator.atelier("up")
+    assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
+    assert contents(operator.project / RESULT) == expected
+    receipt = json.loads((operator.project / "mlruns/receipts/tiny/faces-gan.json").read_text())
+    assert receipt["version"]
+    _the_next_schedule_fires(operator)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_cancelled_run_saves_and_leaves_nothing(longer, moment):
     operator, expected = longer
     run_id = _training_at(operator, moment)
@@ -89,22 +106,6 @@ def test_a_run_without_worker_and_flow_becomes_crashed(longer):
     flow.kill()
     assert operator.finish(run_id, 240) == "CRASHED"
     operator.atelier("up")
-    _the_next_schedule_fires(operator)
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_training_goes_on_without_its_server(longer, moment):
-    operator, expected = longer
-    run_id = _training_at(operator, moment)
-    server = _service(operator, "prefect")
-    for process in (*server.children(recursive=True), server):
-        process.kill()
-    wait_for(lambda: not _trainers(operator), 120)
-    operator.atelier("up")
-    assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
-    assert contents(operator.project / RESULT) == expected
-    receipt = json.loads((operator.project / "mlruns/receipts/tiny/faces-gan.json").read_text())
-    assert receipt["version"]
     _the_next_schedule_fires(operator)
 
 

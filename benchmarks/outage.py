@@ -1,0 +1,107 @@
+"""How much longer a training takes when MLflow's server is away for its middle third.
+
+    python benchmarks/outage.py --pairs 3
+
+Run in a repository at `tiny` scale whose dataset is prepared (`dvc repro prepare@celeba`). Trains
+faces-gan with a server throughout, and with one that is stopped for the middle third, in turn;
+prints seconds of each and the ratio of the medians. Training's own seconds count: from its first
+progress to its last, so that the server's start and the imports do not.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+IMAGES = 32768
+EXPERIMENT = Path("experiments/tiny/faces-gan.yaml")
+START_SECONDS = 120
+
+
+def start_server(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    command += ["--artifacts-destination", str(folder / "kept")]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/health", timeout=2)
+        except requests.RequestException:
+            time.sleep(0.3)
+        else:
+            return server
+    raise SystemExit("the server did not start")
+
+
+def stop_server(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    server.wait()
+
+
+def images_shown() -> int:
+    for file in Path(".atelier/checkpoints").glob("tiny-faces-gan-*/output/history.csv"):
+        if rows := file.read_text().splitlines()[1:]:
+            return int(rows[-1].split(",")[1])
+    return 0
+
+
+def train(folder: Path, outage: bool) -> float:
+    """Trains once; returns the seconds from the first row of its history to the last."""
+    for left in (".atelier/checkpoints", ".atelier/finished", "artifacts/tiny/faces-gan/train"):
+        shutil.rmtree(left, ignore_errors=True)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    server = start_server(folder, port)
+    variables = os.environ | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    command = [sys.executable, "-m", "atelier", "train", "faces-gan", "--scale", "tiny"]
+    training = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
+    first, away = 0.0, False
+    while training.poll() is None:
+        shown = images_shown()
+        if shown and not first:
+            first = time.time()
+        if outage and not away and IMAGES / 3 <= shown < 2 * IMAGES / 3:
+            stop_server(server)
+            away = True
+        if away and shown >= 2 * IMAGES / 3:
+            server = start_server(folder, port)
+            away = outage = False
+        time.sleep(0.05)
+    stop_server(server)
+    if training.returncode:
+        raise SystemExit("the training failed")
+    return Path(".atelier/finished/tiny-faces-gan/output/history.csv").stat().st_mtime - first
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=3)
+    pairs = parser.parse_args().pairs
+    text = EXPERIMENT.read_text()
+    EXPERIMENT.write_text(text.replace("images: 1024", f"images: {IMAGES}"))
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    folder = Path(".atelier", "outage")
+    try:
+        for turn in range(2 * pairs):
+            outage = turn % 2 == 1
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            seconds[outage].append(train(folder.resolve(), outage))
+            print(f"{'outage' if outage else 'served'}: {seconds[outage][-1]:.1f} s", flush=True)
+    finally:
+        EXPERIMENT.write_text(text)
+    ratio = statistics.median(seconds[True]) / statistics.median(seconds[False])
+    print(f"with the outage a training takes {ratio:.3f} of the time (medians of {pairs})")
+
+
+if __name__ == "__main__":
+    main()
