@@ -45,11 +45,11 @@ def refresh(
     for name in experiments or list(listed_experiments()):
         try:
             done = train(name, scale, force)
+            champion = standing.champion_of(name, scale or default_scale()) or "none yet"
         except Exception as error:  # a border: the others shall have their turn
             failed.append(name)
-            done = f"failed: {error}"
-        champion = standing.champion_of(name, scale or default_scale())
-        rows.append({"experiment": name, "done": done, "champion": champion or "none yet"})
+            done, champion = f"failed: {error}", "as before"
+        rows.append({"experiment": name, "done": done, "champion": champion})
     create_table_artifact(rows, key="refresh", description="What was done, and who is champion")
     if scale in (None, default_scale()):
         push()
