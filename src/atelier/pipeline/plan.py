@@ -60,11 +60,12 @@ def plan(experiment: str, scale: str) -> list[Step]:
 
 def direct_reasons(stages: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """What `dvc status` says of these stages: in words, by stage; the others are up to date."""
-    command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *stages]
     quiet = os.environ | {"DVC_NO_ANALYTICS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=quiet)
     if done.returncode != 0:
-        raise AtelierError(f"dvc status: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise AtelierError(f"dvc status: {said[-1]}")
     words = json.loads(done.stdout or "{}")
     return {stage: tuple(_in_words(entries)) for stage, entries in words.items()}
 

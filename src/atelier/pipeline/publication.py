@@ -16,7 +16,7 @@ def push() -> str:
     """`dvc push` with the run cache to the default remote; says what was done."""
     if not _run(sys.executable, "-m", "dvc", "remote", "list").strip():
         return "no DVC remote is set; nothing was pushed"
-    said = _run(sys.executable, "-m", "dvc", "push", "--run-cache")
+    said = _run(sys.executable, "-m", "dvc", "--wait-for-lock", "push", "--run-cache")
     return f"dvc push: {(said.strip().splitlines() or ['done'])[-1]}"
 
 

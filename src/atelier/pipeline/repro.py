@@ -44,7 +44,8 @@ def reproduce(
     if not Path("dvc.yaml").exists():
         raise UserError("dvc.yaml", "no such file", "Run this in the repository's root.")
     options = [*(["--force"] if force else []), *(["--single-item"] if single_item else [])]
-    command = [sys.executable, "-m", "dvc", "repro", *options, *targets]
+    # DVC's lock on the repository is short and waited for; a busy path is not: see below.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
     while (code := _run(command)) != 0:
         holders = busy()
         if not holders:
