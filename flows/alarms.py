@@ -22,8 +22,8 @@ from atelier.errors import UserError
 from report import CHAMPION_REPLACED
 
 BLOCK_VARIABLE = "ATELIER_ALARM_BLOCK"
-SILENT_SECONDS = 90
-"""Three heartbeats; a run that misses them is gone."""
+SILENT_SECONDS = 150
+"""Five heartbeats; a run that misses them is gone."""
 EVERY_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
 MESSAGES = {
     "atelier: a run failed": (

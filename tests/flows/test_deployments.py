@@ -36,7 +36,7 @@ def test_a_deployment_is_complete(name):
     deployment = BY_NAME[name]
     assert deployment["description"]
     assert deployment["tags"]
-    assert deployment["work_pool"] == {"name": "atelier"}
+    assert deployment["work_pool"]["name"] == "atelier"
     assert deployment["concurrency_limit"]["limit"] == 1
     (schedule,) = deployment["schedules"]
     assert schedule.keys() == {"cron", "timezone"}
