@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from atelier.pipeline.services import mlflow_url, prefect_api
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = {"width": 1280, "height": 860}
+SIZE = {"width": 1500, "height": 1000}
 OFFLINE = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
 SETTLE_MILLISECONDS = 4000
 """Both pages are drawn by scripts that ask for data after they are loaded."""
@@ -37,12 +37,22 @@ def latest_run(deployment: str) -> str:
     return str(max(runs, key=lambda run: run["total_run_time"])["id"])
 
 
-def take(page: Page, address: str, name: str, tab: str = "") -> None:
-    """One picture of one page, once it has settled."""
+def pictures_of(run: str) -> str:
+    """The id of a run's artifact that shows what was made."""
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": ["image"]}}}
+    answer = requests.post(f"{prefect_api()}/artifacts/filter", json=wanted, timeout=30)
+    return str(answer.json()[0]["id"])
+
+
+def take(page: Page, address: str, name: str, tab: str = "", close: str = "") -> None:
+    """One picture of one page, once it has settled; `close` is a panel's button beside it."""
     page.goto(address, wait_until="load")
     page.wait_for_timeout(SETTLE_MILLISECONDS)
     if tab:
         page.get_by_text(tab, exact=True).first.click()
+        page.wait_for_timeout(SETTLE_MILLISECONDS)
+    if close and page.locator(close).count():
+        page.locator(close).first.click()
         page.wait_for_timeout(SETTLE_MILLISECONDS)
     page.screenshot(path=IMAGES / f"operating-{name}.png")
 
@@ -56,7 +66,9 @@ def main(deployment: str, model: str) -> None:
         take(page, f"{prefect}/deployments", "deployments")
         take(page, f"{prefect}/runs/flow-run/{run}", "run")
         take(page, f"{prefect}/runs/flow-run/{run}", "artifacts", tab="Artifacts")
-        take(page, f"{mlflow_url()}/#/models/{model}", "model")
+        take(page, f"{prefect}/artifacts/artifact/{pictures_of(run)}", "pictures")
+        panel = "button[aria-label='Close']"
+        take(page, f"{mlflow_url()}/#/models/{model}", "model", close=panel)
         browser.close()
 
 

@@ -8,7 +8,6 @@ import httpx
 from prefect import get_run_logger
 from prefect.artifacts import (
     create_image_artifact,
-    create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
 )
@@ -57,8 +56,6 @@ def show_standing(found: standing.Standing, scale: str) -> None:
         key=f"gate-{key}",
         description="The gate's decision",
     )
-    for what, url in found.links:
-        create_link_artifact(url, what, key=f"link-{what.split()[0].lower()}-{key}")
     if picture := standing.latest_pictures(found.experiment, scale):
         data = base64.b64encode(picture.read_bytes()).decode()
         create_image_artifact(

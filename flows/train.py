@@ -49,7 +49,7 @@ def _earlier_runs() -> int:
 @task(task_run_name="plan {experiment}", persist_result=False)
 def look(experiment: str, scale: str) -> list[Step]:
     """Asks DVC what is stale."""
-    steps = plan(experiment, scale)
+    steps = plan(experiment, scale, get_run_logger().info)
     report.show_plan(experiment, scale, steps)
     return steps
 

@@ -8,15 +8,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from atelier.config import listed_experiments
 from atelier.errors import AtelierError
 from atelier.pipeline.definition import define
+from atelier.pipeline.repro import waited
+from atelier.training.display import say
 
 DATA = "data.dvc"
+BUSY = "is busy"
+"""In DVC's message where another process holds a path."""
 STAGE_OF_OUTPUT = {"prepared": "prepare", "metrics.json": "evaluate"}
 """Which stage makes an output that is not called like it: artifacts/<scale>/<name>/<output>."""
 
@@ -43,14 +47,16 @@ def road(experiment: str) -> tuple[str, ...]:
     return (DATA, f"prepare@{dataset}", f"judge@{dataset}", *own)
 
 
-def plan(experiment: str, scale: str) -> list[Step]:
+def plan(experiment: str, scale: str, tell: Callable[[str], None] = say) -> list[Step]:
     """Each stage of the road with the reasons for which it is, or may become, stale.
+
+    `tell` hears for whom it waits.
 
     Raises:
         AtelierError: DVC can't say; its own message is in the error.
     """
     stages = road(experiment)
-    found = direct_reasons(stages)
+    found = direct_reasons(stages, tell)
     steps: dict[str, Step] = {}
     for stage in stages:
         waits = [f"after {name}" for name in upstream(stage, scale) if _stale(steps, name)]
@@ -58,14 +64,20 @@ def plan(experiment: str, scale: str) -> list[Step]:
     return list(steps.values())
 
 
-def direct_reasons(stages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What `dvc status` says of these stages: in words, by stage; the others are up to date."""
+def direct_reasons(
+    stages: Sequence[str], tell: Callable[[str], None] = say
+) -> dict[str, tuple[str, ...]]:
+    """What `dvc status` says of these stages: in words, by stage; the others are up to date.
+
+    It fails where another DVC works on their paths; then it is asked again, once they are free.
+    """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *stages]
     quiet = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=quiet)
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise AtelierError(f"dvc status: {said[-1]}")
+    while (done := subprocess.run(command, capture_output=True, text=True, env=quiet)).returncode:
+        # Who stood in the way may have gone since: then it is worth another try, too.
+        if not waited(tell) and BUSY not in done.stderr:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise AtelierError(f"dvc status: {said[-1]}")
     words = json.loads(done.stdout or "{}")
     return {stage: tuple(_in_words(entries)) for stage, entries in words.items()}
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,8 @@ from atelier.pipeline.interruption import parent_above, watch
 from atelier.training.display import say
 
 POLL_SECONDS = 1.0
+LOOK_SECONDS, MET_SECONDS = 0.2, 3.0
+"""How often we look who else holds paths, and how long before its end DVC may have met them."""
 HOLDERS = Path(".dvc", "tmp", "rwlock")
 
 
@@ -46,20 +49,30 @@ def reproduce(
     options = [*(["--force"] if force else []), *(["--single-item"] if single_item else [])]
     # DVC's lock on the repository is short and waited for; a busy path is not: see below.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
-    while (code := _run(command)) != 0:
-        holders = busy()
-        if not holders:
+    while True:
+        code, met = _run(command)
+        if code == 0:
+            break
+        # Whom it met may have gone since: then it is worth another try at once.
+        if not waited(say) and not met:
             raise AtelierError(f"dvc repro: a stage failed (exit code {code}); see above.")
-        say(f"waiting for {', '.join(holders)}")
-        while busy():
-            time.sleep(POLL_SECONDS)
     if sync:
         _sync_registry()
         _check_data()
 
 
-def busy() -> list[str]:
-    """Who holds paths that DVC works on: living processes, by number and command."""
+def waited(tell: Callable[[str], None]) -> bool:
+    """Waits for those who hold paths that DVC works on, and tells who they are; False if none."""
+    if not (holders := busy()):
+        return False
+    tell(f"waiting for {', '.join(holders)}")
+    while busy():
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def busy(but: int = 0) -> list[str]:
+    """Who holds paths that DVC works on: living processes but one, by number and command."""
     try:
         record = json.loads(HOLDERS.read_text())
     except (OSError, ValueError):
@@ -68,15 +81,16 @@ def busy() -> list[str]:
     for lock in record.values():
         entries = [lock["write"]] if lock.get("write") else []
         for entry in entries + list(lock.get("read") or []):
-            if psutil.pid_exists(entry["pid"]):
+            if entry["pid"] != but and psutil.pid_exists(entry["pid"]):
                 holders[entry["pid"]] = f"process {entry['pid']} ({entry['cmd']})"
     return [holders[pid] for pid in sorted(holders)]
 
 
-def _run(command: list[str]) -> int:
-    """Runs dvc; SIGTERM reaches it and its stage as SIGINT, after which dvc waits for the stage.
+def _run(command: list[str]) -> tuple[int, bool]:
+    """Runs dvc; returns its exit code, and whether others held paths just before its end.
 
-    So does the end of the process that this one shall not outlive, if there is one.
+    SIGTERM reaches it and its stage as SIGINT, after which dvc waits for the stage. So does the end
+    of the process that this one shall not outlive, if there is one.
     """
     parent = parent_above()
     dvc = subprocess.Popen(command)
@@ -99,14 +113,24 @@ def _run(command: list[str]) -> int:
         watch(parent, pass_on, finished)
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        code = dvc.wait()
+        code, met = _watch_to_the_end(dvc)
     finally:
         finished.set()
         for number, handler in before.items():
             signal.signal(number, handler)
     if stopped.is_set():
         raise Interrupted("dvc repro: stopped; the same command goes on.")
-    return code
+    return code, met
+
+
+def _watch_to_the_end(dvc: subprocess.Popen[bytes]) -> tuple[int, bool]:
+    met = -MET_SECONDS
+    while True:
+        try:
+            return dvc.wait(LOOK_SECONDS), time.monotonic() - met < MET_SECONDS
+        except subprocess.TimeoutExpired:
+            if busy(but=dvc.pid):
+                met = time.monotonic()
 
 
 def _sync_registry() -> None:
