@@ -38,10 +38,10 @@ deploy: $(SETUP) ## Apply prefect.yaml to the server
 	$(BIN)/atelier deploy
 
 test: $(SETUP) ## The fast tests and one small whole road, under five minutes
-	$(BIN)/python -m pytest -m "not slow and not server and not browser and not gpu and not soak"
+	$(BIN)/python -m pytest -m "not slow and not server and not browser and not gpu"
 
 test-all: $(SETUP) ## All tests, slow ones and those with real servers too
-	$(BIN)/python -m pytest -m "not gpu and not soak"
+	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(SETUP) ## Lint, types and layers
 	$(BIN)/ruff check

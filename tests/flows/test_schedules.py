@@ -36,6 +36,7 @@ def test_a_schedule_trains_only_what_changed(operator):
     operator.schedule({})
 
 
+@pytest.mark.soak
 def test_a_new_data_version_starts_what_depends_on_it(operator):
     operator.schedule({"watch-data": EACH_MINUTE})
     wait_for(lambda: _completed(operator, "watch-data", "watch"), 150)  # has seen the data

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from tests.flows.operator import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.soak]
 TRAINED = ("numbers", "faces-gan", "faces-cgan", "black2blond", "faces-ae", "faces-vae")
 
 

@@ -9,6 +9,7 @@ from tests.project import BIN, contents, start
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 
+@pytest.mark.soak
 def test_ten_pairs_end_well(operator):
     """`atelier repro` and a flow wait for one another, whoever came first."""
     file = operator.project / "experiments/tiny/numbers.yaml"

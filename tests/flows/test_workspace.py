@@ -8,6 +8,7 @@ from tests.project import run
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 
+@pytest.mark.soak
 def test_another_scale_overwrites_nothing(operator):
     """It works in a worktree of the last commit, and shares cache, registry and checkpoints."""
     run(operator.project, "git", "add", "--all")

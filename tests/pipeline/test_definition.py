@@ -56,7 +56,7 @@ def test_the_mapping_names_exactly_the_files(scale):
 def test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name):
     experiment = config.load_experiment(scale, name)
     written = yaml.safe_load(config.Paths(scale).experiment_file(name).read_text())
-    assert experiment.model_dump(mode="json") == written
+    assert experiment.model_dump(mode="json", exclude_defaults=True) == written
     assert experiment.registered_name == (name if scale == "laptop" else f"{name}-{scale}")
     config.load_dataset(scale, experiment.dataset)
 
@@ -65,7 +65,7 @@ def test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name):
 def test_dataset_files_are_complete(scale):
     for path in Path("experiments", scale, "datasets").glob("*.yaml"):
         dataset = config.load_dataset(scale, path.stem)
-        assert dataset.model_dump(mode="json") == yaml.safe_load(path.read_text())
+        assert dataset.model_dump(mode="json", exclude_defaults=True) == yaml.safe_load(path.read_text())
 
 
 @pytest.mark.parametrize("name", LISTED)
