@@ -73,12 +73,11 @@ def repro(
     pipeline.reproduce(targets or [], force, single_item, sync)
 
 
+Slots = Annotated[int, typer.Option(min=1, help="How many trainings at once: one for each device.")]
+
+
 @app.command()
-def up(
-    slots: Annotated[
-        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
-    ] = 1,
-) -> None:
+def up(slots: Slots = 1) -> None:
     """Start Prefect's server, a worker and MLflow's pages, and apply prefect.yaml."""
     from atelier.pipeline import services
 
@@ -86,11 +85,7 @@ def up(
 
 
 @app.command()
-def deploy(
-    slots: Annotated[
-        int, typer.Option(min=1, help="How many trainings at once: one for each device.")
-    ] = 1,
-) -> None:
+def deploy(slots: Slots = 1) -> None:
     """Apply prefect.yaml, the slots and the alarms to the server."""
     from atelier.pipeline import services
 

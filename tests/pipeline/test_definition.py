@@ -65,7 +65,9 @@ def test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name):
 def test_dataset_files_are_complete(scale):
     for path in Path("experiments", scale, "datasets").glob("*.yaml"):
         dataset = config.load_dataset(scale, path.stem)
-        assert dataset.model_dump(mode="json", exclude_defaults=True) == yaml.safe_load(path.read_text())
+        assert dataset.model_dump(mode="json", exclude_defaults=True) == yaml.safe_load(
+            path.read_text()
+        )
 
 
 @pytest.mark.parametrize("name", LISTED)

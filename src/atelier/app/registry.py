@@ -47,45 +47,40 @@ def show(reference: Reference) -> None:
         typer.echo(f"{key:26} {text or '-'}")
 
 
+Experiments = Annotated[
+    list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
+]
+Scale = Annotated[
+    str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
+]
+
+
 @registry.command()
-def sync(
-    experiments: Annotated[
-        list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
-    ] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
-    ] = None,
-) -> None:
+def sync(experiments: Experiments = None, scale: Scale = None) -> None:
     """Restore runs and versions that artifacts/ has and the store lacks, without training."""
-    from atelier.config import listed_experiments, load_experiment
     from atelier.pipeline import lineage
-    from atelier.pipeline.stages import scale_or_default
 
-    scale, chosen = scale_or_default(scale), experiments or list(listed_experiments())
-    for name in chosen:
-        load_experiment(scale, name)  # all of them sound, before the first is touched
-    lineage.sync(scale, chosen)
+    lineage.sync(*_sound(scale, experiments))
 
 
 @registry.command()
-def score(
-    experiments: Annotated[
-        list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
-    ] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
-    ] = None,
-) -> None:
+def score(experiments: Experiments = None, scale: Scale = None) -> None:
     """Score the champions again on today's test data, without training."""
-    from atelier.config import listed_experiments, load_experiment
     from atelier.pipeline import lineage
-    from atelier.pipeline.stages import scale_or_default
 
     need_store()
+    lineage.score_again(*_sound(scale, experiments))
+
+
+def _sound(scale: str | None, experiments: list[str] | None) -> tuple[str, list[str]]:
+    """The scale and experiments that are meant; all of them sound, before the first is touched."""
+    from atelier.config import listed_experiments, load_experiment
+    from atelier.pipeline.stages import scale_or_default
+
     scale, chosen = scale_or_default(scale), experiments or list(listed_experiments())
     for name in chosen:
         load_experiment(scale, name)
-    lineage.score_again(scale, chosen)
+    return scale, chosen
 
 
 @registry.command()

@@ -9,7 +9,7 @@ from atelier.config import Paths, load_experiment
 from atelier.evaluation.report import flatten
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
-from atelier.registry.store import DATABASE, FOLDER, open_store
+from atelier.registry.store import DATABASE, open_store
 
 MLFLOW_URL = "ATELIER_MLFLOW_URL"
 """Where MLflow's pages are served, if the store itself is no server."""
@@ -89,9 +89,3 @@ def latest_pictures(experiment: str, scale: str) -> Path | None:
     finished = (Paths(scale).train(experiment) / "samples").glob("*.png")
     found = [*checkpoints] or [*finished]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def decision_file(version: str) -> Path:
-    """Where the gate wrote its decision on a version down."""
-    name, _, number = version.partition("/")
-    return FOLDER / "decisions" / name / f"{number}.json"

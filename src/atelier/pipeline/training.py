@@ -6,13 +6,19 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atelier import config
 from atelier.data.folders import built_aside
-from atelier.pipeline.definition import checkpoint_folder, same_but_images
+from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import device_lock, held, physical
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from atelier.pipeline.warm_start import Before
+    from atelier.training.setup import Learner
 
 SAVE_EVERY = "ATELIER_SAVE_EVERY_SECONDS"
 """How much work a kill -9 may cost; saving more often costs the disk's time."""
@@ -43,47 +49,61 @@ def run_training(
         Interrupted: asked to stop; the checkpoint is saved.
     """
     folder = checkpoint_folder(stage, name, scale)
-    save_every = float(os.environ.get(SAVE_EVERY, "20"))
     with (
         stop_requests() as should_stop,
         held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
     ):
         # torch and Fabric take seconds to import: not before it is our turn.
         from atelier.pipeline import warm_start
-        from atelier.training import loop, runtime, setup
+        from atelier.training import runtime
 
         precision = runtime.resolve_precision(work.training.precision)
         fabric = runtime.launch(precision)
         device = physical(str(fabric.device))
         with held(device_lock(device), f"the device {device}", should_stop):
-            finished = warm_start.finished_folder(scale, name)
-            if isinstance(work, config.Experiment):
-                warm_start.go_on(work, finished, folder, same_but_images(stage, name, scale))
-            learner = setup.build(work, config.Paths(scale).prepared(dataset), fabric)
-            start = warm_start.begin(work, learner, folder)
-            with observer(folder):
-                summary = loop.train(
-                    f"{stage}@{name}",
-                    work,
-                    learner,
-                    folder,
-                    should_stop=should_stop,
-                    save_every_seconds=save_every,
-                )
-            facts = runtime.describe(fabric, precision) | {
-                "images": summary.images,
-                "steps": summary.steps,
-                "stopped_early": summary.stopped_early,
-                "best_score": summary.best_score,
-            }
-            if start:
-                facts["start"] = vars(start)
+            before = warm_start.Before(stage, name, scale)
+            learner, facts = _learn(before, work, dataset, folder, fabric, observer, should_stop)
+            facts = runtime.describe(fabric, precision) | facts
             with built_aside(out) as building:
                 shutil.copytree(folder / "output", building, dirs_exist_ok=True)
                 (building / "train.json").write_text(json.dumps(facts, indent=2) + "\n")
                 finish(building)
         if isinstance(work, config.Experiment):
-            alike = same_but_images(stage, name, scale)
-            warm_start.keep(folder, finished, learner, summary.images, alike)
+            before.keep(folder, learner, facts["images"])
         else:
             shutil.rmtree(folder)
+
+
+def _learn(
+    before: "Before",
+    work: config.Experiment | config.Judge,
+    dataset: str,
+    folder: Path,
+    fabric: "Fabric",
+    observer: Observer,
+    should_stop: Callable[[], bool],
+) -> tuple["Learner", dict[str, Any]]:
+    """Trains; returns what has learned, and how far it came and from where."""
+    from atelier.pipeline import warm_start
+    from atelier.training import loop, setup
+
+    if isinstance(work, config.Experiment):
+        before.go_on(work, folder)
+    learner = setup.build(work, config.Paths(before.scale).prepared(dataset), fabric)
+    start = warm_start.begin(work, learner, folder)
+    with observer(folder):
+        summary = loop.train(
+            f"{before.stage}@{before.name}",
+            work,
+            learner,
+            folder,
+            should_stop=should_stop,
+            save_every_seconds=float(os.environ.get(SAVE_EVERY, "20")),
+        )
+    facts = {
+        "images": summary.images,
+        "steps": summary.steps,
+        "stopped_early": summary.stopped_early,
+        "best_score": summary.best_score,
+    }
+    return learner, facts | ({"start": vars(start)} if start else {})

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from atelier.config import Experiment, Judge
 from atelier.errors import UserError
+from atelier.pipeline.definition import same_but_images
 from atelier.training.display import say
 from atelier.training.loop import snapshot_marks
 from atelier.training.setup import Learner
@@ -41,8 +42,70 @@ class Start:
     sha256: str
 
 
-def finished_folder(scale: str, name: str) -> Path:
-    return FINISHED / f"{scale}-{name}"
+@dataclass(frozen=True)
+class Before:
+    """The last training of an experiment that came to its end."""
+
+    stage: str
+    name: str
+    scale: str
+
+    @property
+    def folder(self) -> Path:
+        return FINISHED / f"{self.scale}-{self.name}"
+
+    def networks_of(self, history: str) -> Path | None:
+        """Its networks, if it is the training that has this history."""
+        if not (self.folder / FACTS).exists():
+            return None
+        facts = json.loads((self.folder / FACTS).read_text())
+        return self.folder / NETWORKS if facts["history"] == history else None
+
+    def go_on(self, work: Experiment, folder: Path) -> None:
+        """Continues it, where its planned images alone were raised and that is sound.
+
+        It is where the result is the one of a training that was planned so long from the start:
+        each rate and weight constant, and every snapshot still ahead. Else the reason is said, and
+        the training begins anew.
+        """
+        if (folder / "checkpoint.pt").exists() or not (self.folder / FACTS).exists():
+            return
+        facts = json.loads((self.folder / FACTS).read_text())
+        done, planned = facts["images"], work.training.images
+        if facts["same_but_images"] != self._same_but_images() or planned <= done:
+            return
+        if reason := _why_not(work, done):
+            say(f"{done:,} images can't go on to {planned:,}, so it begins anew: {reason}")
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder, folder)
+        for name in (NETWORKS, FACTS):
+            (folder / name).unlink()
+        shutil.rmtree(folder / "output" / "snapshots")  # all from before the new second half
+        say(f"goes on from {done:,} images")
+
+    def keep(self, folder: Path, learner: Learner, images: int) -> None:
+        """Puts the folder of a training that has just come to its end in its place."""
+        state = {"nets": learner.nets, "averages": learner.averages}
+        tensors = {
+            f"{kind}.{key}": value.detach().cpu().contiguous().clone()
+            for kind, networks in state.items()
+            for key, value in networks.state_dict().items()
+        }
+        seen = str(learner.images_before + images)
+        save_file(tensors, folder / NETWORKS, metadata={"images": seen})
+        facts = {
+            "images": images,
+            "history": hashlib.sha256((folder / "output" / "history.csv").read_bytes()).hexdigest(),
+            "same_but_images": self._same_but_images(),
+        }
+        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        folder.rename(self.folder)
+
+    def _same_but_images(self) -> str:
+        return same_but_images(self.stage, self.name, self.scale)
 
 
 def begin(work: Experiment | Judge, learner: Learner, folder: Path) -> Start | None:
@@ -66,57 +129,6 @@ def begin(work: Experiment | Judge, learner: Learner, folder: Path) -> Start | N
     note.write_text(json.dumps(vars(start)) + "\n")
     say(f"begins with the networks of {found}")
     return start
-
-
-def keep(folder: Path, target: Path, learner: Learner, images: int, same_but_images: str) -> None:
-    """Moves the folder of a finished training to `target`, in place of an earlier one's."""
-    state = {"nets": learner.nets, "averages": learner.averages}
-    tensors = {
-        f"{kind}.{key}": value.detach().cpu().contiguous().clone()
-        for kind, networks in state.items()
-        for key, value in networks.state_dict().items()
-    }
-    seen = str(learner.images_before + images)
-    save_file(tensors, folder / NETWORKS, metadata={"images": seen})
-    history = hashlib.sha256((folder / "output" / "history.csv").read_bytes()).hexdigest()
-    facts = {"images": images, "history": history, "same_but_images": same_but_images}
-    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
-    folder.rename(target)
-
-
-def go_on(work: Experiment, finished: Path, folder: Path, same_but_images: str) -> None:
-    """Continues the finished training whose planned images alone were raised, where that is sound.
-
-    It is where the result is the one of a training that was planned so long from the start: each
-    rate and weight constant, and every snapshot still ahead. Else the reason is said, and the
-    training begins anew.
-    """
-    if (folder / "checkpoint.pt").exists() or not (finished / FACTS).exists():
-        return
-    facts = json.loads((finished / FACTS).read_text())
-    done, planned = facts["images"], work.training.images
-    if facts["same_but_images"] != same_but_images or planned <= done:
-        return
-    if reason := _why_not(work, done):
-        say(f"{done:,} images can't go on to {planned:,}, so it begins anew: {reason}")
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(finished, folder)
-    for name in (NETWORKS, FACTS):
-        (folder / name).unlink()
-    shutil.rmtree(folder / "output" / "snapshots")  # all from before the new second half
-    say(f"goes on from {done:,} images")
-
-
-def networks_of(scale: str, name: str, history: str) -> Path | None:
-    """The kept networks of the training that has this history, if it was the last to finish."""
-    folder = finished_folder(scale, name)
-    if not (folder / FACTS).exists():
-        return None
-    facts = json.loads((folder / FACTS).read_text())
-    return folder / NETWORKS if facts["history"] == history else None
 
 
 def _why_not(work: Experiment, done: int) -> str:
