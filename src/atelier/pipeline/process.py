@@ -51,7 +51,7 @@ def run_stage(
         nonlocal last
         if found := EXITED_WITH.search(line):
             codes.append(int(found[1]))
-        elif line.strip() and not line.startswith("ERROR: failed to reproduce"):
+        elif line.strip() and not codes:  # what comes after is only who reports it
             last = line.strip()
         on_line(line)
 
@@ -130,8 +130,9 @@ def _group(leader: int) -> list[psutil.Process]:
 def _drain(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:
     """Reads in a thread: a full pipe would stop the stage while its end is waited for."""
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line.rstrip("\n"))
+    with process.stdout as output:
+        for line in output:
+            lines.put(line.rstrip("\n"))
     lines.put(None)
 
 
