@@ -1,10 +1,12 @@
 """A stage in a group of its own: stopped with its caller, killed where it does not end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -71,7 +73,9 @@ def test_a_users_mistake_is_told_from_a_failure(project, monkeypatch):
     file.write_text(sound.replace("hidden: 128", "hidden: -1"))
     with pytest.raises(UserError, match="hidden"):
         process.run_stage("train@numbers", print)
-    file.write_text(sound.replace("learning_rate: 0.0005", "learning_rate: 100000000.0"))
+    file.write_text(sound.replace("hidden: 128", "hidden: 96"))
+    shutil.rmtree(".atelier/checkpoints", ignore_errors=True)
+    Path(".atelier/checkpoints").write_text("no folder: nothing can be saved")
     with pytest.raises(AtelierError) as failed:
         process.run_stage("train@numbers", print)
     assert not isinstance(failed.value, UserError)
