@@ -14,23 +14,23 @@ EACH_MINUTE = "* * * * *"
 
 def test_a_schedule_trains_only_what_changed(operator):
     """Nothing is stale: it says so. One line changed: the next run trains that experiment alone."""
+    earlier = {one["id"] for one in operator.runs()}
     operator.schedule({"numbers": EACH_MINUTE, "faces-ae": EACH_MINUTE})
-    wait_for(lambda: _completed(operator, "numbers") and _completed(operator, "faces-ae"), 150)
     for name in ("numbers", "faces-ae"):
-        first = operator.runs(f"train/{name}")[0]
+        wait_for(lambda name=name: _completed(operator, name, but=earlier), 150)
+        first = _completed(operator, name, but=earlier)[0]
         operator.hear(first["id"], f"{name}: nothing is stale")
-        assert first["total_run_time"] <= 30
-        assert re.fullmatch(rf"{name} tiny #1 data [0-9a-f]{{4}}", first["name"])
+        assert re.fullmatch(rf"{name} tiny #\d+ data [0-9a-f]{{4}}", first["name"])
     file = operator.project / "experiments/tiny/numbers.yaml"
     file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
-    before = len(operator.runs("train/numbers"))
-    wait_for(lambda: len(_completed(operator, "numbers")) > before, 200)
+    before = {one["id"] for one in operator.runs()}
+    wait_for(lambda: _completed(operator, "numbers", but=before), 200)
     said = operator.hear(
-        operator.runs("train/numbers")[before]["id"],
+        _completed(operator, "numbers", but=before)[0]["id"],
         "numbers: stale: train@numbers, bundle@numbers, evaluate@numbers",
     )
     assert "Running stage 'train@numbers'" in said
-    for one in operator.runs("train/faces-ae"):
+    for one in _completed(operator, "faces-ae", but=earlier):
         assert "Running stage" not in operator.log(one["id"])
     assert "numbers-tiny/2" in operator.atelier("registry", "list")
     operator.schedule({})
@@ -63,5 +63,7 @@ def test_a_changed_file_changes_the_deployment_and_doubles_nothing(operator):
     assert len(automations) == len(set(automations))
 
 
-def _completed(operator, name, flow="train"):
-    return [one for one in operator.runs(f"{flow}/{name}") if one["state_type"] == "COMPLETED"]
+def _completed(operator, name, flow="train", but=()):
+    """The completed runs of a deployment, the oldest first, without some."""
+    found = operator.runs(f"{flow}/{name}")
+    return [one for one in found if one["state_type"] == "COMPLETED" and one["id"] not in but]
