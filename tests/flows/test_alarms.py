@@ -71,6 +71,7 @@ def test_a_replaced_champion_is_told(operator, received):
     assert "closer" in told["body"]
 
 
+@pytest.mark.soak
 def test_a_missed_schedule_is_told(operator, received):
     record = json.loads((operator.project / ".atelier/services/worker.json").read_text())
     psutil.Process(record["pid"]).kill()

@@ -9,13 +9,13 @@ import pytest
 from tests.flows.operator import wait_for
 from tests.project import contents
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.soak]
 DEPLOYMENT = "train/faces-gan"
 RESULT = "artifacts/tiny/faces-gan/train"
 IMAGES = 8192
 EARLY, MIDDLE, LATE = 0.0, 0.3, 0.8
 """Shares of the planned images."""
-MOMENTS = [pytest.param(one, marks=pytest.mark.soak) for one in (EARLY, MIDDLE, LATE)]
+MOMENTS = (EARLY, MIDDLE, LATE)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_training_goes_on_without_its_server(longer, moment):
     _the_next_schedule_fires(operator)
 
 
-@pytest.mark.parametrize("moment", [MOMENTS[0], MIDDLE, MOMENTS[2]])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_cancelled_run_saves_and_leaves_nothing(longer, moment):
     operator, expected = longer
     run_id = _training_at(operator, moment)
@@ -95,7 +95,6 @@ def test_a_flow_goes_on_without_its_worker(longer, moment):
     _the_next_schedule_fires(operator)
 
 
-@pytest.mark.soak
 def test_a_run_without_worker_and_flow_becomes_crashed(longer):
     """Nobody is left to say so but the heartbeat that is missed."""
     operator, _ = longer
