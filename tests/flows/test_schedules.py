@@ -17,14 +17,14 @@ def test_a_schedule_trains_only_what_changed(operator):
     earlier = {one["id"] for one in operator.runs()}
     operator.schedule({"numbers": EACH_MINUTE, "faces-ae": EACH_MINUTE})
     for name in ("numbers", "faces-ae"):
-        wait_for(lambda name=name: _completed(operator, name, but=earlier), 150)
+        wait_for(lambda name=name: _completed(operator, name, but=earlier), 240)
         first = _completed(operator, name, but=earlier)[0]
         operator.hear(first["id"], f"{name}: nothing is stale")
         assert re.fullmatch(rf"{name} tiny #\d+ data [0-9a-f]{{4}}", first["name"])
     file = operator.project / "experiments/tiny/numbers.yaml"
     file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
     before = {one["id"] for one in operator.runs()}
-    wait_for(lambda: _completed(operator, "numbers", but=before), 200)
+    wait_for(lambda: _completed(operator, "numbers", but=before), 450)
     said = operator.hear(
         _completed(operator, "numbers", but=before)[0]["id"],
         "numbers: stale: train@numbers, bundle@numbers, evaluate@numbers",
