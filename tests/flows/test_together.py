@@ -28,6 +28,7 @@ def test_ten_pairs_end_well(operator):
     file.write_text(sound)
 
 
+@pytest.mark.soak
 def test_a_bare_dvc_that_meets_a_stage_changes_nothing(operator):
     file = operator.project / "experiments/tiny/faces-gan.yaml"
     sound = file.read_text()
