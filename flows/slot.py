@@ -12,10 +12,9 @@ from prefect.runtime import flow_run
 from prefect.variables import Variable
 
 from atelier.pipeline.devices import claimed
+from atelier.pipeline.services import LIMIT
 from report import unless_away
 
-LIMIT = "atelier-device"
-"""The global concurrency limit; its number is how many devices there are."""
 LEASE_SECONDS = 60.0
 """How long a dead holder keeps the others waiting: Prefect allows no shorter lease."""
 TELL_SECONDS = 30.0

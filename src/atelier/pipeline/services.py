@@ -24,6 +24,7 @@ from atelier.training.display import say
 STATE = Path(".atelier", "services")
 POOL = "atelier"
 LIMIT = "atelier-device"
+"""The global concurrency limit; its number is how many devices there are."""
 PORTS = {"prefect": ("ATELIER_PREFECT_PORT", 4200), "mlflow": ("ATELIER_MLFLOW_PORT", 5000)}
 HEALTHY_WITHIN_SECONDS = 180
 ENDS_WITHIN_SECONDS = 45

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from atelier.config import Experiment, Judge
 from atelier.errors import UserError
 from atelier.pipeline.definition import same_but_images
+from atelier.registry.tracking import history_digest
 from atelier.training.display import say
 from atelier.training.loop import snapshot_marks
 from atelier.training.setup import Learner
@@ -96,7 +97,7 @@ class Before:
         save_file(tensors, folder / NETWORKS, metadata={"images": seen})
         facts = {
             "images": images,
-            "history": hashlib.sha256((folder / "output" / "history.csv").read_bytes()).hexdigest(),
+            "history": history_digest(folder / "output"),
             "same_but_images": self._same_but_images(),
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
