@@ -64,7 +64,8 @@ LEFT_BEHIND = (
     "grid.png",
     "asked.png",
     "between.gif",
-    "pictures/0003.png",
+    "zebras",
+    "again",
     "face-3.png",
     "experiments/tiny/faces-hinge.yaml",
 )
