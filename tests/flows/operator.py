@@ -108,6 +108,18 @@ class Operator:
                 found.append(process)
         return found
 
+    def trainers(self, name: str) -> list[psutil.Process]:
+        """The processes that train an experiment; not the flow and DVC above them."""
+        return self.processes("atelier", "train", name, "--scale")
+
+
+def images_shown(project: Path, name: str) -> int:
+    """How far the training under way at tiny scale is, by its own history; -1 before it began."""
+    for file in project.glob(f".atelier/checkpoints/tiny-{name}-*/output/history.csv"):
+        rows = file.read_text().splitlines()[1:]
+        return int(rows[-1].split(",")[1]) if rows else 0
+    return -1
+
 
 def begin(project: Path) -> Operator:
     """`atelier up` on free ports, with no schedule but those that a test asks for."""

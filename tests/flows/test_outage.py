@@ -4,7 +4,7 @@ import csv
 
 import pytest
 from mlflow import MlflowClient
-from tests.flows.operator import ATELIER, free_port, wait_for
+from tests.flows.operator import ATELIER, free_port, images_shown, wait_for
 from tests.project import BIN, run, start
 from tests.registry import test_server as mlflow_server
 
@@ -22,9 +22,9 @@ def test_a_training_never_waits_and_its_run_has_every_figure_once(project, tmp_p
     server = mlflow_server.start(folder, port)
     try:
         training = start(project, ATELIER, "train", "faces-gan", "--scale", "tiny", **variables)
-        wait_for(lambda: _images(project) >= IMAGES / 3, 120)
+        wait_for(lambda: images_shown(project, "faces-gan") >= IMAGES / 3, 120)
         mlflow_server.stop(server)
-        wait_for(lambda: _images(project) >= 2 * IMAGES / 3, 120)
+        wait_for(lambda: images_shown(project, "faces-gan") >= 2 * IMAGES / 3, 120)
         server = mlflow_server.start(folder, port)
         said, _ = training.communicate(timeout=300)
         assert training.returncode == 0, said
@@ -44,10 +44,3 @@ def _has_every_figure_once(client, project):
         expected = [(int(row["images"]), float(row[name])) for row in rows if row[name]]
         history = client.get_metric_history(found.info.run_id, name)
         assert sorted((one.step, one.value) for one in history) == expected
-
-
-def _images(project):
-    for file in project.glob(".atelier/checkpoints/tiny-faces-gan-*/output/history.csv"):
-        if rows := file.read_text().splitlines()[1:]:
-            return int(rows[-1].split(",")[1])
-    return 0

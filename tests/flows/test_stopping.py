@@ -6,11 +6,12 @@ import time
 
 import psutil
 import pytest
-from tests.flows.operator import wait_for
+from tests.flows.operator import images_shown, wait_for
 from tests.project import contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.soak]
-DEPLOYMENT = "train/faces-gan"
+NAME = "faces-gan"
+DEPLOYMENT = f"train/{NAME}"
 RESULT = "artifacts/tiny/faces-gan/train"
 IMAGES = 8192
 EARLY, MIDDLE, LATE = 0.0, 0.3, 0.8
@@ -37,7 +38,7 @@ def test_a_training_goes_on_without_its_server(longer, moment):
     server = _service(operator, "prefect")
     for process in (*server.children(recursive=True), server):
         process.kill()
-    wait_for(lambda: not _trainers(operator), 120)
+    wait_for(lambda: not operator.trainers(NAME), 120)
     operator.atelier("up")
     assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
     assert contents(operator.project / RESULT) == expected
@@ -64,7 +65,7 @@ def test_a_cancelled_run_saves_and_leaves_nothing(longer, moment):
 def test_a_killed_training_is_tried_again(longer, moment):
     operator, expected = longer
     run_id = _training_at(operator, moment)
-    (trainer,) = _trainers(operator)
+    (trainer,) = operator.trainers(NAME)
     trainer.kill()
     assert operator.finish(run_id) == "COMPLETED"
     assert contents(operator.project / RESULT) == expected
@@ -76,7 +77,7 @@ def test_a_killed_flow_takes_its_stage_along(longer, moment):
     operator, expected = longer
     run_id = _training_at(operator, moment)
     _flow_process(operator).kill()
-    wait_for(lambda: not _trainers(operator), 15)
+    wait_for(lambda: not operator.trainers(NAME), 15)
     assert _checkpoints(operator)
     assert operator.finish(run_id, 60) == "CRASHED"
     assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
@@ -110,24 +111,11 @@ def test_a_run_without_worker_and_flow_becomes_crashed(longer):
 def _training_at(operator, moment):
     """Starts a run and returns when this share of the planned images was shown."""
     run_id = operator.start(DEPLOYMENT, force=True)
-    said = lambda: operator.log(run_id)  # noqa: E731
-    wait_for(lambda: _trainers(operator) and _images(operator) >= moment * IMAGES, 120, said)
+    reached = lambda: images_shown(operator.project, NAME) >= moment * IMAGES  # noqa: E731
+    wait_for(lambda: operator.trainers(NAME) and reached(), 120, lambda: operator.log(run_id))
     # Else DVC would take what comes next from the run that nobody disturbed.
     shutil.rmtree(operator.project / ".dvc/cache/runs", ignore_errors=True)
     return run_id
-
-
-def _images(operator):
-    """How far the training under way is, by its own history; -1 before it has begun."""
-    for file in operator.project.glob(".atelier/checkpoints/tiny-faces-gan-*/output/history.csv"):
-        if rows := file.read_text().splitlines()[1:]:
-            return int(rows[-1].split(",")[1])
-        return 0
-    return 0 if _trainers(operator) else -1
-
-
-def _trainers(operator):
-    return operator.processes("atelier", "train", "faces-gan", "--scale")
 
 
 def _checkpoints(operator):
