@@ -37,8 +37,8 @@ down: $(SETUP) ## End what make up started
 deploy: $(SETUP) ## Apply prefect.yaml to the server
 	$(BIN)/atelier deploy
 
-test: $(SETUP) ## The fast tests and one small whole road, under five minutes
-	$(BIN)/python -m pytest -m "not slow and not server and not browser and not gpu"
+test: $(SETUP) ## The fast tests and one small whole road, a process for each core
+	$(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder -m "not slow and not server and not browser and not gpu"
 
 test-all: $(SETUP) ## All tests, slow ones and those with real servers too
 	$(BIN)/python -m pytest -m "not gpu"

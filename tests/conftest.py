@@ -1,6 +1,7 @@
 """What every test shares: a clean environment, devices that nobody else trains on, one whole road.
 
-The road is gone once, for all tests that look at what it left.
+The road is gone once, for all tests that look at what it left. Where several processes run the
+tests, one begins with all that need the road, and each file stays in one process with its fixtures.
 """
 
 import os
@@ -14,6 +15,14 @@ from tests.project import copy_repository, run
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: "road" not in item.fixturenames)
+    for item in items:
+        group = "road" if "road" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

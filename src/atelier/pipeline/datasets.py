@@ -1,5 +1,6 @@
 """What each dataset's files hash to, from DVC's own records: cheap enough to ask every minute."""
 
+import configparser
 import hashlib
 import json
 from pathlib import Path
@@ -55,8 +56,6 @@ def _listed(digest: str) -> list[tuple[str, str]] | None:
 
 def _cache() -> Path:
     """`cache.dir` of DVC's local configuration, else .dvc/cache."""
-    import configparser
-
     for file in (Path(".dvc", "config.local"), Path(".dvc", "config")):
         parser = configparser.ConfigParser()
         parser.read(file)

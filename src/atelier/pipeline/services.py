@@ -7,12 +7,14 @@ team has a server, and a worker alone is started.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -148,19 +150,16 @@ def running(service: Service) -> psutil.Process | None:
         known = json.loads(service.record.read_text())
         process = psutil.Process(known["pid"])
         same = abs(process.create_time() - known["created"]) < 1
-    except (OSError, ValueError, psutil.Error):
-        return None
+    except (OSError, ValueError, LookupError, TypeError, psutil.Error):
+        return None  # no record, or a broken one
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
 
 
 def _start(service: Service, variables: Mapping[str, str]) -> None:
     if running(service):
         return
-    if service.health and _answers(service.health):
-        name, _ = PORTS[service.name]
-        raise UserError(
-            service.health, "somebody else answers there", f"Set {name} to a free port."
-        )
+    if service.health:
+        _refuse_taken_port(service)
     with service.log.open("ab") as log:
         process = subprocess.Popen(
             service.command, env=dict(variables), stdin=subprocess.DEVNULL, stdout=log,
@@ -168,6 +167,16 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
         )  # fmt: skip
     created = psutil.Process(process.pid).create_time()
     service.record.write_text(json.dumps({"pid": process.pid, "created": created}))
+
+
+def _refuse_taken_port(service: Service) -> None:
+    address = urlsplit(service.health)
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        if probe.connect_ex((address.hostname, address.port)) == 0:
+            variable, _ = PORTS[service.name]
+            where, hint = f"{address.hostname}:{address.port}", f"Set {variable} to a free port."
+            raise UserError(where, "somebody else listens there", hint)
 
 
 def _wait(service: Service) -> None:
