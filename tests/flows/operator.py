@@ -9,11 +9,19 @@ from typing import Any
 import psutil
 import requests
 import yaml
+from requests.adapters import HTTPAdapter
 from tests.project import BIN, run
+from urllib3.util import Retry
 
 ATELIER = str(BIN / "atelier")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 NEVER = "0 0 1 1 *"
+HTTP = requests.Session()
+# Prefect answers 503 while SQLite is locked; its own client asks again, too.
+HTTP.mount(
+    "http://",
+    HTTPAdapter(Retry(6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)),
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,12 @@ class Operator:
         return run(self.project, ATELIER, *command, **self.variables)
 
     def ask(self, path: str, **body: Any) -> Any:
-        answer = requests.post(f"{self.prefect}/api/{path}", json=body, timeout=60)
+        answer = HTTP.post(f"{self.prefect}/api/{path}", json=body, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.prefect}/api/{path}", timeout=60)
+        answer = HTTP.get(f"{self.prefect}/api/{path}", timeout=60)
         answer.raise_for_status()
         return answer.json()
 

@@ -12,7 +12,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 EACH_MINUTE = "* * * * *"
 
 
-@pytest.mark.soak
 def test_a_schedule_trains_only_what_changed(operator):
     """Nothing is stale: it says so. One line changed: the next run trains that experiment alone."""
     earlier = {one["id"] for one in operator.runs()}
