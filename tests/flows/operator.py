@@ -16,12 +16,10 @@ from urllib3.util import Retry
 ATELIER = str(BIN / "atelier")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 NEVER = "0 0 1 1 *"
-HTTP = requests.Session()
 # Prefect answers 503 while SQLite is locked; its own client asks again, too.
-HTTP.mount(
-    "http://",
-    HTTPAdapter(Retry(6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)),
-)
+RETRY = Retry(6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
+HTTP = requests.Session()
+HTTP.mount("http://", HTTPAdapter(max_retries=RETRY))
 
 
 @dataclass(frozen=True)

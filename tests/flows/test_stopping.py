@@ -56,9 +56,7 @@ def test_a_cancelled_run_saves_and_leaves_nothing(longer, moment):
     wait_for(lambda: not operator.processes("faces-gan"), 30, lambda: operator.log(run_id))
     assert max(file.stat().st_mtime for file in _checkpoints(operator)) >= asked
     assert operator.finish(run_id, 60) == "CANCELLED"
-    assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
-    assert contents(operator.project / RESULT) == expected
-    _the_next_schedule_fires(operator)
+    _the_next_run_ends_as_if_undisturbed(operator, expected)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -80,9 +78,7 @@ def test_a_killed_flow_takes_its_stage_along(longer, moment):
     wait_for(lambda: not operator.trainers(NAME), 15)
     assert _checkpoints(operator)
     assert operator.finish(run_id, 60) == "CRASHED"
-    assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
-    assert contents(operator.project / RESULT) == expected
-    _the_next_schedule_fires(operator)
+    _the_next_run_ends_as_if_undisturbed(operator, expected)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -130,6 +126,12 @@ def _flow_process(operator):
 def _service(operator, name):
     record = json.loads((operator.project / f".atelier/services/{name}.json").read_text())
     return psutil.Process(record["pid"])
+
+
+def _the_next_run_ends_as_if_undisturbed(operator, expected):
+    assert operator.finish(operator.start(DEPLOYMENT)) == "COMPLETED"
+    assert contents(operator.project / RESULT) == expected
+    _the_next_schedule_fires(operator)
 
 
 def _the_next_schedule_fires(operator):

@@ -70,6 +70,8 @@ def environment() -> dict[str, str]:
             "prefect.server.concurrency.lease_storage.filesystem"
         ),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # MLflow's consumers of jobs score language models; seven processes that wait.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # A server that restarts is waited for, not a reason to fail.
         "PREFECT_CLIENT_MAX_RETRIES": "10",  # each wait is twice the last: half an hour in all
         "ATELIER_ROOT": str(Path.cwd()),
