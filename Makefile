@@ -38,7 +38,7 @@ deploy: $(SETUP) ## Apply prefect.yaml to the server
 	$(BIN)/atelier deploy
 
 test: $(SETUP) ## The fast tests and one small whole road, a process for each core
-	$(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder -m "not slow and not server and not browser and not gpu"
+	$(BIN)/python -m pytest -n logical -m "not slow and not server and not browser and not gpu"
 
 test-all: $(SETUP) ## All tests, slow ones and those with real servers too
 	$(BIN)/python -m pytest -m "not gpu"

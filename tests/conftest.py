@@ -1,13 +1,14 @@
 """What every test shares: a clean environment, devices that nobody else trains on, one whole road.
 
 The road is gone once, for all tests that look at what it left. Where several processes run the
-tests, one begins with all that need the road, and each file stays in one process with its fixtures.
+tests (`pytest -n`), one begins with those, and each file stays in one process with its fixtures.
 """
 
 import os
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from atelier.cli import TELEMETRY_OFF
 from tests.project import copy_repository, run
@@ -15,14 +16,30 @@ from tests.project import copy_repository, run
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
+ROAD = "the road"
+ON_THE_ROAD = {f"tests/pipeline/test_{name}.py" for name in ("plan", "plots", "road", "standing")}
+"""Fast tests that look at it; another process would have to go it again."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+class Schedule(LoadScopeScheduling):
+    """Hands whole files to the processes, and all that look at the road to one."""
+
+    def _split_scope(self, nodeid):
+        return unit(nodeid)
+
+
+def unit(nodeid):
+    file = nodeid.partition("::")[0]
+    return ROAD if file in ON_THE_ROAD else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # the road takes longest, though it has few tests
+    return Schedule(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: "road" not in item.fixturenames)
-    for item in items:
-        group = "road" if "road" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: unit(item.nodeid) != ROAD)
 
 
 @pytest.fixture(autouse=True)
