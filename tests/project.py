@@ -85,3 +85,18 @@ def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     said, _ = process.communicate(timeout=900)
     assert process.returncode == code, said[-4000:]
     return said
+
+
+def forget_connections() -> None:
+    """MLflow keeps one store for each address in a process; tests have each its own file."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
+    from mlflow.tracking._model_registry import utils as registries
+    from mlflow.tracking._tracking_service import utils as trackers
+
+    trackers._tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+    registries._get_store_registry()._get_store_with_resolved_uri.cache_clear()
+    for engines in (Tracker._engine_map, Registry._engine_map):
+        for engine in engines.values():
+            engine.dispose()
+        engines.clear()

@@ -1,6 +1,7 @@
 """What a run tells of an experiment after its road was gone once."""
 
 import pytest
+from tests.project import forget_connections
 
 from atelier.pipeline.standing import (
     MLFLOW_URL,
@@ -14,7 +15,9 @@ from atelier.pipeline.standing import (
 @pytest.fixture
 def inside(road, monkeypatch):
     monkeypatch.chdir(road)
-    return road
+    forget_connections()
+    yield road
+    forget_connections()
 
 
 @pytest.mark.parametrize("name", ["numbers", "faces-gan", "horse2zebra"])

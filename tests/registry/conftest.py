@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.project import forget_connections
 
 from atelier.registry import bundle, versions
 from atelier.registry.gate import Figures, decide
@@ -97,9 +98,9 @@ def repository(
     shutil.copyfile(new_database, root / "mlruns" / "mlflow.db")
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    _forget_connections()
+    forget_connections()
     yield root
-    _forget_connections()
+    forget_connections()
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def publish(root: Path, database: Path, bundles: Sequence[tuple[Path, Figures | 
     shutil.copyfile(database, root / "mlruns" / "mlflow.db")
     before = Path.cwd()
     os.chdir(root)
-    _forget_connections()
+    forget_connections()
     try:
         opened = open_store()
         for folder, champion in bundles:
@@ -160,20 +161,5 @@ def publish(root: Path, database: Path, bundles: Sequence[tuple[Path, Figures | 
             versions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
     finally:
         os.chdir(before)
-        _forget_connections()
+        forget_connections()
     return root / "mlruns"
-
-
-def _forget_connections() -> None:
-    """MLflow keeps one store for each address in a process; here each test has its own file."""
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracker
-    from mlflow.tracking._model_registry import utils as registries
-    from mlflow.tracking._tracking_service import utils as trackers
-
-    trackers._tracking_store_registry._get_store_with_resolved_uri.cache_clear()
-    registries._get_store_registry()._get_store_with_resolved_uri.cache_clear()
-    for engines in (Tracker._engine_map, Registry._engine_map):
-        for engine in engines.values():
-            engine.dispose()
-        engines.clear()
