@@ -7,6 +7,7 @@ import yaml
 from safetensors.torch import load_file
 from tests.project import BIN, contents, run
 
+pytestmark = pytest.mark.slow
 TRAIN = (str(BIN / "atelier"), "train", "faces-gan", "--scale", "tiny")
 RESULT = "artifacts/tiny/faces-gan/train"
 FINISHED = ".atelier/finished/tiny-faces-gan"
