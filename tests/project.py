@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,10 +31,7 @@ def environment(**more):
 
 def copy_repository(folder: Path) -> Path:
     """All that git knows or would take of the working tree, committed anew in `folder`."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
+    listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in listed:
         if (ROOT / name).is_file() and not name.startswith(("artifacts/", "dvc.lock", "data.dvc")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,23 +40,17 @@ def copy_repository(folder: Path) -> Path:
     parameters |= {"scale": "tiny", "drawing": COUNTS}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
     shutil.copy(ROOT / "tests" / "data.dvc.template", folder / "data.dvc")
-    for command in (
-        ["git", "init", "--quiet"],
-        ["git", "add", "--all"],
-        [
-            "git",
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@localhost",
-            "commit",
-            "--quiet",
-            "-m",
-            "t",
-        ],
-    ):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "t")
     return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git says in a folder, under a name of the tests' own."""
+    identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -85,6 +77,12 @@ def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     said, _ = process.communicate(timeout=900)
     assert process.returncode == code, said[-4000:]
     return said
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def forget_connections() -> None:

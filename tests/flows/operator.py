@@ -1,6 +1,5 @@
 """The operator's side for tests: real services on free ports, asked by Prefect's HTTP interface."""
 
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import psutil
 import requests
 import yaml
 from requests.adapters import HTTPAdapter
-from tests.project import BIN, run
+from tests.project import BIN, free_port, run
 from urllib3.util import Retry
 
 ATELIER = str(BIN / "atelier")
@@ -145,9 +144,3 @@ def wait_for(condition: Any, seconds: float = 60, said: Any = lambda: "") -> Non
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {seconds:g} s: {said()[-4000:]}"
         time.sleep(0.25)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

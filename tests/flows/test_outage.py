@@ -4,8 +4,8 @@ import csv
 
 import pytest
 from mlflow import MlflowClient
-from tests.flows.operator import ATELIER, free_port, images_shown, wait_for
-from tests.project import BIN, run, start
+from tests.flows.operator import ATELIER, images_shown, wait_for
+from tests.project import BIN, free_port, run, start
 from tests.registry import test_server as mlflow_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from tests.project import run
+from tests.project import git, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -11,9 +11,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 @pytest.mark.soak
 def test_another_scale_overwrites_nothing(operator):
     """It works in a worktree of the last commit, and shares cache, registry and checkpoints."""
-    run(operator.project, "git", "add", "--all")
-    run(operator.project, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit",
-        "--quiet", "--allow-empty", "-m", "state")  # fmt: skip
+    git(operator.project, "add", "--all")
+    git(operator.project, "commit", "--quiet", "--allow-empty", "-m", "state")
     before = (operator.project / "dvc.lock").read_bytes()
     run_id = operator.start("train/numbers", scale="laptop")
     assert operator.finish(run_id, 600) == "COMPLETED", operator.log(run_id)

@@ -1,9 +1,7 @@
 """What a refresh hands on: a commit on a branch of its own, and files to the DVC remote."""
 
-import subprocess
-
 import pytest
-from tests.project import run
+from tests.project import git, run
 
 from atelier.errors import AtelierError
 from atelier.pipeline import publication
@@ -20,28 +18,27 @@ def repository(tmp_path, monkeypatch):
     for name in ("dvc.lock", "data.dvc", METRICS, "code.py"):
         (tmp_path / name).write_text(f"first {name}\n")
     (tmp_path / ".gitignore").write_text("artifacts/\n")
-    git("init", "--quiet", "--initial-branch", "main")
-    git("add", "code.py", "dvc.lock")
-    git("-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "first")
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    git(tmp_path, "add", "code.py", "dvc.lock")
+    git(tmp_path, "commit", "--quiet", "-m", "first")
     return tmp_path
 
 
-def git(*arguments):
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
+def state(repository):
+    return git(repository, "status", "--porcelain"), git(repository, "rev-parse", "main")
 
 
 def test_a_commit_leaves_tree_index_and_branch_alone(repository):
     (repository / "dvc.lock").write_text("second\n")
     (repository / "code.py").write_text("under work\n")
-    git("add", "code.py")
-    before = git("status", "--porcelain"), git("rev-parse", "main")
+    git(repository, "add", "code.py")
+    before = state(repository)
     said = publication.commit("results")
-    assert (git("status", "--porcelain"), git("rev-parse", "main")) == before
-    assert said.split(": ")[1] == git("rev-parse", publication.BRANCH)[:12]
-    assert git("show", f"{publication.BRANCH}:dvc.lock") == "second\n"
-    assert git("show", f"{publication.BRANCH}:{METRICS}") == f"first {METRICS}\n"
-    assert git("show", f"{publication.BRANCH}:code.py") == "first code.py\n"
+    assert state(repository) == before
+    assert said.split(": ")[1] == git(repository, "rev-parse", publication.BRANCH)[:12]
+    assert git(repository, "show", f"{publication.BRANCH}:dvc.lock") == "second\n"
+    assert git(repository, "show", f"{publication.BRANCH}:{METRICS}") == f"first {METRICS}\n"
+    assert git(repository, "show", f"{publication.BRANCH}:code.py") == "first code.py\n"
 
 
 def test_the_branch_grows_by_what_is_new(repository):
@@ -49,13 +46,13 @@ def test_the_branch_grows_by_what_is_new(repository):
     assert publication.commit("the same") == f"{publication.BRANCH}: nothing new"
     (repository / "dvc.lock").write_text("second\n")
     publication.commit("second results")
-    subjects = git("log", "--format=%s", publication.BRANCH).splitlines()
+    subjects = git(repository, "log", "--format=%s", publication.BRANCH).splitlines()
     assert subjects == ["second results", "first results", "first"]
 
 
 def test_a_branch_in_use_is_refused(repository):
     publication.commit("results")
-    git("checkout", "--quiet", "--force", publication.BRANCH)
+    git(repository, "checkout", "--quiet", "--force", publication.BRANCH)
     with pytest.raises(AtelierError, match="is checked out here"):
         publication.commit("more")
 

@@ -54,7 +54,7 @@ def test_what_is_no_port_is_refused(monkeypatch, port):
         services.services()
 
 
-def test_down_ends_what_was_started_and_its_children(place, somebody):
+def test_down_ends_what_was_started(place, somebody):
     record(services.WORKER, somebody)
     assert services.running(services.WORKER) == somebody
     services.down()

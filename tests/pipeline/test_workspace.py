@@ -1,12 +1,11 @@
 """Another scale works in a worktree of the last commit; the repository's own folder stays."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.project import ROOT
+from tests.project import ROOT, git
 
 from atelier.errors import UserError
 from atelier.pipeline.workspace import workspace
@@ -21,18 +20,14 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / ".gitignore").write_text(".atelier/\nmlruns/\nconfig.local\n")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("")
-    git("init", "--quiet")
-    commit("first")
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path, "first")
     return tmp_path
 
 
-def git(*arguments):
-    subprocess.run(["git", *arguments], capture_output=True, check=True)
-
-
-def commit(message):
-    git("add", "--all")
-    git("-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", message)
+def commit(folder, message):
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", message)
 
 
 def test_its_own_scale_is_worked_on_in_place(repository):
@@ -60,7 +55,7 @@ def test_it_follows_the_last_commit_and_keeps_its_own_lock(repository):
         Path("dvc.lock").write_text("of tiny\n")
     (repository / "dvc.lock").write_text("of laptop\n")
     (repository / "code.py").write_text("second\n")
-    commit("second")
+    commit(repository, "second")
     (repository / "code.py").write_text("not committed\n")
     with workspace("tiny"):
         assert Path("code.py").read_text() == "second\n"

@@ -1,7 +1,6 @@
 """The same registry on a real MLflow server over HTTP, on the loopback."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.project import free_port
 
 from atelier.errors import UserError
 from atelier.registry import generator, tracking, versions
@@ -22,12 +22,6 @@ from .test_tracking import DESCRIPTION, held, pictures, wait_until, write
 
 pytestmark = pytest.mark.server
 START_SECONDS = 120
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def start(folder: Path, port: int) -> subprocess.Popen[bytes]:

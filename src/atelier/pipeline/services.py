@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -161,7 +160,7 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
     if running(service):
         return
     if service.health:
-        _refuse_taken_port(service)
+        _refuse_taken_port(service.name)
     with service.log.open("ab") as log:
         process = subprocess.Popen(
             service.command, env=dict(variables), stdin=subprocess.DEVNULL, stdout=log,
@@ -171,14 +170,13 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
     service.record.write_text(json.dumps({"pid": process.pid, "created": created}))
 
 
-def _refuse_taken_port(service: Service) -> None:
-    address = urlsplit(service.health)
+def _refuse_taken_port(name: str) -> None:
+    port, (variable, _) = _port(name), PORTS[name]
     with socket.socket() as probe:
         probe.settimeout(2)
-        if probe.connect_ex((address.hostname, address.port)) == 0:
-            variable, _ = PORTS[service.name]
-            where, hint = f"{address.hostname}:{address.port}", f"Set {variable} to a free port."
-            raise UserError(where, "somebody else listens there", hint)
+        if probe.connect_ex(("127.0.0.1", int(port))) == 0:
+            hint = f"Set {variable} to a free port."
+            raise UserError(f"127.0.0.1:{port}", "somebody else listens there", hint)
 
 
 def _wait(service: Service) -> None:
