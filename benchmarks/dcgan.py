@@ -28,9 +28,9 @@ from torch import Tensor, nn
 
 from atelier.data.batches import read_manifest
 from atelier.data.images import to_bytes, to_float
-from atelier.evaluation.faces import open_references, score_images
+from atelier.evaluation.faces import open_bounds, score_images
+from atelier.evaluation.reference import open_reference
 from atelier.evaluation.report import write_grid, write_metrics
-from atelier.evaluation.yardstick import open_yardstick
 from atelier.pipeline.judging import open_judge
 
 LATENT = 100
@@ -162,15 +162,15 @@ def main() -> None:
     size = read_manifest(arguments.prepared)["size_pixels"]
     if size != SIZE:
         raise SystemExit(f"{arguments.prepared}: this DCGAN draws {SIZE} px (got {size}).")
-    yardstick = open_yardstick(arguments.prepared, open_judge(arguments.judge), "test", SAMPLES)
-    references = open_references(yardstick, SAMPLES, SAMPLE_SEED)
+    reference = open_reference(arguments.prepared, open_judge(arguments.judge), "test", SAMPLES)
+    references = open_bounds(reference, SAMPLES, SAMPLE_SEED)
     pixels = torch.from_numpy(np.load(arguments.prepared / "training.npy"))
     training = Training(pixels, arguments.seed)
     report: dict[str, Any] = {"seed": arguments.seed, "threads": arguments.threads, "marks": {}}
 
     def score(mark: Mark) -> None:
         pictures = training.sample(SAMPLES, SAMPLE_SEED)
-        metrics = score_images(pictures, yardstick, references, SAMPLE_SEED)
+        metrics = score_images(pictures, reference, references, SAMPLE_SEED)
         reached = {
             "seconds": training.seconds,
             "images": training.images,
@@ -179,7 +179,7 @@ def main() -> None:
         report["marks"][mark.name] = reached | metrics
         write_metrics(arguments.out, report)
         write_grid(arguments.out.with_name(f"{arguments.out.stem}-{mark.name}.png"), pictures[:64])
-        kids = ", ".join(f"{name} {metrics[name]['kid']:.4f}" for name in yardstick.extractors)
+        kids = ", ".join(f"{name} {metrics[name]['kid']:.4f}" for name in reference.extractors)
         so_far = f"{training.images} images, {training.seconds:.0f} s"
         print(f"{mark.name}: {so_far}: KID {kids}", flush=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Page, sync_playwright
 
-from atelier.pipeline.services import mlflow_url, prefect_api
+from atelier.operations.services import mlflow_url, prefect_api
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = {"width": 1500, "height": 1000}

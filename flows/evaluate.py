@@ -3,9 +3,9 @@
 from prefect import flow
 
 import stage
-from atelier.config import default_scale, listed_experiments
-from atelier.pipeline.plan import road
-from atelier.pipeline.workspace import workspace
+from atelier.operations.staleness import road
+from atelier.operations.workspace import workspace
+from atelier.params import default_scale, listed_experiments
 from parameters import Experiment, Scale
 from slot import device_slot
 

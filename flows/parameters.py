@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from atelier.config import listed_experiments
+from atelier.params import listed_experiments
 
 if TYPE_CHECKING:
     Experiment = str

@@ -4,8 +4,9 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from atelier.config import default_scale, listed_experiments
-from atelier.pipeline import publication, standing
+from atelier.operations import publication
+from atelier.operations import status as standing
+from atelier.params import default_scale, listed_experiments
 from parameters import Experiment, Scale
 from train import train
 

@@ -13,8 +13,8 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from atelier.pipeline import standing
-from atelier.pipeline.plan import Step
+from atelier.operations import status as standing
+from atelier.operations.staleness import Step
 
 CHAMPION_REPLACED = "atelier.champion.replaced"
 

@@ -11,8 +11,8 @@ from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.variables import Variable
 
-from atelier.pipeline.devices import claimed
-from atelier.pipeline.services import LIMIT
+from atelier.operations.devices import claimed
+from atelier.operations.services import LIMIT
 from report import unless_away
 
 LEASE_SECONDS = 60.0

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
 from atelier.errors import UserError
-from atelier.pipeline import process, progress
+from atelier.operations import process, progress
 from atelier.registry.lineage import FLOW_RUN, FLOW_RUN_URL
 from report import unless_away
 from slot import device_slot

@@ -18,11 +18,13 @@ from prefect.runtime import deployment, flow_run
 
 import report
 import stage
-from atelier.config import default_scale, listed_experiments, load_experiment
+from atelier.config import load_experiment
 from atelier.errors import AtelierError
-from atelier.pipeline import datasets, standing
-from atelier.pipeline.plan import DATA, Step, plan
-from atelier.pipeline.workspace import workspace
+from atelier.operations import datasets
+from atelier.operations import status as standing
+from atelier.operations.staleness import DATA, Step, plan
+from atelier.operations.workspace import workspace
+from atelier.params import default_scale, listed_experiments
 from parameters import Experiment, Scale
 
 OWN = ("train", "bundle", "evaluate", "register")
@@ -34,7 +36,7 @@ def run_name() -> str:
     asked = flow_run.parameters
     name, scale = asked["experiment"], asked.get("scale") or default_scale()
     number = f" #{_earlier_runs() + 1}" if deployment.id else ""
-    digest = datasets.digests()[listed_experiments()[name]["dataset"]]
+    digest = datasets.digests()[listed_experiments()[name].dataset]
     return f"{name} {scale}{number} data {digest[:4]}"
 
 

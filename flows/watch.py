@@ -4,7 +4,7 @@ from prefect import flow, get_run_logger
 from prefect.events import emit_event
 from prefect.variables import Variable
 
-from atelier.pipeline import datasets
+from atelier.operations import datasets
 
 SEEN = "atelier_datasets"
 CHANGED = "atelier.data.changed"

@@ -1,5 +1,5 @@
 """`python -m atelier` is the command `atelier`."""
 
-from atelier.cli import main
+from atelier.cli.main import main
 
 main()

@@ -1,7 +1,7 @@
 """What a YAML file under experiments/ may say, and reading it.
 
 A file is complete: no key has a default, so it alone says what was done, and DVC, which watches
-the whole file, sees every change.
+the blocks that decide a stage's result, sees every change of one.
 """
 
 from functools import reduce
@@ -18,36 +18,23 @@ from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Setting
-from atelier.paths import PARAMETERS
-from atelier.paths import SCALES as SCALES
-from atelier.paths import Paths as Paths
-from atelier.paths import check_scale as check_scale
+from atelier.params import Listed, load_parameters
+from atelier.paths import PARAMETERS, Paths, check_scale
 from atelier.schema import NonNegative, Positive, Rate, Seed, Share, Strict, load
+from atelier.task import CLASSIFICATION, Task
 
-Scale = Literal["tiny", "laptop", "gpu"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-EXPERIMENT_MODELS = [name for name in MODELS if name != "judge"]
-SAMPLING_OF_TASK = {"conditional": "balanced", "translation": "domains"}
-"""How a task's training images are drawn; all others: evenly."""
-INSEPARABLE = {
-    "seed": ("seed", "the seed's sigmoid and its BCELoss go together"),
-    "vae": ("elbo", "the ELBO needs means and log-variances"),
-}
-"""Models that one objective alone can train, which trains nothing else, and why."""
-PENALISED = ("wgan_gp", "relativistic", "relativistic_ac")
-"""Objectives with a gradient penalty."""
-
 if TYPE_CHECKING:
     ModelConfig = Any
     ObjectiveConfig = Any
 else:
     ModelConfig = Annotated[
-        reduce(or_, [module.Config for module in MODELS.values()]), Field(discriminator="name")
+        reduce(or_, [model.config for model in MODELS.values()]), Field(discriminator="name")
     ]
     ObjectiveConfig = Annotated[
-        reduce(or_, [module.Config for module in OBJECTIVES.values()]), Field(discriminator="name")
+        reduce(or_, [loss.config for loss in OBJECTIVES.values()]), Field(discriminator="name")
     ]
 
 
@@ -79,7 +66,7 @@ class EarlyStopping(Strict):
     draws: Positive
     patience_steps: Positive
     keep: Literal["best", "last"]
-    """Which weights are published; the seed keeps the last."""
+    """Which weights are published; the book keeps the last."""
 
 
 class Training(Strict):
@@ -183,31 +170,32 @@ class Experiment(Strict):
     evaluation: Evaluation
 
     @property
-    def task(self) -> str:
-        """What the model is for: see atelier.models."""
-        return str(MODELS[self.model.name].TASK)
+    def task(self) -> Task:
+        """What the model is for."""
+        return MODELS[self.model.name].task
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        model, objective = self.model.name, self.objective.name
-        if model == "judge" or objective == "classification":
+        name, objective = self.model.name, self.objective.name
+        model, loss = MODELS[name], OBJECTIVES[objective]
+        if model.task == CLASSIFICATION or CLASSIFICATION in loss.tasks:
             raise ValueError("a judge belongs to a dataset's file, not to an experiment")
-        for one, (only, why) in INSEPARABLE.items():
-            if (model == one) != (objective == only):
-                raise ValueError(f"model {model} with objective {objective}: {why}")
-        if self.task not in OBJECTIVES[objective].TASKS:
-            fitting = [name for name, module in OBJECTIVES.items() if self.task in module.TASKS]
+        for other, row in MODELS.items():
+            if row.objective and (name == other) != (objective == row.objective):
+                raise ValueError(f"model {name} with objective {objective}: {row.why}")
+        if model.task not in loss.tasks:
+            fitting = [key for key, row in OBJECTIVES.items() if model.task in row.tasks]
             raise ValueError(
-                f"objective.name: {objective} does not train model {model} "
+                f"objective.name: {objective} does not train model {name} "
                 f"(one of {', '.join(fitting)})"
             )
-        wanted = SAMPLING_OF_TASK.get(self.task, "uniform")
-        if self.sampling.name != wanted:
+        if self.sampling.name != model.task.sampling:
             raise ValueError(
-                f"sampling.name: model {model} takes {wanted} (got {self.sampling.name})"
+                f"sampling.name: model {name} takes {model.task.sampling} "
+                f"(got {self.sampling.name})"
             )
         norm = getattr(self.model, "discriminator_norm", "none")
-        if norm == "batch" and objective in PENALISED:
+        if norm == "batch" and loss.penalises_gradients:
             raise ValueError(
                 f"model.discriminator_norm: 'batch' under the gradient penalty of {objective}: "
                 "BatchNorm mixes the images whose gradients are penalised one by one; "
@@ -225,36 +213,6 @@ def _check_optimizers(training: Training, objective: ObjectiveConfig) -> None:
             f"training.optimizers: objective {objective.name} trains "
             f"{', '.join(sorted(trained))} (got {', '.join(training.optimizers) or 'none'})"
         )
-
-
-class Source(Strict):
-    """Where a dataset comes from: a folder of data/, or the file whose rule makes it."""
-
-    source: str
-
-
-class Listed(Strict):
-    """What dvc.yaml must know of an experiment to follow the right files."""
-
-    dataset: str
-    model: str
-    objective: str
-
-
-class Parameters(Strict):
-    """params.yaml, which dvc.yaml reads."""
-
-    scale: Scale
-    drawing: dict[str, Any]
-    datasets: dict[str, Source]
-    experiments: dict[str, Listed]
-
-
-def load_parameters() -> Parameters:
-    """Reads params.yaml, which only a repository's root has."""
-    if not PARAMETERS.exists():
-        raise UserError(PARAMETERS, "no such file", "Run this in the repository's root.")
-    return load(PARAMETERS, Parameters)
 
 
 def load_dataset(scale: str, name: str) -> Dataset:
@@ -278,10 +236,10 @@ def load_experiment(scale: str, name: str) -> Experiment:
     _check_name(path, experiment.name)
     said = listing(experiment)
     if (listed := parameters.experiments.get(name)) != said:
-        line = f"{name}: {as_line(said)}"
+        line = f"{name}: {said.as_line()}"
         problem = f"missing beside {path}"
         if listed:
-            problem = f"does not agree with {path} (got {as_line(listed)})"
+            problem = f"does not agree with {path} (got {listed.as_line()})"
         remedy = f"Write {line}, so that DVC follows the right files."
         raise UserError(f"{PARAMETERS}: experiments.{name}", problem, remedy)
     check_fit(path, experiment, load_dataset(scale, experiment.dataset))
@@ -291,46 +249,37 @@ def load_experiment(scale: str, name: str) -> Experiment:
 def listing(experiment: Experiment) -> Listed:
     """What the mapping of params.yaml must say of an experiment."""
     return Listed(
+        task=experiment.task.name,
         dataset=experiment.dataset,
         model=experiment.model.name,
         objective=experiment.objective.name,
     )
 
 
-def as_line(listed: Listed) -> str:
-    """As YAML in one line, the way params.yaml has it."""
-    return f"{{dataset: {listed.dataset}, model: {listed.model}, objective: {listed.objective}}}"
-
-
 def check_fit(path: Path, experiment: Experiment, dataset: Dataset) -> None:
     """Refuses what could only fail once the training has begun."""
-    numbers, training = dataset.data.layout == "numbers", experiment.training
-    if numbers != (experiment.task == "numbers"):
-        kind = "numbers" if numbers else "pictures"
-        fitting = [n for n in EXPERIMENT_MODELS if (MODELS[n].TASK == "numbers") == numbers]
+    training, makes = experiment.training, dataset.data.holds
+    if makes != experiment.task.makes:
+        fitting = [name for name, model in MODELS.items() if model.task.makes == makes]
         raise UserError(
             f"{path}: model.name",
-            f"{experiment.model.name} makes no {kind}, which dataset {dataset.name} holds",
+            f"{experiment.model.name} makes no {makes}, which dataset {dataset.name} holds",
             f"One of {', '.join(fitting)}.",
         )
-    if not numbers and training.early_stopping is not None:
+    if experiment.task.needs_labels and dataset.judge is None:
+        raise UserError(
+            f"{path}: dataset",
+            f"model {experiment.model.name} needs labels, and {dataset.name} has none",
+            "Take a dataset of class folders, of a pair of folders, or with attributes.",
+        )
+    if makes == "pictures" and training.early_stopping is not None:
         where = f"{path}: training.early_stopping"
         raise UserError(where, "pictures follow no rule to stop by", "Write null.")
-    if numbers and training.augmentation is not None:
+    if makes == "numbers" and training.augmentation is not None:
         where = f"{path}: training.augmentation"
         raise UserError(where, "only pictures can be augmented", "Write null.")
-    if numbers and training.flip:
+    if makes == "numbers" and training.flip:
         raise UserError(f"{path}: training.flip", "only pictures can be mirrored", "Write false.")
-
-
-def listed_experiments() -> dict[str, dict[str, str]]:
-    """The one `experiments:` mapping of params.yaml, which every stage's `foreach` reads."""
-    return {name: listed.model_dump() for name, listed in load_parameters().experiments.items()}
-
-
-def default_scale() -> str:
-    """The scale that params.yaml names."""
-    return load_parameters().scale
 
 
 def _check_name(path: Path, name: str) -> None:

@@ -13,20 +13,33 @@ class AtelierError(Exception):
 
 
 class UserError(AtelierError):
-    """`where: what is wrong (got X). What is allowed, or what to run.`"""
+    """`where: what is wrong (got X). What is allowed, or what to run.`
+
+    Whoever passes it on may change one of its three fields; nobody has to read its text.
+    """
 
     exit_code = 2
 
     def __init__(self, where: object, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{where}: {problem.rstrip('.')}." + (f" {remedy}" if remedy else ""))
+        self.where, self.problem, self.remedy = str(where), problem, remedy
+        super().__init__(where, problem, remedy)
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.problem.rstrip('.')}."
+        return f"{line} {self.remedy}" if self.remedy else line
 
 
 class UserErrors(UserError):
     """Several mistakes found in one pass, one line each, so that all can be mended at once."""
 
     def __init__(self, errors: list[UserError]) -> None:
-        AtelierError.__init__(self, "\n".join(str(error) for error in errors))
+        first = errors[0]
+        super().__init__(first.where, first.problem, first.remedy)
         self.errors = errors
+        self.args = (errors,)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
 
 
 class Interrupted(AtelierError):

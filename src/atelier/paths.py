@@ -1,4 +1,4 @@
-"""Where everything of a scale lies."""
+"""Where things lie: what the folders of datasets are called, and the files of a scale."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,12 @@ from atelier.schema import unknown
 
 SCALES = ("tiny", "laptop", "gpu")
 PARAMETERS = Path("params.yaml")
+
+IMAGES = "img_align_celeba"
+"""Where CelebA's layout keeps its pictures."""
+DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
+"""CycleGAN's layout."""
+SPLITS = ("training", "validation", "test")
 
 
 def check_scale(scale: str) -> str:

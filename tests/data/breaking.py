@@ -1,4 +1,4 @@
-"""Ways to break a sound dataset or archive, for the tables of broken inputs."""
+"""BothDirections to break a sound dataset or archive, for the tables of broken inputs."""
 
 import shutil
 import struct

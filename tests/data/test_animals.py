@@ -12,8 +12,8 @@ import pytest
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from atelier.data.drawing import animals
-from atelier.data.drawing.animals import AnimalScene, Species
+from atelier.drawing import animals
+from atelier.drawing.animals import AnimalScene, Species
 
 SPECIES: tuple[Species, Species] = ("horse", "zebra")
 

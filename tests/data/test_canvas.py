@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atelier.data.drawing.canvas import (
+from atelier.drawing.canvas import (
     Canvas,
     Plane,
     bezier,
@@ -23,7 +23,7 @@ from atelier.data.drawing.canvas import (
     superellipse,
     turned,
 )
-from atelier.data.drawing.texture import (
+from atelier.drawing.texture import (
     blur,
     encode_jpeg,
     enlarge,

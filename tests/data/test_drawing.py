@@ -12,10 +12,11 @@ import pytest
 from data.samples import tree_digest, write_faces, write_pairs
 from PIL import Image
 
-from atelier.data import drawing
+from atelier import drawing
 from atelier.data.catalog import MARKER, read_catalog
-from atelier.data.drawing import animals, draw, faces, jobs
-from atelier.data.drawing.jobs import DrawingCounts, scene_seed
+from atelier.drawing import animals, draw, faces
+from atelier.drawing import scenes as jobs
+from atelier.drawing.scenes import DrawingCounts, scene_seed
 from atelier.errors import UserError
 
 COUNTS = DrawingCounts(

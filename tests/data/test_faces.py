@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from atelier.data.drawing import faces
-from atelier.data.drawing.faces import ATTRIBUTE_NAMES, FaceScene
+from atelier.drawing import faces
+from atelier.drawing.faces import ATTRIBUTE_NAMES, FaceScene
 
 COUNTED = ("Male", "Young", "Smiling", "Eyeglasses", "Black_Hair", "Blond_Hair")
 BOUND = {("Male", "No_Beard"), ("Male", "Wearing_Lipstick")}

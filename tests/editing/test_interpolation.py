@@ -1,4 +1,4 @@
-"""Ways between latents: ends exact, arcs on the sphere, tables in order."""
+"""BothDirections between latents: ends exact, arcs on the sphere, tables in order."""
 
 import numpy as np
 import pytest

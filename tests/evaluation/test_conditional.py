@@ -14,7 +14,7 @@ from atelier.data.sampling import Labels
 from atelier.evaluation import conditional
 from atelier.evaluation.conditional import Examination, open_examination
 from atelier.evaluation.features import Images
-from atelier.evaluation.yardstick import open_yardstick
+from atelier.evaluation.reference import open_reference
 from atelier.models.judge import Judge
 
 Draw = Callable[[int, int], Images]
@@ -73,8 +73,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, discs: Draw) -> Path:
 
 @pytest.fixture(scope="module")
 def examination(folder: Path, judge: Judge) -> Examination:
-    yardstick = open_yardstick(folder, judge, "test", 1000)
-    return open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+    reference = open_reference(folder, judge, "test", 1000)
+    return open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +177,8 @@ def test_accuracy_tells_both_sides_apart() -> None:
 def test_a_split_with_few_of_each_says_why_diversity_is_left_out(
     folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
 ) -> None:
-    yardstick = open_yardstick(folder, judge, "test", 60)
-    small = open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+    reference = open_reference(folder, judge, "test", 60)
+    small = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
     left_out = small.diversity(obedient, 1)
     assert left_out == {"left_out": "no combination has 50 real images"}
 
@@ -194,8 +194,8 @@ def test_training_labels_say_what_can_be_asked_for_and_no_third_split_is_opened(
         return load(path, **options)
 
     monkeypatch.setattr(np, "load", noting)
-    yardstick = open_yardstick(folder, judge, "test", 50)
-    found = open_examination(yardstick, folder, judge, NAMES, ATTRIBUTES)
+    reference = open_reference(folder, judge, "test", 50)
+    found = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
     assert set(opened) == {"training.npy", "test.npy", "training_labels.npy", "test_labels.npy"}
     assert sorted(map(tuple, found.allowed.tolist())) == sorted(SHARES)
     assert len(found.rows) == 50

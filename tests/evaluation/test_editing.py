@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from atelier.errors import UserError
 from atelier.evaluation.editing import changed_verdicts, evaluate_edits
 from atelier.evaluation.features import Images, JudgeFeatures
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet
 
 LABELS = ("Eyeglasses", "Male", "Smiling")
 BANDS = 4
@@ -37,25 +37,25 @@ class Exact(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def yardstick() -> Yardstick:
+def reference() -> ReferenceSet:
     draw = np.random.default_rng(0)
     training, reals = decode(draw.standard_normal((500, 4)) * 1.5), decode(
         draw.standard_normal((300, 4)) * 1.5
     )  # fmt: skip
     extract = JudgeFeatures(Exact(), training)  # type: ignore[arg-type]
-    return Yardstick("test", {}, training, reals, {"judge": extract}, {"judge": extract(reals)})
+    return ReferenceSet("test", {}, training, reals, {"judge": extract}, {"judge": extract(reals)})
 
 
-def judged(yardstick: Yardstick, direction: list[float], **options: Any) -> dict[str, Any]:
+def judged(reference: ReferenceSet, direction: list[float], **options: Any) -> dict[str, Any]:
     latents = np.random.default_rng(1).standard_normal((200, 4)).astype(np.float32)
     return evaluate_edits(
         options.pop("decode", decode), latents, np.array(direction, np.float32), Exact(),  # type: ignore[arg-type]
-        LABELS, yardstick, target="Eyeglasses", others=LABELS, **options,
+        LABELS, reference, target="Eyeglasses", others=LABELS, **options,
     )  # fmt: skip
 
 
-def test_a_pure_direction_flips_and_changes_nothing_else(yardstick: Yardstick) -> None:
-    found = judged(yardstick, [1, 0, 0, 0])
+def test_a_pure_direction_flips_and_changes_nothing_else(reference: ReferenceSet) -> None:
+    found = judged(reference, [1, 0, 0, 0])
     # 3 steps are enough for all from -1.5 on: 93 of 100 of a normal number below 1.5.
     assert found["flipped_in_range"] == pytest.approx(0.93, abs=0.04)
     assert found["changed"] == {"Male": 0.0, "Smiling": 0.0}
@@ -63,27 +63,27 @@ def test_a_pure_direction_flips_and_changes_nothing_else(yardstick: Yardstick) -
     assert found["settings"]["samples"] < 200
 
 
-def test_what_goes_with_it_is_counted_apart(yardstick: Yardstick) -> None:
-    found = judged(yardstick, [0.8, 0.6, 0, 0])
+def test_what_goes_with_it_is_counted_apart(reference: ReferenceSet) -> None:
+    found = judged(reference, [0.8, 0.6, 0, 0])
     assert found["changed"]["Male"] > 0.25
     assert found["changed"]["Smiling"] == 0.0
     assert found["most_changed"] == found["changed"]["Male"]
 
 
-def test_a_direction_that_brings_nothing(yardstick: Yardstick) -> None:
-    found = judged(yardstick, [0, 0, 0, 1])
+def test_a_direction_that_brings_nothing(reference: ReferenceSet) -> None:
+    found = judged(reference, [0, 0, 0, 1])
     assert found["flipped_in_range"] == found["flipped_out_of_range"] == 0.0
     assert found["median_step"] == 3.0
 
 
-def test_a_flip_into_mush_does_not_count(yardstick: Yardstick) -> None:
+def test_a_flip_into_mush_does_not_count(reference: ReferenceSet) -> None:
     """The fourth band leaves what training showed, and the verdict means nothing there."""
-    found = judged(yardstick, [1, 0, 0, 8])
+    found = judged(reference, [1, 0, 0, 8])
     assert found["flipped_in_range"] < 0.1
     assert found["flipped_out_of_range"] > 0.8
 
 
-def test_the_smallest_step_is_taken(yardstick: Yardstick) -> None:
+def test_the_smallest_step_is_taken(reference: ReferenceSet) -> None:
     """A picture that would flip and flip back at larger steps has flipped."""
 
     def briefly(latents: np.ndarray) -> Images:
@@ -91,7 +91,7 @@ def test_the_smallest_step_is_taken(yardstick: Yardstick) -> None:
         wrapped[wrapped[:, 0] > 1.9, 0] = 0.0
         return decode(wrapped)
 
-    found = judged(yardstick, [1, 0, 0, 0], decode=briefly)
+    found = judged(reference, [1, 0, 0, 0], decode=briefly)
     assert found["flipped_in_range"] > 0.8
 
 
@@ -102,9 +102,9 @@ def test_the_margin_forgives_who_was_undecided() -> None:
     assert changed_verdicts(before[:0], after[:0]).tolist() == [0.0]
 
 
-def test_too_few_lack_it(yardstick: Yardstick) -> None:
+def test_too_few_lack_it(reference: ReferenceSet) -> None:
     def with_glasses(latents: np.ndarray) -> Images:
         return decode(latents + np.array([4.0, 0, 0, 0]))
 
     with pytest.raises(UserError, match=r"editing: Eyeglasses: \d of 200 pictures lack it, 20 are"):
-        judged(yardstick, [1, 0, 0, 0], decode=with_glasses)
+        judged(reference, [1, 0, 0, 0], decode=with_glasses)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from atelier.errors import UserError
-from atelier.evaluation.faces import evaluate_faces, kid_table, open_references, score_images
+from atelier.evaluation.faces import evaluate_faces, kid_table, open_bounds, score_images
 from atelier.evaluation.features import Images
 from atelier.evaluation.floors import blurred
+from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.evaluation.report import rounded
-from atelier.evaluation.yardstick import Yardstick, open_yardstick
 from atelier.models.judge import Judge
 
 Draw = Callable[[int, int], Images]
@@ -20,8 +20,8 @@ EXTRACTORS = ("judge", "witness")
 
 
 @pytest.fixture(scope="module")
-def yardstick(prepared: Path, classifier: Judge) -> Yardstick:
-    return open_yardstick(prepared, classifier, "test", 300)
+def reference(prepared: Path, classifier: Judge) -> ReferenceSet:
+    return open_reference(prepared, classifier, "test", 300)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def test_the_same_seed_gives_the_same_figures(
     assert rounded(again) == rounded(scored)
 
 
-def test_collapse_is_flagged(yardstick: Yardstick, discs: Draw) -> None:
+def test_collapse_is_flagged(reference: ReferenceSet, discs: Draw) -> None:
     """One picture, with a grain that a careless glance takes for variety."""
     grain = np.random.default_rng(0).integers(-2, 3, (100, 3, 32, 32))
     one = np.clip(discs(5, 1) + grain, 0, 255).astype(np.uint8)
-    references = open_references(yardstick, 100, seed=0, other=discs(6, 20))
-    found = score_images(one, yardstick, references, seed=0)
+    references = open_bounds(reference, 100, seed=0, other=discs(6, 20))
+    found = score_images(one, reference, references, seed=0)
     assert found["collapsed"] is True
     assert found["judge"]["recall"] < 0.3
     assert found["judge"]["kid"] > found["judge"]["kid_other"]
@@ -90,12 +90,12 @@ def test_the_table_shows_the_generator_beside_its_scale(scored: dict[str, Any]) 
     ]
 
 
-def test_a_blurred_challenger_loses_to_fresh_reals(yardstick: Yardstick, discs: Draw) -> None:
-    sharp = yardstick.features(discs(8, 200))
-    soft = yardstick.features(blurred(discs(9, 200)))
-    for comparison in yardstick.compare(sharp, soft).values():
+def test_a_blurred_challenger_loses_to_fresh_reals(reference: ReferenceSet, discs: Draw) -> None:
+    sharp = reference.features(discs(8, 200))
+    soft = reference.features(blurred(discs(9, 200)))
+    for comparison in reference.compare(sharp, soft).values():
         assert comparison.p_value < 0.01
-    for comparison in yardstick.compare(soft, sharp).values():
+    for comparison in reference.compare(soft, sharp).values():
         assert comparison.p_value > 0.99
 
 
@@ -110,15 +110,15 @@ def test_only_the_asked_split_is_opened(
         return load(path, **options)
 
     monkeypatch.setattr(np, "load", noting)
-    open_yardstick(prepared, classifier, "validation", 50)
+    open_reference(prepared, classifier, "validation", 50)
     assert sorted(opened) == ["training.npy", "validation.npy"]
 
 
 def test_an_unknown_split(prepared: Path, classifier: Judge) -> None:
     with pytest.raises(UserError, match="no split holdout to compare with"):
-        open_yardstick(prepared, classifier, "holdout", 50)
+        open_reference(prepared, classifier, "holdout", 50)
 
 
-def test_pictures_of_another_size_are_refused(yardstick: Yardstick) -> None:
+def test_pictures_of_another_size_are_refused(reference: ReferenceSet) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \[N, 3, 32, 32\] \(got uint8 \[2, 3, 64"):
-        yardstick.features(np.zeros((2, 3, 64, 64), np.uint8))
+        reference.features(np.zeros((2, 3, 64, 64), np.uint8))

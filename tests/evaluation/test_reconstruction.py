@@ -15,7 +15,7 @@ NOISE = np.random.default_rng(0)
 
 
 def plane(count, rank=3, size=16):
-    """Images that vary in so many ways, at random: uint8 [N, 3, S, S]."""
+    """Images that vary in so many directions, at random: uint8 [N, 3, S, S]."""
     basis = np.random.default_rng(7).normal(size=(rank, 3 * size * size))
     codes = NOISE.normal(size=(count, rank))
     flat = 127.5 + 12 * codes @ basis

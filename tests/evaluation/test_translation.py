@@ -13,7 +13,7 @@ from atelier.data.images import to_float
 from atelier.data.sampling import Domains
 from atelier.data.twins import array_names
 from atelier.errors import UserError
-from atelier.evaluation.domains import A2B, B2A, Ways, matching, open_ways
+from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_directions
 from atelier.evaluation.features import Images
 from atelier.evaluation.floors import blurred
 from atelier.evaluation.translation import (
@@ -21,7 +21,7 @@ from atelier.evaluation.translation import (
     compare_translations,
     evaluate_translation,
     missed,
-    score_ways,
+    score_directions,
     translation_figure,
 )
 from atelier.evaluation.twins import stripe_spectrum
@@ -98,13 +98,13 @@ def discs_judge(world: Path) -> judge.Judge:
 
 
 @pytest.fixture(scope="module")
-def ways(world: Path, discs_judge: judge.Judge) -> Ways:
-    return open_ways(world, discs_judge, LABELS, DOMAINS, "test", seed=3)
+def directions(world: Path, discs_judge: judge.Judge) -> BothDirections:
+    return open_directions(world, discs_judge, LABELS, DOMAINS, "test", seed=3)
 
 
 @pytest.fixture(scope="module")
 def perfect(world: Path) -> dict[str, Translate]:
-    """Finds a picture, or one next to it, and answers with its twin; so both ways invert."""
+    """Finds a picture, or one next to it, and answers with its twin; so both directions invert."""
     pictures = np.load(world / "test.npy")
     there = np.load(world / array_names("a_to_b")[0])[:, 0]
     back = np.load(world / array_names("b_to_a")[0])[:, 1]
@@ -127,9 +127,9 @@ def perfect(world: Path) -> dict[str, Translate]:
 
 
 @pytest.fixture(scope="module")
-def held(world: Path, ways: Ways, perfect: dict[str, Translate]) -> dict[str, Any]:
+def held(world: Path, directions: BothDirections, perfect: dict[str, Translate]) -> dict[str, Any]:
     """The figures of the twins themselves."""
-    return score_ways(perfect[A2B], perfect[B2A], ways, world, LABELS)
+    return score_directions(perfect[A2B], perfect[B2A], directions, world, LABELS)
 
 
 def identity(images: Images) -> Images:
@@ -155,8 +155,8 @@ def test_the_twins_themselves_hold_every_bound(held) -> None:
         assert figures["judge"]["kid"] < 0.1 * figures["judge"]["kid_untouched"]
 
 
-def test_the_identity_does_nothing(world, ways) -> None:
-    found = score_ways(identity, identity, ways, world, LABELS)
+def test_the_identity_does_nothing(world, directions) -> None:
+    found = score_directions(identity, identity, directions, world, LABELS)
     assert found["does_nothing"] is True
     assert {line.split(" ")[0] for line in found["missed"]} == {
         "does",
@@ -180,23 +180,23 @@ def test_the_identity_does_nothing(world, ways) -> None:
     ("poor", "found_out"),
     [(blurred, (A2B,)), (mean_colour, (A2B, B2A))],
 )
-def test_mush_is_no_translation(world, ways, poor: Translate, found_out) -> None:
-    lines = score_ways(poor, poor, ways, world, LABELS)["missed"]
+def test_mush_is_no_translation(world, directions, poor: Translate, found_out) -> None:
+    lines = score_directions(poor, poor, directions, world, LABELS)["missed"]
     for name in found_out:
         assert any(line.startswith(f"{name}/twin/inside") for line in lines)
         assert any(line.startswith((f"{name}/verdict", f"{name}/out_of_range")) for line in lines)
 
 
-def test_a_changed_background_is_seen(world, ways, perfect) -> None:
+def test_a_changed_background_is_seen(world, directions, perfect) -> None:
     def brighter(images: Images) -> Images:
         return (perfect[A2B](images) * 0.8 + 51).astype(np.uint8)
 
-    lines = score_ways(brighter, perfect[B2A], ways, world)["missed"]
+    lines = score_directions(brighter, perfect[B2A], directions, world)["missed"]
     assert any(line.startswith("A2B/twin/outside") for line in lines)
     assert not any(line.startswith("B2A") for line in lines if "cycle" not in line)
 
 
-def test_a_hidden_signal_does_not_survive_the_noise(world, ways, perfect) -> None:
+def test_a_hidden_signal_does_not_survive_the_noise(world, directions, perfect) -> None:
     """Keeps the input in the lowest two bits, and reads it back."""
 
     def hide(images: Images) -> Images:
@@ -205,20 +205,20 @@ def test_a_hidden_signal_does_not_survive_the_noise(world, ways, perfect) -> Non
     def reveal(images: Images) -> Images:
         return (images & 3) << 6
 
-    figures = score_ways(hide, reveal, ways, world)[A2B]
+    figures = score_directions(hide, reveal, directions, world)[A2B]
     assert figures["cycle_l1"] > 1.5 * figures["cycle_l1_plain"]
     assert figures["cycle_l1"] > 0.1
 
 
 def test_without_twins_the_verdict_raises_the_alarm(world, discs_judge) -> None:
-    ways = open_ways(world, discs_judge, LABELS, DOMAINS, "validation", seed=3)
-    found = score_ways(identity, identity, ways, world)
+    directions = open_directions(world, discs_judge, LABELS, DOMAINS, "validation", seed=3)
+    found = score_directions(identity, identity, directions, world)
     assert found["does_nothing"] is True
     assert "twin" not in found[A2B]
     assert found["settings"]["twins"] is False
 
 
-def test_other_verdicts_that_change_are_counted(world, ways, perfect, held) -> None:
+def test_other_verdicts_that_change_are_counted(world, directions, perfect, held) -> None:
     def shrink(images: Images) -> Images:
         meadow = images[:, :, :1, :1]
         small = np.broadcast_to(meadow, images.shape).copy()
@@ -228,11 +228,11 @@ def test_other_verdicts_that_change_are_counted(world, ways, perfect, held) -> N
     def broken(images: Images) -> Images:
         return shrink(perfect[A2B](images))
 
-    found = score_ways(broken, perfect[B2A], ways, world, LABELS)[A2B]
+    found = score_directions(broken, perfect[B2A], directions, world, LABELS)[A2B]
     straight = held[A2B]
     assert straight["others_changed"]["Large"] < found["others_changed"]["Large"]
     assert straight["others_untrusted"] == []
-    doubted = score_ways(broken, perfect[B2A], ways, world, ("domain_b",))[A2B]
+    doubted = score_directions(broken, perfect[B2A], directions, world, ("domain_b",))[A2B]
     assert doubted["others_untrusted"] == ["Large"]
     assert doubted["others_changed_most"] == 0
 
@@ -259,22 +259,22 @@ def test_what_the_figures_rest_on_is_recorded(world, discs_judge, perfect) -> No
 
 
 def test_snapshots_are_ordered_by_what_they_do(world, discs_judge, perfect) -> None:
-    ways = open_ways(world, discs_judge, LABELS, DOMAINS, "test", seed=3)
-    best = translation_figure(perfect[A2B], perfect[B2A], ways)
-    lame = translation_figure(perfect[A2B], identity, ways)
-    none = translation_figure(identity, identity, ways)
+    directions = open_directions(world, discs_judge, LABELS, DOMAINS, "test", seed=3)
+    best = translation_figure(perfect[A2B], perfect[B2A], directions)
+    lame = translation_figure(perfect[A2B], identity, directions)
+    none = translation_figure(identity, identity, directions)
     assert best < lame < none
-    untouched = score_ways(identity, identity, ways, world)[A2B]["judge"]["kid_untouched"]
+    untouched = score_directions(identity, identity, directions, world)[A2B]["judge"]["kid_untouched"]
     assert none == pytest.approx(2 * untouched, rel=0.01)
 
 
-def test_the_gate_sees_each_way(ways, perfect) -> None:
+def test_the_gate_sees_each_way(directions, perfect) -> None:
     half = {A2B: perfect[A2B], B2A: identity}
     none = {A2B: identity, B2A: identity}
-    found = compare_translations(half, none, ways)
+    found = compare_translations(half, none, directions)
     assert found[A2B]["judge"].p_value < 0.01
     assert found[B2A]["judge"].difference == 0
-    back = compare_translations(none, half, ways)
+    back = compare_translations(none, half, directions)
     assert back[A2B]["judge"].p_value > 0.99
 
 
@@ -295,17 +295,17 @@ def test_matching_makes_shares_equal_and_repeats_nothing() -> None:
 def test_domains_that_share_nothing_cannot_be_matched(world, discs_judge) -> None:
     apart = DOMAINS.model_copy(update={"balance": ("domain_b",)})
     with pytest.raises(UserError, match=r"too few images match the other domain's \(got 0 and 0\)"):
-        open_ways(world, discs_judge, LABELS, apart, "test", seed=0)
+        open_directions(world, discs_judge, LABELS, apart, "test", seed=0)
 
 
-def test_real_data_have_wider_bounds(ways, held) -> None:
+def test_real_data_have_wider_bounds(directions, held) -> None:
     metrics = {**held, A2B: {**held[A2B], "others_changed_most": 0.07}}
-    assert missed(metrics, ways) == ["A2B/others_changed_most 0.070 > 0.05"]
-    ways.way[A2B].target.manifest["drawn"] = False
+    assert missed(metrics, directions) == ["A2B/others_changed_most 0.070 > 0.05"]
+    directions.of[A2B].target.manifest["drawn"] = False
     try:
-        assert missed(metrics, ways) == []
+        assert missed(metrics, directions) == []
     finally:
-        ways.way[A2B].target.manifest["drawn"] = True
+        directions.of[A2B].target.manifest["drawn"] = True
 
 
 def test_the_spectrum_knows_stripes_but_not_where_they_lie() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from atelier import config
-from atelier.pipeline import datasets
+from atelier import params
+from atelier.operations import datasets
 
 FLOWS = sorted(Path("flows").glob("*.py"))
 DEPLOYMENTS = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"]
 BY_NAME = {deployment["name"]: deployment for deployment in DEPLOYMENTS}
-LISTED = config.listed_experiments()
+LISTED = params.listed_experiments()
 
 
 def test_every_experiment_has_a_deployment_and_nothing_else_trains():

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from atelier import config
+from atelier import config, params, paths
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.pipeline.definition import define
 
-LISTED = config.listed_experiments()
+LISTED = params.listed_experiments()
 SOURCE = Path("src/atelier")
 EXCEPTED = {
     "errors.py": "words",
@@ -43,7 +43,7 @@ EXCEPTED = {
 }
 
 
-@pytest.mark.parametrize("scale", config.SCALES)
+@pytest.mark.parametrize("scale", paths.SCALES)
 def test_the_mapping_names_exactly_the_files(scale):
     folder = Path("experiments", scale)
     assert {path.stem for path in folder.glob("*.yaml")} == LISTED.keys()
@@ -51,17 +51,17 @@ def test_the_mapping_names_exactly_the_files(scale):
     assert {path.stem for path in (folder / "datasets").glob("*.yaml")} == datasets.keys()
 
 
-@pytest.mark.parametrize("scale", config.SCALES)
+@pytest.mark.parametrize("scale", paths.SCALES)
 @pytest.mark.parametrize("name", LISTED)
 def test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name):
     experiment = config.load_experiment(scale, name)
-    written = yaml.safe_load(config.Paths(scale).experiment_file(name).read_text())
+    written = yaml.safe_load(paths.Paths(scale).experiment_file(name).read_text())
     assert experiment.model_dump(mode="json", exclude_defaults=True) == written
     assert experiment.registered_name == (name if scale == "laptop" else f"{name}-{scale}")
     config.load_dataset(scale, experiment.dataset)
 
 
-@pytest.mark.parametrize("scale", config.SCALES)
+@pytest.mark.parametrize("scale", paths.SCALES)
 def test_dataset_files_are_complete(scale):
     for path in Path("experiments", scale, "datasets").glob("*.yaml"):
         dataset = config.load_dataset(scale, path.stem)

@@ -5,11 +5,11 @@ import json
 import pytest
 from tests.project import run
 
-from atelier import config
+from atelier import params
 from atelier.evaluation.report import flatten
 
-LISTED = config.listed_experiments()
-DATASETS = config.load_parameters().datasets
+LISTED = params.listed_experiments()
+DATASETS = params.load_parameters().datasets
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from tests.project import run
 
-from atelier import config
+from atelier import config, params
 
-EXPERIMENTS = {name: f"{name}-tiny" for name in config.listed_experiments()}
-DATASETS = config.load_parameters().datasets
+EXPERIMENTS = {name: f"{name}-tiny" for name in params.listed_experiments()}
+DATASETS = params.load_parameters().datasets
 
 
 def test_every_stage_left_what_it_promises(road):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.project import forget_connections
 
-from atelier.registry import bundle, versions
+from atelier.bundle import pack as bundle
+from atelier.registry import versions
 from atelier.registry.gate import Figures, decide
 from atelier.registry.store import Store, open_store
 
@@ -60,7 +61,7 @@ def sign() -> Callable[[Path], None]:
     """Makes a changed bundle agree with itself again, as one who tampers with it would."""
 
     def agree(folder: Path) -> None:
-        from atelier.registry.bundle_model import MANIFEST, digest_of, sha256
+        from atelier.bundle.bundle_model import MANIFEST, digest_of, sha256
 
         manifest = json.loads((folder / MANIFEST).read_text())
         manifest["members"] = {

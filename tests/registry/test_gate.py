@@ -70,7 +70,7 @@ def test_both_comparisons_must_agree(second: Comparison, promoted: bool) -> None
     ],
 )
 def test_no_part_of_a_task_may_be_worse(other: Comparison, promoted: bool) -> None:
-    """Both ways not worse, one better."""
+    """Both directions not worse, one better."""
     parts = [replace(BETTER, part="A2B"), replace(other, part="B2A")]
     decision = decide(GOOD, GOOD, [parts, parts])
     assert decision.promote is promoted

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from tests.project import free_port
 
+from atelier.bundle import client as generator
+from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import generator, tracking, versions
-from atelier.registry.bundle_model import open_bundle
+from atelier.registry import tracking, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import open_store

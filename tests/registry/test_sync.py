@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from atelier.config import Experiment, Paths, load_experiment
+from atelier.bundle import pack as bundle
+from atelier.bundle.bundle_model import Bundle
+from atelier.config import Experiment, load_experiment
 from atelier.errors import UserError
-from atelier.registry import bundle, sync, versions
-from atelier.registry.bundle_model import Bundle
+from atelier.paths import Paths
+from atelier.registry import sync, versions
 from atelier.registry.gate import Comparison, Figures, Round
 from atelier.registry.lineage import Lineage
 from atelier.registry.referee import NumbersReferee

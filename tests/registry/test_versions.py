@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from atelier.bundle import client as generator
+from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import generator, versions
-from atelier.registry.bundle_model import open_bundle
+from atelier.registry import versions
 from atelier.registry.gate import Decision
 from atelier.registry.store import Store
 

@@ -14,7 +14,7 @@ from atelier.errors import Interrupted
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
 from atelier.training import loop, setup
-from atelier.training.plan import gflop_per_image
+from atelier.training.cost import gflop_per_image
 from atelier.training.preview import PICTURES, preview
 
 TINY = read_yaml(Path("experiments/tiny/faces-cgan.yaml"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from atelier.training.seed import load_scripted, save_scripted, train_D_G
 from safetensors.torch import load_file
 from tests.project import contents
 
@@ -18,7 +19,6 @@ from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
 from atelier.training import checkpoint, loop, setup
 from atelier.training.randomness import StepRandomness
-from atelier.training.seed import load_scripted, save_scripted, train_D_G
 
 TINY = read_yaml(Path("experiments/tiny/faces-gan.yaml"))
 OPTIONS = {

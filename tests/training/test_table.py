@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from tests.project import contents
 
-from atelier import config
+from atelier import config, params
 from atelier.errors import Interrupted
 from atelier.models import MODELS
 from atelier.training import loop, setup
 
-LISTED = config.listed_experiments()
+LISTED = params.listed_experiments()
 STEPS = 6
 PICTURES = 64
 SIDE = 32

@@ -19,15 +19,13 @@ from pydantic import Field, model_validator
 from atelier.data.folders import BUILDING
 from atelier.data.tables import AttributeTable, Partition, read_attributes, read_partition
 from atelier.errors import UserError, UserErrors
+from atelier.paths import DOMAIN_FOLDERS, IMAGES, SPLITS
 from atelier.schema import Positive, Rate, Strict
 
 Layout = Literal["attributes", "pairs", "numbers"]
 
-IMAGES = "img_align_celeba"
 ATTRIBUTES = "list_attr_celeba.txt"
 PARTITION = "list_eval_partition.txt"
-DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
-SPLITS = ("training", "validation", "test")
 MARKER = "drawn.json"
 """Stands in folders that were drawn, and tells them from those that a user brought."""
 
@@ -66,6 +64,11 @@ class DatasetConfig(Strict):
     @property
     def name(self) -> str:
         return self.path or self.layout
+
+    @property
+    def holds(self) -> Literal["pictures", "numbers"]:
+        """What a model of it makes."""
+        return "numbers" if self.layout == "numbers" else "pictures"
 
 
 class DatasetFile(Strict, extra="ignore"):

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from atelier.data.catalog import SPLITS, Catalog, DatasetConfig, Layout, inspect, layout_of
+from atelier.data.catalog import Catalog, DatasetConfig, Layout, inspect, layout_of
 from atelier.data.decode import MIN_PIXELS, Fault, try_decode
 from atelier.data.parallel import in_parallel
 from atelier.data.prepare import size_fault
 from atelier.errors import UserError
+from atelier.paths import SPLITS
 
 THUMBNAIL_PIXELS = 32
 NEAR = 0.98

@@ -1,6 +1,12 @@
-"""The one conversion between pixels, uint8 in [0, 255], and what networks see, float in [-1, 1]."""
+"""The one conversion between pixels, uint8 in [0, 255], and what networks see, float in [-1, 1].
 
+Prepared arrays and networks have channels first; pictures that are shown, saved, given and made
+have them last, as Pillow does.
+"""
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -20,3 +26,13 @@ def to_bytes(images: Tensor) -> Tensor:
     if not images.is_floating_point():
         raise TypeError(f"images are floating point (got {images.dtype})")
     return (images.to(torch.float32).clamp(-1.0, 1.0) * 127.5 + 128.0).to(torch.uint8)
+
+
+def channels_first(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[N, H, W, C] -> [N, C, H, W]."""
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+
+
+def channels_last(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[N, C, H, W] -> [N, H, W, C]."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))

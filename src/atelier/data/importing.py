@@ -13,11 +13,8 @@ import numpy as np
 from atelier.data.archives import unpack
 from atelier.data.catalog import (
     ATTRIBUTES,
-    DOMAIN_FOLDERS,
     IMAGE_SUFFIXES,
-    IMAGES,
     PARTITION,
-    SPLITS,
     SYSTEM_LITTER,
     Catalog,
     Layout,
@@ -39,6 +36,7 @@ from atelier.data.tables import (
     write_partition,
 )
 from atelier.errors import UserError, UserErrors
+from atelier.paths import DOMAIN_FOLDERS, IMAGES, SPLITS
 
 LAYOUTS: dict[str, Layout] = {"celeba": "attributes", "horse2zebra": "pairs"}
 """The datasets that experiments name; any other name may have either layout."""

@@ -1,6 +1,6 @@
 """Numbers with a pattern: sequences of ten integers, each a multiple of 5, as 100-wide one-hots.
 
-Names and meanings follow the project's seed (Liu, Learn Generative AI with PyTorch, 2024, 3.5).
+Names and meanings follow the book (Liu, Learn Generative AI with PyTorch, 2024, 3.5).
 Deviations: `distance` compares shapes that match (the book's broadcast to 10 x 10), every draw may
 take its own generator, and `all_zero_share`, `entropy` and `coverage` see the three faults that
 `distance` alone rewards: all-zero rows decode to 0, and one repeated multiple is enough for 0.
@@ -78,4 +78,4 @@ def stopping_score(data: Tensor) -> Tensor:
 
 
 SCORES = {"distance": distance, "stopping_score": stopping_score}
-"""What early stopping can watch: the seed's own figure, and the one that can't be gamed."""
+"""What early stopping can watch: the book's own figure, and the one that can't be gamed."""

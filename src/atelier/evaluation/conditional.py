@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
-from atelier.evaluation.faces import open_references, score_images
+from atelier.evaluation.faces import open_bounds, score_images
 from atelier.evaluation.features import Images, in_batches, spread
 from atelier.evaluation.kid import kid
 from atelier.evaluation.range import judge_range
-from atelier.evaluation.yardstick import Yardstick, mean_pairwise_distance, open_yardstick
+from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance, open_reference
 from atelier.models.judge import Judge
 
 ConditionalSampler = Callable[[Labels, int], Images]
@@ -38,7 +38,7 @@ REALISM, ACCURACY, DIVERSITY = 0, 1, 2
 class Examination:
     """The requests, the reals and the judge that any number of generators are held to."""
 
-    yardstick: Yardstick
+    reference: ReferenceSet
     judge: Judge
     columns: list[int]
     """The attributes among the judge's labels."""
@@ -46,7 +46,7 @@ class Examination:
     allowed: Labels
     """[M, K]: the combinations that can be asked for."""
     rows: Labels
-    """[N, K]: what each of the yardstick's reals has."""
+    """[N, K]: what each of the reference's reals has."""
 
     def score(self, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
         """The figures of `score_images`, with `accuracy`, `out_of_range` and `diversity`.
@@ -57,13 +57,13 @@ class Examination:
         """
         count = len(self.rows)
         faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
-        references = open_references(self.yardstick, count, seed)
-        metrics = score_images(faces, self.yardstick, references, seed)
+        references = open_bounds(self.reference, count, seed)
+        metrics = score_images(faces, self.reference, references, seed)
         requests = uniform_requests(self.allowed, count)
         pictures = sample(requests, seed + ACCURACY)
         said = self.verdicts(pictures)
-        features = self.yardstick.extractors["judge"](pictures)
-        inside = judge_range(self.yardstick).in_range(features)
+        features = self.reference.extractors["judge"](pictures)
+        inside = judge_range(self.reference).in_range(features)
         metrics["accuracy"] = accuracy(requests, said, self.attributes, inside)
         metrics["accuracy_of_all"] = accuracy(requests, said, self.attributes)
         metrics["out_of_range"] = float(1 - inside.mean())
@@ -78,8 +78,8 @@ class Examination:
         a generator that is any good, both are a tenth or two on drawn faces.
         """
         faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
-        found = self.yardstick.extractors["judge"](faces)
-        distance = kid(self.yardstick.real_features["judge"], found).value
+        found = self.reference.extractors["judge"](faces)
+        distance = kid(self.reference.real_features["judge"], found).value
         requests = uniform_requests(self.allowed, len(self.rows))
         said = self.verdicts(sample(requests, seed + ACCURACY))
         missed = 1 - float(accuracy(requests, said, self.attributes)["minimum"])
@@ -97,8 +97,8 @@ class Examination:
             same = (self.rows == combination).all(axis=1)
             if same.sum() >= LEAST_REALS:
                 made = sample(np.tile(combination, (int(same.sum()), 1)), seed)
-                fakes = self.yardstick.extractors["witness"](made)
-                reals = self.yardstick.real_features["witness"][same]
+                fakes = self.reference.extractors["witness"](made)
+                reals = self.reference.real_features["witness"][same]
                 share = mean_pairwise_distance(fakes) / mean_pairwise_distance(reals)
                 shares[request_name(combination, self.attributes)] = share
         if not shares:
@@ -108,24 +108,24 @@ class Examination:
 
 
 def open_examination(
-    yardstick: Yardstick,
+    reference: ReferenceSet,
     prepared: Path,
     judge: Judge,
     judge_labels: Sequence[str],
     attributes: Sequence[str],
 ) -> Examination:
-    """Opens the labels of the yardstick's split and of the training images, nothing else."""
-    names = tuple(yardstick.manifest["labels"])
-    rows: Labels = np.load(prepared / f"{yardstick.split}_labels.npy")[
+    """Opens the labels of the reference's split and of the training images, nothing else."""
+    names = tuple(reference.manifest["labels"])
+    rows: Labels = np.load(prepared / f"{reference.split}_labels.npy")[
         :, columns(names, attributes)
     ]
     return Examination(
-        yardstick,
+        reference,
         judge,
         columns(judge_labels, attributes),
         tuple(attributes),
         seen_combinations(prepared, attributes),
-        spread(rows, len(yardstick.reals)),
+        spread(rows, len(reference.reals)),
     )
 
 
@@ -140,8 +140,8 @@ def evaluate_conditional(
     seed: int,
 ) -> dict[str, Any]:
     """Every figure of a conditional generator against one split, on `count` pictures each."""
-    yardstick = open_yardstick(prepared, judge, split, count)
-    return open_examination(yardstick, prepared, judge, judge_labels, attributes).score(
+    reference = open_reference(prepared, judge, split, count)
+    return open_examination(reference, prepared, judge, judge_labels, attributes).score(
         sample, seed
     )
 
@@ -157,8 +157,8 @@ def conditional_figure(
     seed: int,
 ) -> float:
     """`Examination.figure` of one generator; to compare several, open the examination once."""
-    yardstick = open_yardstick(prepared, judge, split, count)
-    return open_examination(yardstick, prepared, judge, judge_labels, attributes).figure(
+    reference = open_reference(prepared, judge, split, count)
+    return open_examination(reference, prepared, judge, judge_labels, attributes).figure(
         sample, seed
     )
 

@@ -1,4 +1,4 @@
-"""The two ways of a translation: what goes in, what should come out, and the judge's verdict on it.
+"""The two directions of a translation: what goes in, what should come out, and the judge's verdict.
 
 A domain is a rule on attributes (data/sampling.py). What goes with the domain in the data, such as
 men with black hair, is no fault of a translation that keeps it; distances between sets are
@@ -16,15 +16,12 @@ from atelier.data.batches import read_manifest
 from atelier.data.sampling import Domains, Labels, columns, members
 from atelier.errors import UserError
 from atelier.evaluation.features import (
-    Extractor,
     Images,
-    JudgeFeatures,
-    WitnessFeatures,
     in_batches,
     spread,
 )
 from atelier.evaluation.range import Range
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet, open_extractors
 from atelier.models.judge import Judge
 
 A2B, B2A = "A2B", "B2A"
@@ -35,7 +32,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Way:
+class Direction:
     """One direction of a translation on one split."""
 
     source: Mapping[str, int]
@@ -46,7 +43,7 @@ class Way:
     inputs: Images
     matched: Rows
     """Of the inputs: those that distances are taken of."""
-    target: Yardstick
+    target: ReferenceSet
     """Held to the split's matched images of the target domain."""
     ceiling: Images
     """Training images of the target domain, matched, at most as many as inputs."""
@@ -57,10 +54,10 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Ways:
+class BothDirections:
     """Both directions and the judge, opened once for any number of translations."""
 
-    way: dict[str, Way]
+    of: dict[str, Direction]
     """By `A2B` and `B2A`."""
     judge: Judge
     judge_labels: tuple[str, ...]
@@ -82,10 +79,10 @@ class Ways:
 
     def flipped(self, name: str, outputs: Images) -> float:
         """Share of a direction's outputs that the judge takes for the domain they should be in."""
-        return float(self.in_domain(outputs, self.way[name].goal).mean())
+        return float(self.in_domain(outputs, self.of[name].goal).mean())
 
 
-def open_ways(
+def open_directions(
     prepared: Path,
     judge: Judge,
     judge_labels: Sequence[str],
@@ -93,8 +90,8 @@ def open_ways(
     split: str,
     seed: int,
     count: int | None = None,
-) -> Ways:
-    """Both ways on one split, with at most `count` inputs each; opens no other split but training.
+) -> BothDirections:
+    """Both on one split, with at most `count` inputs each; opens no other split but training.
 
     Args:
         judge_labels: what the judge's logits say, in their order: all labels of the dataset.
@@ -106,30 +103,29 @@ def open_ways(
     manifest = read_manifest(prepared)
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
-    found: list[Extractor] = [JudgeFeatures(judge, training), WitnessFeatures(training)]
-    extractors = {extractor.name: extractor for extractor in found}
+    extractors = open_extractors(judge, training)
     draw, names = np.random.default_rng(seed), tuple(manifest["labels"])
     here = _domain_rows(np.load(prepared / f"{split}_labels.npy"), names, domains, draw, count)
     there = _domain_rows(np.load(prepared / "training_labels.npy"), names, domains, draw, None)
-    way = {}
+    of = {}
     for name, source, goal in ((A2B, 0, 1), (B2A, 1, 0)):
         rows, matched = here[source]
         reals = images[here[goal][0][here[goal][1]]]
         likewise = _at_most(there[goal][0][there[goal][1]], len(matched))
         features = {key: extract(reals) for key, extract in extractors.items()}
-        way[name] = Way(
+        of[name] = Direction(
             source=(domains.a, domains.b)[source],
             goal=(domains.a, domains.b)[goal],
             rows=rows,
             inputs=images[rows],
             matched=matched,
-            target=Yardstick(split, manifest, training, reals, extractors, features),
+            target=ReferenceSet(split, manifest, training, reals, extractors, features),
             ceiling=training[likewise],
         )
     known = Range.fit(
         extractors["judge"].training, extractors["judge"](spread(images, RANGE_REALS))
     )
-    return Ways(way, judge, tuple(judge_labels), domains, known, seed)
+    return BothDirections(of, judge, tuple(judge_labels), domains, known, seed)
 
 
 def matching(a: Labels, b: Labels, draw: np.random.Generator) -> tuple[Rows, Rows]:

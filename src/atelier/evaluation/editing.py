@@ -10,7 +10,7 @@ from scipy.special import expit
 from atelier.errors import UserError
 from atelier.evaluation.features import Images, in_batches
 from atelier.evaluation.range import judge_range
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet
 from atelier.models.judge import Judge
 
 Latents = npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ def evaluate_edits(
     direction: npt.NDArray[np.float32],
     judge: Judge,
     judge_labels: Sequence[str],
-    yardstick: Yardstick,
+    reference: ReferenceSet,
     *,
     target: str,
     others: Sequence[str] = OTHERS,
@@ -79,8 +79,8 @@ def evaluate_edits(
     flipped = np.isfinite(steps)
     counted = np.zeros(count, bool)
     if flipped.any():
-        features = yardstick.extractors["judge"](pictures[flipped])
-        counted[flipped] = judge_range(yardstick).in_range(features)
+        features = reference.extractors["judge"](pictures[flipped])
+        counted[flipped] = judge_range(reference).in_range(features)
     changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
     return {
         "flipped_in_range": float(counted.mean()),
@@ -93,7 +93,7 @@ def evaluate_edits(
             "largest_step": LARGEST_STEP,
             "grid": GRID,
             "margin": MARGIN,
-            "split": yardstick.split,
+            "split": reference.split,
         },
     }
 

@@ -8,12 +8,12 @@ from atelier.evaluation import frechet, manifold
 from atelier.evaluation.features import Extractor, Features, Images, spread
 from atelier.evaluation.floors import blurred, shuffled
 from atelier.evaluation.kid import kid
-from atelier.evaluation.yardstick import COLLAPSED_BELOW, Yardstick, open_yardstick
+from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet, open_reference
 from atelier.models.judge import Judge
 
 ImageSampler = Callable[[int, int], Images]
 """(count, seed) -> uint8 [count, 3, S, S]."""
-References = dict[str, dict[str, Features]]
+Bounds = dict[str, dict[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
 
 CEILING = "ceiling"
@@ -24,35 +24,35 @@ def evaluate_faces(
     sample: ImageSampler, prepared: Path, judge: Judge, split: str, count: int, seed: int
 ) -> dict[str, Any]:
     """Draws `count` pictures and scores them against at most as many reals of the split."""
-    yardstick = open_yardstick(prepared, judge, split, count)
-    references = open_references(yardstick, count, seed)
-    return score_images(sample(count, seed), yardstick, references, seed)
+    reference = open_reference(prepared, judge, split, count)
+    bounds = open_bounds(reference, count, seed)
+    return score_images(sample(count, seed), reference, bounds, seed)
 
 
-def open_references(
-    yardstick: Yardstick, count: int, seed: int, other: Images | None = None
-) -> References:
+def open_bounds(
+    reference: ReferenceSet, count: int, seed: int, other: Images | None = None
+) -> Bounds:
     """The ceiling and the floors, `count` images each; `other`: one more wrong set."""
-    reals = spread(yardstick.training, count)
+    reals = spread(reference.training, count)
     sets = {CEILING: reals, "blurred": blurred(reals), "shuffled": shuffled(reals, seed)}
     if other is not None:
         sets["other"] = spread(other, count)
-    return {name: yardstick.features(images) for name, images in sets.items()}
+    return {name: reference.features(images) for name, images in sets.items()}
 
 
 def score_images(
-    images: Images, yardstick: Yardstick, references: References, seed: int
+    images: Images, reference: ReferenceSet, bounds: Bounds, seed: int
 ) -> dict[str, Any]:
     """Figures by extractor, what was left out and why, and what all of it rests on."""
-    features = yardstick.features(images)
+    features = reference.features(images)
     metrics: dict[str, Any] = {"left_out": {}}
     for name, fakes in features.items():
-        reals, ceiling = yardstick.real_features[name], references[CEILING][name]
-        figures = _kid_figures(reals, fakes, {key: of[name] for key, of in references.items()})
+        reals, ceiling = reference.real_features[name], bounds[CEILING][name]
+        figures = _kid_figures(reals, fakes, {key: of[name] for key, of in bounds.items()})
         if reason := frechet.too_few(reals, fakes, ceiling):
             metrics["left_out"][f"{name}/fd"] = reason
         else:
-            figures |= _frechet_figures(yardstick.extractors[name], reals, fakes, ceiling, seed)
+            figures |= _frechet_figures(reference.extractors[name], reals, fakes, ceiling, seed)
         if reason := manifold.too_few(reals, fakes, ceiling):
             metrics["left_out"][f"{name}/precision, recall, density, coverage"] = reason
         else:
@@ -60,10 +60,10 @@ def score_images(
             figures |= manifold.manifold(reals, fakes)
             figures |= {f"{key}_{CEILING}": value for key, value in best.items()}
         metrics[name] = figures
-    share = yardstick.diversity_share(features)
+    share = reference.diversity_share(features)
     metrics["witness"]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW
-    metrics["settings"] = _settings(images, yardstick, seed)
+    metrics["settings"] = _settings(images, reference, seed)
     return metrics
 
 
@@ -81,11 +81,9 @@ def kid_table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _kid_figures(
-    reals: Features, fakes: Features, references: dict[str, Features]
-) -> dict[str, float]:
+def _kid_figures(reals: Features, fakes: Features, bounds: dict[str, Features]) -> dict[str, float]:
     figures = {}
-    for key, features in {"kid": fakes, **{f"kid_{k}": f for k, f in references.items()}}.items():
+    for key, features in {"kid": fakes, **{f"kid_{k}": f for k, f in bounds.items()}}.items():
         found = kid(reals, features)
         figures[key] = found.value
         figures[f"{key}_standard_error"] = found.standard_error
@@ -104,15 +102,15 @@ def _frechet_figures(
     }
 
 
-def _settings(images: Images, yardstick: Yardstick, seed: int) -> dict[str, Any]:
-    manifest = yardstick.manifest
+def _settings(images: Images, reference: ReferenceSet, seed: int) -> dict[str, Any]:
+    manifest = reference.manifest
     return {
         "dataset": manifest["dataset"],
         "drawn": manifest["drawn"],
         "size_pixels": manifest["size_pixels"],
         "crop": manifest["crop"],
-        "split": yardstick.split,
-        "reals": len(yardstick.reals),
+        "split": reference.split,
+        "reals": len(reference.reals),
         "samples": len(images),
         "seed": seed,
         "nearest": manifold.NEAREST,

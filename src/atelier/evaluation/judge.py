@@ -1,7 +1,19 @@
-"""The judge is judged: how well it tells each label on images that it never saw."""
+"""The judge: opening it, and judging it by how well it tells each label on images it never saw."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.torch import load_file
+
+from atelier.errors import UserError
+from atelier.models import judge as architecture
+from atelier.models.judge import Judge
+
+CLASSIFIER = "classifier.safetensors"
+WORDS = "judge.json"
+"""What is said of it, beside its weights; alone where a dataset has no judge."""
 
 FLOOR_DRAWN = 0.95
 FLOOR_REAL = 0.80
@@ -71,3 +83,28 @@ def judge_report(
         "untrusted_labels": untrusted,
         "settings": {"samples": len(labels)},
     }
+
+
+def open_judge(folder: Path) -> Judge | None:
+    """The judge of a dataset, as its stage left it; None where the dataset has none.
+
+    Raises:
+        UserError: the stage has not run.
+    """
+    if not (folder / WORDS).exists():
+        raise UserError(folder, "no judge here yet", f"Run: dvc repro judge@{folder.parent.name}")
+    described = json.loads((folder / WORDS).read_text())
+    if not (folder / CLASSIFIER).exists():
+        return None
+    config = architecture.Config.model_validate(described["model"])
+    size, labels = described["size_pixels"], len(described["labels"])
+    return read_classifier(config, size, labels, folder / CLASSIFIER)
+
+
+def read_classifier(config: architecture.Config, size: int, labels: int, weights: Path) -> Judge:
+    """In evaluation mode; `weights` as safetensors."""
+    nets = architecture.build(config, (3, size, size), labels)
+    nets.load_state_dict(load_file(weights))
+    judge = nets["classifier"].eval()
+    assert isinstance(judge, Judge)
+    return judge

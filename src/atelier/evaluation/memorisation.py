@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import adaptive_avg_pool2d
 
 from atelier.evaluation.features import Extractor, Images, spread
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet
 
 SIDE = 32
 """Pixels: copies agree there, and grain does not count."""
@@ -25,10 +25,10 @@ CONFIDENCE = 0.95
 Rows = npt.NDArray[np.floating]
 
 
-def evaluate_memorisation(samples: Images, yardstick: Yardstick) -> dict[str, Any]:
-    """By pixels and by witness features, against the yardstick's reals: expected is 0.5."""
+def evaluate_memorisation(samples: Images, reference: ReferenceSet) -> dict[str, Any]:
+    """By pixels and by witness features, against the reference's reals: expected is 0.5."""
     return memorisation(
-        samples, yardstick.training, yardstick.reals, yardstick.extractors["witness"]
+        samples, reference.training, reference.reals, reference.extractors["witness"]
     )
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
 from atelier.evaluation.features import Features
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet
 
 PERCENTILE = 99.0
 """Of the held-out reals' distances; so one real in a hundred is out of range itself."""
@@ -44,9 +44,9 @@ class Range:
         return self.distances(features) <= self.limit
 
 
-def judge_range(yardstick: Yardstick) -> Range:
-    """The range by the yardstick's held-out reals; its `in_range` takes their judge features."""
-    return Range.fit(yardstick.extractors["judge"].training, yardstick.real_features["judge"])
+def judge_range(reference: ReferenceSet) -> Range:
+    """The range by the reference's held-out reals; its `in_range` takes their judge features."""
+    return Range.fit(reference.extractors["judge"].training, reference.real_features["judge"])
 
 
 def _distances(neighbours: NearestNeighbors, features: Features) -> npt.NDArray[np.float64]:

@@ -1,5 +1,5 @@
-"""Scores a translation between two domains, each way on its own: verdicts, distances, the way back,
-and the true twins where the data were drawn.
+"""Scores a translation between two domains, each direction on its own: verdicts, distances, the
+way back, and the true twins where the data were drawn.
 
 A translation that hides its input in invisible signals finds the way back as well (Chu et al. 2017,
 arXiv 1712.02950); so the cycle is closed over 8 bits and noise, and the one without noise stands
@@ -14,10 +14,9 @@ import numpy as np
 
 from atelier.data.sampling import Domains, columns
 from atelier.data.twins import SPLIT, Twins, open_twins
-from atelier.evaluation.domains import A2B, B2A, Way, Ways, open_ways
+from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.floors import blurred
-from atelier.evaluation.kid import Comparison
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
 from atelier.models.judge import Judge
 
@@ -55,85 +54,78 @@ def evaluate_translation(
     Args:
         judge_labels: what the judge's logits say, in their order: all labels of the dataset.
         trusted: the labels that it tells well enough for a bound to rest on.
-        count: at most so many inputs each way; None takes all.
+        count: at most so many inputs in each direction; None takes all.
     """
-    ways = open_ways(prepared, judge, judge_labels, domains, split, seed, count)
-    return score_ways(a2b, b2a, ways, prepared, trusted)
+    directions = open_directions(prepared, judge, judge_labels, domains, split, seed, count)
+    return score_directions(a2b, b2a, directions, prepared, trusted)
 
 
-def score_ways(
-    a2b: Translate, b2a: Translate, ways: Ways, prepared: Path, trusted: Sequence[str] = ()
+def score_directions(
+    a2b: Translate,
+    b2a: Translate,
+    directions: BothDirections,
+    prepared: Path,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The same of both ways that are open already."""
+    """The same of both directions that are open already."""
     metrics: dict[str, Any] = {}
     for name, there, back in ((A2B, a2b, b2a), (B2A, b2a, a2b)):
-        way = ways.way[name]
-        outputs = there(way.inputs)
-        twins = twins_of(way, prepared)
-        figures = _verdicts(ways, name, outputs, trusted)
-        figures |= _cycle(way.inputs, outputs, back, ways.seed)
-        figures |= _distances(way, outputs)
+        direction = directions.of[name]
+        outputs = there(direction.inputs)
+        twins = twins_of(direction, prepared)
+        figures = _verdicts(directions, name, outputs, trusted)
+        figures |= _cycle(direction.inputs, outputs, back, directions.seed)
+        figures |= _distances(direction, outputs)
         nothing = figures["flipped"] < LEAST_FLIPPED
         if twins is not None:
             chosen, held_to = twins
+            inputs = direction.inputs[chosen]
             figures["twin"] = score_twins(
-                outputs[chosen], way.inputs[chosen], held_to, way.target.extractors["witness"]
+                outputs[chosen],
+                inputs,
+                held_to,
+                direction.target.extractors["witness"],
             )
             # The twins' own verdicts: what the truth itself would get.
-            truth = _verdicts(ways, name, held_to.images[:, 0], trusted, way.inputs[chosen])
+            truth = _verdicts(directions, name, held_to.images[:, 0], trusted, inputs)
             figures["twin"] |= {f"{key}_of_twin": truth[key] for key in ("verdict", "out_of_range")}
             figures["twin"]["others_changed_of_twin"] = truth["others_changed"]
             nothing = figures["twin"]["change"] < NOTHING_BELOW
         metrics[name] = {**figures, "does_nothing": nothing}
-    metrics["does_nothing"] = any(metrics[name]["does_nothing"] for name in ways.way)
-    metrics["missed"] = missed(metrics, ways)
-    metrics["settings"] = _settings(ways)
+    metrics["does_nothing"] = any(metrics[name]["does_nothing"] for name in directions.of)
+    metrics["missed"] = missed(metrics, directions)
+    metrics["settings"] = _settings(directions)
     return metrics
 
 
-def translation_figure(a2b: Translate, b2a: Translate, ways: Ways) -> float:
-    """What chooses among snapshots, smaller is better: mean judge KID of both ways.
+def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirections) -> float:
+    """What chooses among snapshots, smaller is better: mean judge KID of both directions.
 
     Verdicts that stay away push it up to twice the untouched inputs' own distance, so that a
     translation which changes little is never the best.
     """
     figures = []
     for name, translate in ((A2B, a2b), (B2A, b2a)):
-        way = ways.way[name]
-        outputs, features = translate(way.inputs), way.target.extractors["judge"]
+        direction = directions.of[name]
+        outputs, features = translate(direction.inputs), direction.target.extractors["judge"]
         distance, untouched = (
-            way.target.kid({"judge": features(images[way.matched])})["judge"].value
-            for images in (outputs, way.inputs)
+            direction.target.kid({"judge": features(images[direction.matched])})["judge"].value
+            for images in (outputs, direction.inputs)
         )
-        lacking = max(LEAST_FLIPPED - ways.flipped(name, outputs), 0.0) / LEAST_FLIPPED
+        lacking = max(LEAST_FLIPPED - directions.flipped(name, outputs), 0.0) / LEAST_FLIPPED
         figures.append(distance + lacking * max(untouched, 0.0))
     return float(np.mean(figures))
 
 
-def compare_translations(
-    challenger: Mapping[str, Translate], champion: Mapping[str, Translate], ways: Ways
-) -> dict[str, dict[str, Comparison]]:
-    """Is the challenger nearer to the target's reals? By direction, then by extractor.
-
-    Both translate the same inputs, which the test takes for independent: their common part makes
-    the true error smaller than the one that it counts with, and so a promotion rarer.
-    """
-    found = {}
-    for name, way in ways.way.items():
-        ours, theirs = (
-            way.target.features(by[name](way.matched_inputs)) for by in (challenger, champion)
-        )
-        found[name] = way.target.compare(ours, theirs)
-    return found
-
-
-def missed(metrics: Mapping[str, Any], ways: Ways) -> list[str]:
+def missed(metrics: Mapping[str, Any], directions: BothDirections) -> list[str]:
     """Bounds that a translation does not hold, a line each: figure, value, bound."""
     lines = ["does nothing"] if metrics["does_nothing"] else []
-    for name, way in ways.way.items():
+    for name, direction in directions.of.items():
         figures = metrics[name]
-        least = min(LEAST_VERDICT.get(label, LEAST_VERDICT_OF_ATTRIBUTES) for label in way.goal)
-        most_changed = MOST_OTHERS_CHANGED[way.target.manifest["drawn"]]
+        least = min(
+            LEAST_VERDICT.get(label, LEAST_VERDICT_OF_ATTRIBUTES) for label in direction.goal
+        )
+        most_changed = MOST_OTHERS_CHANGED[direction.target.manifest["drawn"]]
         bounds = [
             ("verdict", figures["verdict"], least, None),
             ("out_of_range", figures["out_of_range"], None, MOST_OUT_OF_RANGE),
@@ -154,20 +146,24 @@ def missed(metrics: Mapping[str, Any], ways: Ways) -> list[str]:
 
 
 def _verdicts(
-    ways: Ways, name: str, outputs: Images, trusted: Sequence[str], inputs: Images | None = None
+    directions: BothDirections,
+    name: str,
+    outputs: Images,
+    trusted: Sequence[str],
+    inputs: Images | None = None,
 ) -> dict[str, Any]:
     """`verdict` is of outputs in range, `flipped` of all.
 
     `others_changed`: share of the outputs in range on which the verdict differs from the input's,
     for each balanced attribute; of these, a bound is put on the trusted ones alone.
     """
-    way = ways.way[name]
-    inputs = way.inputs if inputs is None else inputs
-    flips = ways.in_domain(outputs, way.goal)
-    inside = ways.known.in_range(way.target.extractors["judge"](outputs))
-    others = ways.domains.balance
-    chosen = columns(ways.judge_labels, others)
-    before, after = (ways.logits(images)[:, chosen] > 0 for images in (inputs, outputs))
+    direction = directions.of[name]
+    inputs = direction.inputs if inputs is None else inputs
+    flips = directions.in_domain(outputs, direction.goal)
+    inside = directions.known.in_range(direction.target.extractors["judge"](outputs))
+    others = directions.domains.balance
+    chosen = columns(directions.judge_labels, others)
+    before, after = (directions.logits(images)[:, chosen] > 0 for images in (inputs, outputs))
     changed = (before != after)[inside].mean(axis=0) if inside.any() else np.ones(len(others))
     by_label = dict(zip(others, changed.tolist(), strict=True))
     return {
@@ -192,47 +188,47 @@ def _l1(first: Images, second: Images) -> float:
     return float(np.abs(first.astype(np.float32) - second).mean()) / PIXEL_UNIT
 
 
-def _distances(way: Way, outputs: Images) -> dict[str, Any]:
+def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
     """KID to the target's reals by extractor, beside its ceiling and its floors."""
     sets = {
-        "kid": outputs[way.matched],
-        "kid_ceiling": way.ceiling,
-        "kid_blurred": blurred(way.ceiling),
-        "kid_untouched": way.matched_inputs,
+        "kid": outputs[direction.matched],
+        "kid_ceiling": direction.ceiling,
+        "kid_blurred": blurred(direction.ceiling),
+        "kid_untouched": direction.matched_inputs,
     }
-    found: dict[str, Any] = {name: {} for name in way.target.extractors}
+    found: dict[str, Any] = {name: {} for name in direction.target.extractors}
     for key, images in sets.items():
-        features: dict[str, Features] = way.target.features(images)
-        for name, estimate in way.target.kid(features).items():
+        features: dict[str, Features] = direction.target.features(images)
+        for name, estimate in direction.target.kid(features).items():
             found[name][key] = estimate.value
             found[name][f"{key}_standard_error"] = estimate.standard_error
-    found["kid_inputs"] = len(way.matched)
-    found["kid_reals"] = len(way.target.reals)
+    found["kid_inputs"] = len(direction.matched)
+    found["kid_reals"] = len(direction.target.reals)
     return found
 
 
-def twins_of(way: Way, prepared: Path) -> tuple[Any, Twins] | None:
+def twins_of(direction: Direction, prepared: Path) -> tuple[Any, Twins] | None:
     """Which inputs have twins, and these in that order; None where there are none."""
-    if way.target.split != SPLIT:
+    if direction.target.split != SPLIT:
         return None
-    twins = open_twins(prepared, way.target.manifest, way.source, way.goal)
+    twins = open_twins(prepared, direction.target.manifest, direction.source, direction.goal)
     if twins is None:
         return None
-    _, chosen, kept = np.intersect1d(way.rows, twins.rows, return_indices=True)
+    _, chosen, kept = np.intersect1d(direction.rows, twins.rows, return_indices=True)
     return chosen, Twins(twins.rows[kept], twins.images[kept], twins.masks[kept])
 
 
-def _settings(ways: Ways) -> dict[str, Any]:
-    target = ways.way[A2B].target
+def _settings(directions: BothDirections) -> dict[str, Any]:
+    target = directions.of[A2B].target
     return {
         "dataset": target.manifest["dataset"],
         "drawn": target.manifest["drawn"],
         "size_pixels": target.manifest["size_pixels"],
         "crop": target.manifest["crop"],
         "split": target.split,
-        "seed": ways.seed,
-        "samples": sum(len(way.inputs) for way in ways.way.values()),
-        "balance": list(ways.domains.balance),
+        "seed": directions.seed,
+        "samples": sum(len(direction.inputs) for direction in directions.of.values()),
+        "balance": list(directions.domains.balance),
         "cycle_noise_8bit": CYCLE_NOISE,
         "twins": bool(target.manifest.get("twins")) and target.split == SPLIT,
     }

@@ -21,7 +21,7 @@ from atelier.evaluation.similarity import LUMA, psnr, ssim
 INSIDE = 128
 """A mask's value from which a pixel is inside: at least half of it is."""
 RINGS, ORIENTATIONS = 8, 8
-"""Of the stripes' spectrum: from coarse to fine, and which way they run."""
+"""Of the stripes' spectrum: from coarse to fine, and which direction they run."""
 NOTHING_BELOW = 0.3
 """Share of the twin's own change, in the median image, below which a translation does nothing."""
 HIGHEST_PSNR = 60.0

@@ -17,7 +17,7 @@ from atelier.evaluation.features import BATCH, Features, Images, spread
 from atelier.evaluation.floors import blurred
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reconstruction import Codes, Decode, reconstruct
-from atelier.evaluation.yardstick import Yardstick
+from atelier.evaluation.reference import ReferenceSet
 
 Distribution = Callable[[Images], tuple[Codes, Codes]]
 """uint8 [N, 3, S, S] -> means and log-variances, [N, L] each."""
@@ -44,12 +44,12 @@ def evaluate_vae(
     distribution: Distribution,
     decode: Decode,
     sample: SampleBy,
-    yardstick: Yardstick,
+    reference: ReferenceSet,
     sigma: float,
     seed: int,
 ) -> dict[str, Any]:
-    """The bound and the used codes over the yardstick's reals; distances of samples to them."""
-    reals = yardstick.reals
+    """The bound and the used codes over the reference's reals; distances of samples to them."""
+    reals = reference.reals
     surprise, kl = bound(distribution, decode, reals, sigma, seed)
     nats, dimensions = float((surprise + kl).mean()), reals[0].size
     means = np.concatenate([found for found, _ in _in_batches(distribution, reals)])
@@ -61,22 +61,22 @@ def evaluate_vae(
         "sigma": sigma,
         "active_units": active_units(means),
     }
-    sets = _sets(distribution, decode, sample, yardstick)
-    features = {name: yardstick.features(images) for name, images in sets.items()}
-    for extractor, of_reals in yardstick.real_features.items():
+    sets = _sets(distribution, decode, sample, reference)
+    features = {name: reference.features(images) for name, images in sets.items()}
+    for extractor, of_reals in reference.real_features.items():
         found = {name: of[extractor] for name, of in features.items()}
         figures[extractor] = _distances(of_reals, found)
-    figures["settings"] = {"images": len(reals), "seed": seed, "split": yardstick.split}
+    figures["settings"] = {"images": len(reals), "seed": seed, "split": reference.split}
     return figures
 
 
 def _sets(
-    distribution: Distribution, decode: Decode, sample: SampleBy, yardstick: Yardstick
+    distribution: Distribution, decode: Decode, sample: SampleBy, reference: ReferenceSet
 ) -> dict[str, Images]:
     """What is set beside the reals. The reconstructions are of training images, as the ceiling is:
     those of the reals themselves would be nearer than any sample can be."""
     normal = sample("normal")
-    ceiling = spread(yardstick.training, len(normal))
+    ceiling = spread(reference.training, len(normal))
     return {
         "normal": normal,
         "mixture": sample("mixture"),

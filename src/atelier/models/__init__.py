@@ -1,29 +1,69 @@
-"""The architectures that an experiment can name: one line each.
+"""The architectures that an experiment can name: one row each.
 
-A model's module has `Config`, `build(config, shape, labels)`, the names of its networks that are
-averaged and `PUBLISHED`, and its `TASK`: what it is for, which decides how it is shown, judged,
-packed and used.
-
-    numbers         latent [B, L] -> [B, 100] scores
-    images          latent [B, L] -> images [B, 3, S, S] in [-1, 1]
-    conditional     latent [B, L], attributes [B, K] in [0, 1] -> images
-    translation     a2b, b2a: images -> images
-    reconstruction  encoder: images -> codes [B, L] (a VAE: means and log-variances, [B, 2 L]);
-                    decoder: [B, L] -> images
-    classification  images -> logits [B, K]
+A model's file has its `Config`, its networks, and `build(config, shape, labels)`, which makes them
+for data of a shape and so many labels. What the networks of a task take and make says
+`atelier.task`.
 """
 
-from types import ModuleType
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from atelier.models import autoencoder, cdcgan, cyclegan, dcgan, judge, numbers, seed, vae
+from torch import nn
 
-MODELS: dict[str, ModuleType] = {
-    "numbers": numbers,
-    "seed": seed,
-    "dcgan": dcgan,
-    "cdcgan": cdcgan,
-    "cyclegan": cyclegan,
-    "autoencoder": autoencoder,
-    "vae": vae,
-    "judge": judge,
-}
+from atelier.models import (
+    autoencoder,
+    cdcgan,
+    cyclegan,
+    dcgan,
+    judge,
+    linear_baseline,
+    numbers,
+    vae,
+)
+from atelier.schema import Strict
+from atelier.task import (
+    CLASSIFICATION,
+    CONDITIONAL,
+    NUMBERS,
+    RECONSTRUCTION,
+    TRANSLATION,
+    UNCONDITIONAL,
+    Task,
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One architecture: what it is for, how it is configured and built."""
+
+    task: Task
+    config: type[Strict]
+    build: Callable[[Any, tuple[int, ...], int], nn.ModuleDict]
+    """(config, shape of one image or row, number of labels) -> all networks by name."""
+    objective: str = ""
+    """The one objective that can train it, and that trains nothing else; empty: any of the task."""
+    why: str = ""
+    """Why it is that one alone."""
+    values: Mapping[str, Any] | None = None
+    """What a new experiment starts with, where the size is the same at every scale."""
+
+
+MODELS: Mapping[str, Model] = {
+    "numbers": Model(
+        NUMBERS, numbers.Config, numbers.build, values={"latent_dim": 100, "hidden": 128}
+    ),
+    "linear_baseline": Model(
+        NUMBERS, linear_baseline.Config, linear_baseline.build, objective="linear_baseline",
+        why="the book's sigmoid and its BCELoss go together", values={"latent_dim": 100},
+    ),
+    "dcgan": Model(UNCONDITIONAL, dcgan.Config, dcgan.build),
+    "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
+    "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build),
+    "autoencoder": Model(RECONSTRUCTION, autoencoder.Config, autoencoder.build),
+    "vae": Model(
+        RECONSTRUCTION, vae.Config, vae.build, objective="elbo",
+        why="the ELBO needs means and log-variances",
+    ),
+    "judge": Model(CLASSIFICATION, judge.Config, judge.build),
+}  # fmt: skip

@@ -12,9 +12,6 @@ from torch import nn
 from atelier.models.blocks import Body, Decoder, Encoder
 from atelier.schema import Positive
 
-TASK = "reconstruction"
-PUBLISHED = ("encoder", "decoder")
-
 
 class Config(Body):
     name: Literal["autoencoder"]

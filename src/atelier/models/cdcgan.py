@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from atelier.errors import UserError
 from atelier.schema import Positive, Strict
 
-TASK = "conditional"
-PUBLISHED = ("generator",)
 SMALLEST = 4
 """Side, in pixels, of the first feature map of the generator and the last of the discriminator."""
 

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from atelier.errors import UserError
 from atelier.schema import Count, Positive, Strict
 
-TASK = "translation"
-PUBLISHED = ("a2b", "b2a")
 LARGEST_SHARE = 0.6
 """Of the image's side, for a discriminator's patch: one that sees all memorises silhouettes."""
 STRIDED = {16: 1, 34: 2, 70: 3}

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from atelier.schema import Positive, Strict
 
-TASK = "images"
-PUBLISHED = ("generator",)
 SMALLEST = 4
 """Side, in pixels, of the first feature map of the generator and the last of the discriminator."""
 

@@ -17,8 +17,6 @@ from torch.nn.functional import adaptive_avg_pool2d, relu
 from atelier.errors import UserError
 from atelier.schema import Positive, Strict
 
-TASK = "classification"
-PUBLISHED = ("classifier",)
 SMALLEST = 16
 """Side, in pixels, of the smallest image that leaves a map after four halvings."""
 HEAD = 4

@@ -1,6 +1,6 @@
-"""The seed's generator of numbers with a pattern, against a discriminator that can see a row.
+"""The book's generator of numbers with a pattern, against a discriminator that can see a row.
 
-Liu, Learn Generative AI with PyTorch (2024), 3.5. We deviate in the discriminator: the seed's is
+Liu, Learn Generative AI with PyTorch (2024), 3.5. We deviate in the discriminator: the book's is
 linear, so it sees only how often each index is used on average; two layers see a row as a whole,
 which is what makes all 20 values appear. It returns logits, for BCE with logits.
 """
@@ -11,12 +11,9 @@ from torch import nn
 
 from atelier.schema import Positive, Strict
 
-TASK = "numbers"
-PUBLISHED = ("generator",)
-
 
 class Config(Strict):
-    """`latent_dim` is 100 in the seed, as wide as a row."""
+    """`latent_dim` is 100 in the book, as wide as a row."""
 
     name: Literal["numbers"]
     latent_dim: Positive

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from atelier.models.blocks import Body, Decoder, Encoder
 from atelier.schema import Positive
 
-TASK = "reconstruction"
-PUBLISHED = ("encoder", "decoder")
 LOG_VARIANCES = (-10.0, 10.0)
 """Deviations from 0.0067 to 148: beyond them exp() loses its digits, and nothing is learnt."""
 

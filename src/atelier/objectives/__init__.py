@@ -1,6 +1,12 @@
-"""The loss families that an experiment can name: one line each."""
+"""The loss families that an experiment can name: one row each.
 
-from types import ModuleType
+An objective's file has its `Config` and `build(config, setting)`, which makes an Objective (see
+phase.py).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from atelier.objectives import (
     bce,
@@ -8,24 +14,92 @@ from atelier.objectives import (
     cyclegan,
     elbo,
     hinge,
+    linear_baseline,
     lsgan,
     reconstruction,
     relativistic,
     relativistic_ac,
-    seed,
     wgan_gp,
 )
+from atelier.objectives.phase import Objective, Setting
+from atelier.schema import Strict
+from atelier.task import (
+    CLASSIFICATION,
+    CONDITIONAL,
+    NUMBERS,
+    RECONSTRUCTION,
+    TRANSLATION,
+    UNCONDITIONAL,
+    Task,
+)
 
-OBJECTIVES: dict[str, ModuleType] = {
-    "bce": bce,
-    "lsgan": lsgan,
-    "hinge": hinge,
-    "wgan_gp": wgan_gp,
-    "relativistic": relativistic,
-    "relativistic_ac": relativistic_ac,
-    "seed": seed,
-    "cyclegan": cyclegan,
-    "reconstruction": reconstruction,
-    "elbo": elbo,
-    "classification": classification,
-}
+FROM_NOISE = (NUMBERS, UNCONDITIONAL, CONDITIONAL)
+"""Tasks of a generator against a discriminator."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss family: which tasks' models it trains, how it is configured and built."""
+
+    tasks: tuple[Task, ...]
+    config: type[Strict]
+    build: Callable[[Any, Setting], Objective]
+    penalises_gradients: bool = False
+    """Image by image, which a discriminator whose BatchNorm mixes images does not bear."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What it starts with in a new experiment whose source has another one."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Likewise of the block `training`, by keys of that block."""
+
+
+_BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
+"""As the book trains the linear baseline (Liu 2024, 3.5)."""
+_PENALTY = {"gamma": 0.1, "penalty_every": 8}
+"""For 64 pixels; gamma grows with the image's area."""
+
+OBJECTIVES: Mapping[str, Loss] = {
+    "bce": Loss(FROM_NOISE, bce.Config, bce.build),
+    "lsgan": Loss(FROM_NOISE, lsgan.Config, lsgan.build),
+    "hinge": Loss(FROM_NOISE, hinge.Config, hinge.build),
+    "wgan_gp": Loss(
+        FROM_NOISE, wgan_gp.Config, wgan_gp.build, penalises_gradients=True,
+        # lambda as in the paper; two critic steps instead of five suit two cores.
+        values={"gradient_penalty": 10.0, "critic_steps": 2},
+    ),
+    "relativistic": Loss(
+        FROM_NOISE, relativistic.Config, relativistic.build, penalises_gradients=True,
+        values=_PENALTY,
+    ),
+    "relativistic_ac": Loss(
+        (CONDITIONAL,), relativistic_ac.Config, relativistic_ac.build, penalises_gradients=True,
+        values={**_PENALTY, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+    ),
+    "linear_baseline": Loss(
+        (NUMBERS,), linear_baseline.Config, linear_baseline.build,
+        training={
+            "batch_size": 10,
+            "optimizers": {"generator": _BOOK_ADAM, "discriminator": _BOOK_ADAM},
+            "ema_share": 0.0,
+            "early_stopping": {
+                "watch": "distance", "draws": 10, "patience_steps": 800, "keep": "last",
+            },
+        },
+    ),
+    "cyclegan": Loss(
+        (TRANSLATION,), cyclegan.Config, cyclegan.build,
+        # As in the paper, but that the identity term, a third of the cost, ends early.
+        values={
+            "adversarial": "lsgan", "cycle": 10.0, "identity": 0.5, "identity_until": 0.3,
+            "pool": 50,
+        },
+    ),
+    "reconstruction": Loss(
+        (RECONSTRUCTION,), reconstruction.Config, reconstruction.build,
+        values={"absolute_share": 0.0},
+    ),
+    "elbo": Loss(
+        (RECONSTRUCTION,), elbo.Config, elbo.build,
+        values={"first_kl_weight": 0.1, "warm_up_share": 0.1},
+    ),
+    "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),
+}  # fmt: skip

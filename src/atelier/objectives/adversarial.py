@@ -48,7 +48,7 @@ class Adversarial(ABC):
             return self._generator_phase(nets, batch, rng)
         return self._discriminator_phase(nets, batch, rng)
 
-    def asked(self, batch: Batch) -> tuple[Tensor, ...]:
+    def condition(self, batch: Batch) -> tuple[Tensor, ...]:
         """What both networks are given beside their input: the labels [B, K], or nothing.
 
         A fake is asked to have the labels of the real in its place: both are drawn alike, so the
@@ -61,7 +61,7 @@ class Adversarial(ABC):
 
     def fakes(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
         noise = rng.normal(len(batch.real), self.setting.latent_dim)
-        images: Tensor = nets["generator"](noise, *self.asked(batch))
+        images: Tensor = nets["generator"](noise, *self.condition(batch))
         return images
 
     def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
@@ -72,7 +72,7 @@ class Adversarial(ABC):
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         pair = self.augmented_pair(nets, batch, rng)
-        real, fake = judge_pair(nets["discriminator"], *pair, *self.asked(batch))
+        real, fake = judge_pair(nets["discriminator"], *pair, *self.condition(batch))
         loss = self.discriminator_loss(real, fake)
         return loss, {
             "discriminator_loss": loss.detach(),
@@ -81,31 +81,31 @@ class Adversarial(ABC):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        images, asked = batch.augment(self.fakes(nets, batch, rng), rng), self.asked(batch)
-        fake = nets["discriminator"](images, *asked).float()
+        images, condition = batch.augment(self.fakes(nets, batch, rng), rng), self.condition(batch)
+        fake = nets["discriminator"](images, *condition).float()
         real = None
         if self.needs_real_in_generator_phase:
             with torch.no_grad():
-                real = nets["discriminator"](batch.augment(batch.real, rng), *asked).float()
+                real = nets["discriminator"](batch.augment(batch.real, rng), *condition).float()
         loss = self.generator_loss(real, fake)
         return loss, {"generator_loss": loss.detach()}
 
 
 def judge_pair(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, *asked: Tensor
+    discriminator: nn.Module, real: Tensor, fake: Tensor, *condition: Tensor
 ) -> tuple[Tensor, Tensor]:
     """fp32 logits of both, in one pass, or in two where batch statistics would tell them apart.
 
-    `asked`: what goes with image i of either, such as its labels [B, K].
+    `condition`: what goes with image i of either, such as its labels [B, K].
     """
     if any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules()):
-        return discriminator(real, *asked).float(), discriminator(fake, *asked).float()
-    twice = [torch.cat([each, each]) for each in asked]
+        return discriminator(real, *condition).float(), discriminator(fake, *condition).float()
+    twice = [torch.cat([each, each]) for each in condition]
     logits = discriminator(torch.cat([real, fake]), *twice).float()
     return logits[: len(real)], logits[len(real) :]
 
 
-def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *asked: Tensor) -> Tensor:
+def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
     """Per image, the squared L2 norm of the logit's gradient with respect to it: [B].
 
     In fp32: under autocast the double backward loses what the penalty is made of. With respect to
@@ -113,6 +113,6 @@ def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *asked: Tens
     """
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
-        logits = discriminator(images, *asked)
+        logits = discriminator(images, *condition)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1)

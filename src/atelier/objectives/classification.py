@@ -13,8 +13,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Share, Strict
 
-TASKS = ("classification",)
-
 
 class Config(Strict):
     name: Literal["classification"]

@@ -17,7 +17,6 @@ from torch.nn.functional import l1_loss, relu, softplus
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Count, NonNegative, Share, Strict
 
-TASKS = ("translation",)
 GENERATORS = Phase("generators", trains=("a2b", "b2a"))
 DISCRIMINATORS = Phase("discriminators", trains=("discriminator_a", "discriminator_b"))
 

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Share, Strict
 
-TASKS = ("reconstruction",)
 LEVELS = 256
 SMALLEST_SIGMA = 1 / 255
 

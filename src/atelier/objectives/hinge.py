@@ -12,8 +12,6 @@ from atelier.objectives.adversarial import Adversarial
 from atelier.objectives.phase import Setting
 from atelier.schema import Strict
 
-TASKS = ("numbers", "images", "conditional")
-
 
 class Config(Strict):
     name: Literal["hinge"]

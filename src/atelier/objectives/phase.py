@@ -61,8 +61,10 @@ class Batch:
 class Objective(Protocol):
     """A loss family: its phases, and the loss of each."""
 
-    memory: nn.Module | None
-    """Buffers that outlive a step, such as a pool of earlier fakes: saved with a checkpoint."""
+    @property
+    def memory(self) -> nn.Module | None:
+        """Buffers that outlive a step, such as a pool of earlier fakes: saved with a checkpoint."""
+        ...
 
     @property
     def phases(self) -> tuple[Phase, ...]: ...

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import Share, Strict
 
-TASKS = ("reconstruction",)
 RANGE = 2.0
 """From black to white."""
 

@@ -21,8 +21,6 @@ from atelier.objectives.adversarial import (
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
-TASKS = ("numbers", "images", "conditional")
-
 
 class Config(Strict):
     name: Literal["relativistic"]
@@ -73,9 +71,9 @@ class Objective(Adversarial):
 
     def _penalty_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         real, fake = self.augmented_pair(nets, batch, rng)
-        asked = self.asked(batch)
-        r1 = squared_gradient_norm(nets["discriminator"], real, *asked).mean()
-        r2 = squared_gradient_norm(nets["discriminator"], fake, *asked).mean()
+        condition = self.condition(batch)
+        r1 = squared_gradient_norm(nets["discriminator"], real, *condition).mean()
+        r2 = squared_gradient_norm(nets["discriminator"], fake, *condition).mean()
         loss = self.config.penalty_every * self.config.gamma / 2 * (r1 + r2)
         return loss, {"r1": r1.detach(), "r2": r2.detach()}
 

@@ -17,8 +17,6 @@ from atelier.objectives.adversarial import Loss
 from atelier.objectives.phase import Batch, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
-TASKS = ("conditional",)
-
 
 class Config(Strict):
     name: Literal["relativistic_ac"]
@@ -46,13 +44,13 @@ class Objective(relativistic.Objective):
         self.fake_label_weight = config.fake_label_weight
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        (asked,) = self.asked(batch)
+        (condition,) = self.condition(batch)
         pair = torch.cat(self.augmented_pair(nets, batch, rng))
         discriminator = cast("Reading", nets["discriminator"])
-        logits, evidence = discriminator.read(pair, torch.cat([asked, asked]))
-        real, fake = logits.float().split(len(asked))
+        logits, evidence = discriminator.read(pair, torch.cat([condition, condition]))
+        real, fake = logits.float().split(len(condition))
         loss = self.discriminator_loss(real, fake)
-        label_loss = cross_entropy(evidence[: len(asked)], asked)
+        label_loss = cross_entropy(evidence[: len(condition)], condition)
         return loss + self.real_label_weight * label_loss, {
             "discriminator_loss": loss.detach(),
             "label_loss_of_reals": label_loss.detach(),
@@ -61,13 +59,13 @@ class Objective(relativistic.Objective):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        (asked,) = self.asked(batch)
+        (condition,) = self.condition(batch)
         images = batch.augment(self.fakes(nets, batch, rng), rng)
-        fake, evidence = cast("Reading", nets["discriminator"]).read(images, asked)
+        fake, evidence = cast("Reading", nets["discriminator"]).read(images, condition)
         with torch.no_grad():
-            real = nets["discriminator"](batch.augment(batch.real, rng), asked).float()
+            real = nets["discriminator"](batch.augment(batch.real, rng), condition).float()
         loss = self.generator_loss(real, fake.float())
-        label_loss = cross_entropy(evidence, asked)
+        label_loss = cross_entropy(evidence, condition)
         return loss + self.fake_label_weight * label_loss, {
             "generator_loss": loss.detach(),
             "label_loss_of_fakes": label_loss.detach(),

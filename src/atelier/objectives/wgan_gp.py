@@ -21,8 +21,6 @@ from atelier.objectives.adversarial import (
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
-TASKS = ("numbers", "images", "conditional")
-
 
 class Config(Strict):
     name: Literal["wgan_gp"]
@@ -48,10 +46,10 @@ class Objective(Adversarial):
         return -fake.mean()
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        critic, asked = nets["discriminator"], self.asked(batch)
+        critic, condition = nets["discriminator"], self.condition(batch)
         real, fake = self.augmented_pair(nets, batch, rng)
-        real_score, fake_score = judge_pair(critic, real, fake, *asked)
-        norms = squared_gradient_norm(critic, between(real, fake, rng), *asked).sqrt()
+        real_score, fake_score = judge_pair(critic, real, fake, *condition)
+        norms = squared_gradient_norm(critic, between(real, fake, rng), *condition).sqrt()
         wasserstein = self.discriminator_loss(real_score, fake_score)
         loss = wasserstein + self.config.gradient_penalty * (norms - 1).square().mean()
         return loss, {

@@ -21,7 +21,8 @@ class Definition:
     """One stage with its templates filled in."""
 
     deps: tuple[Path, ...]
-    params: tuple[Path, ...]
+    params: Mapping[Path, tuple[str, ...]]
+    """By file: the blocks that can change the stage's result."""
 
 
 def define(stage: str, name: str, scale: str) -> Definition:
@@ -36,7 +37,11 @@ def define(stage: str, name: str, scale: str) -> Definition:
     body = entry["do"]
     return Definition(
         deps=tuple(Path(_fill(dep, values)) for dep in body["deps"]),
-        params=tuple(Path(_fill(file, values)) for item in body.get("params", ()) for file in item),
+        params={
+            Path(_fill(file, values)): tuple(blocks)
+            for item in body.get("params", ())
+            for file, blocks in item.items()
+        },
     )
 
 
@@ -46,28 +51,34 @@ def checkpoint_folder(stage: str, name: str, scale: str) -> Path:
     A prepared dataset counts by its manifest, which holds the digests of its arrays.
     """
     definition = define(stage, name, scale)
-    params = {path: path.read_bytes() for path in definition.params}
-    return CHECKPOINTS / f"{scale}-{name}-{_digest(definition, params)[:16]}"
+    digest = _digest(definition, _blocks(definition))
+    return CHECKPOINTS / f"{scale}-{name}-{digest[:16]}"
 
 
 def same_but_images(stage: str, name: str, scale: str) -> str:
     """A digest of all that decides a training, but for how long it is planned."""
     definition = define(stage, name, scale)
-    params = {}
-    for path in definition.params:
-        words = read_yaml(path)
-        words.pop("plan", None)
-        words["training"].pop("images")
-        params[path] = json.dumps(words, sort_keys=True).encode()
-    return _digest(definition, params)
+    blocks = _blocks(definition)
+    for words in blocks.values():
+        words["training"] = {k: word for k, word in words["training"].items() if k != "images"}
+    return _digest(definition, blocks)
 
 
-def _digest(definition: Definition, params: Mapping[Path, bytes]) -> str:
+def _blocks(definition: Definition) -> dict[Path, dict[str, Any]]:
+    """What each file says in the blocks that count."""
+    files = {path: read_yaml(path) for path in definition.params}
+    return {
+        path: {block: files[path].get(block) for block in blocks}
+        for path, blocks in definition.params.items()
+    }
+
+
+def _digest(definition: Definition, blocks: Mapping[Path, Any]) -> str:
     digest = hashlib.sha256()
-    for path in (*definition.params, *definition.deps):
-        content = params.get(path)
-        if content is None:
-            content = (path / "manifest.json" if path.is_dir() else path).read_bytes()
+    counted = {path: json.dumps(words, sort_keys=True).encode() for path, words in blocks.items()}
+    for path in definition.deps:
+        counted[path] = (path / "manifest.json" if path.is_dir() else path).read_bytes()
+    for path, content in counted.items():
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 from torch import nn
 
 from atelier import config
 from atelier.data.batches import read_manifest
-from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.evaluation.features import in_batches
-from atelier.evaluation.judge import balanced_accuracy, judge_report, judge_table
-from atelier.models import MODELS
-from atelier.models.judge import Judge
+from atelier.evaluation.judge import (
+    CLASSIFIER,
+    balanced_accuracy,
+    judge_report,
+    judge_table,
+    read_classifier,
+)
 from atelier.training.display import say
-
-CLASSIFIER = "classifier.safetensors"
 
 
 def keep_best(
@@ -34,7 +34,7 @@ def keep_best(
     size = manifest["size_pixels"]
     candidates = []
     for path in sorted((folder / "snapshots").iterdir()):
-        classifier = _classifier(work.model, size, len(names), path)
+        classifier = read_classifier(work.model, size, len(names), path)
         logits, labels = _answers(classifier, prepared, "validation")
         scores = [balanced_accuracy(logits[:, c], labels[:, c]) for c in _judged(labels)]
         candidates.append((float(np.mean(scores)) if scores else 0.0, path, classifier))
@@ -82,20 +82,3 @@ def _judged(labels: np.ndarray) -> list[int]:
 def _answers(classifier: nn.Module, prepared: Path, split: str) -> tuple[Any, Any]:
     images = np.load(prepared / f"{split}.npy", mmap_mode="r")
     return in_batches(classifier, images), np.load(prepared / f"{split}_labels.npy")
-
-
-def open_judge(folder: Path) -> Judge:
-    """The judge of a dataset, as its stage left it."""
-    if not (folder / CLASSIFIER).exists():
-        raise UserError(folder, "no judge here yet", f"Run: dvc repro judge@{folder.parent.name}")
-    described = json.loads((folder / "judge.json").read_text())
-    model = MODELS["judge"].Config.model_validate(described["model"])
-    size, labels = described["size_pixels"], len(described["labels"])
-    return _classifier(model, size, labels, folder / CLASSIFIER)
-
-
-def _classifier(model: Any, size: int, labels: int, weights: Path) -> Judge:
-    nets = MODELS["judge"].build(model, (3, size, size), labels)
-    nets.load_state_dict(load_file(weights))
-    judge: Judge = nets["classifier"].eval()
-    return judge

@@ -7,14 +7,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-from atelier.config import default_scale, load_dataset, load_experiment, load_parameters
+from atelier.config import load_dataset, load_experiment
 from atelier.data.folders import built_aside
 from atelier.errors import UserError
+from atelier.params import default_scale, load_parameters
 from atelier.paths import PARAMETERS, Paths, check_scale
 from atelier.schema import check, unknown
 
 DRAWN = Path("artifacts", "drawn.json")
-NO_JUDGE = {"judge": "arithmetic", "reason": "the pattern is a rule: figures follow from counting"}
+NO_JUDGE = {
+    "numbers": {
+        "judge": "arithmetic",
+        "reason": "the pattern is a rule: figures follow from counting",
+    },
+    "pictures": {
+        "judge": "witness",
+        "reason": "no labels, so no judge: the witness's features choose and gate",
+    },
+}
+"""What stands in a judge's place, by what a dataset holds."""
 
 
 def scale_or_default(scale: str | None) -> str:
@@ -27,11 +38,13 @@ def draw() -> None:
     The file says the same whether the data were drawn, imported or pulled: data.dvc alone names
     what they are.
     """
-    from atelier.data import drawing
+    from atelier.data.drawn import draw as draw_datasets
+    from atelier.drawing import RENDERER, SEED
+    from atelier.drawing.scenes import DrawingCounts
 
-    counts = check(load_parameters().drawing, drawing.DrawingCounts, PARAMETERS, "drawing")
-    drawing.draw(Path(), counts)
-    said = {"renderer": drawing.RENDERER, "seed": drawing.SEED, "counts": counts.model_dump()}
+    counts = check(load_parameters().drawing, DrawingCounts, PARAMETERS, "drawing")
+    draw_datasets(Path(), counts)
+    said = {"renderer": RENDERER, "seed": SEED, "counts": counts.model_dump()}
     DRAWN.parent.mkdir(parents=True, exist_ok=True)
     DRAWN.write_text(json.dumps(said, indent=2) + "\n")
 
@@ -47,16 +60,12 @@ def judge(name: str, scale: str) -> None:
     """Trains the dataset's judge, keeps the snapshot that validation likes best, and tests it."""
     from atelier.evaluation import report
     from atelier.pipeline.judging import keep_best
-    from atelier.pipeline.training import run_training
+    from atelier.pipeline.training import Hooks, run_training
 
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
     if dataset.judge is None:
-        with built_aside(paths.judge(name)) as building:
-            (building / "judge.json").write_text(json.dumps(NO_JUDGE, indent=2) + "\n")
-        figures = {"judge": NO_JUDGE["judge"]}  # a reason would be a column of `dvc metrics show`
-        paths.judge_metrics(name).write_text(json.dumps(figures, indent=2) + "\n")
-        paths.judge_table(name).write_text("name,value\narithmetic,1.0\n")
+        _no_judge(name, paths, NO_JUDGE[dataset.data.holds])
         return
     work = dataset.judge
     _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
@@ -65,14 +74,24 @@ def judge(name: str, scale: str) -> None:
         table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
         report.write_table(paths.judge_table(name), table)
 
-    run_training("judge", name, scale, work, paths.judge(name), name, finish=finish)
+    hooks = Hooks(finish=finish)
+    run_training("judge", name, scale, work, paths.judge(name), name, hooks)
+
+
+def _no_judge(name: str, paths: Paths, words: dict[str, str]) -> None:
+    with built_aside(paths.judge(name)) as building:
+        (building / "judge.json").write_text(json.dumps(words, indent=2) + "\n")
+    figures = {"judge": words["judge"]}  # a reason would be a column of `dvc metrics show`
+    paths.judge_metrics(name).write_text(json.dumps(figures, indent=2) + "\n")
+    paths.judge_table(name).write_text(f"name,value\n{words['judge']} in its place,0.0\n")
 
 
 def train(name: str, scale: str) -> None:
     """Trains an experiment; MLflow follows, where it can, and never stops it."""
     from atelier.evaluation import report
-    from atelier.pipeline.lineage import follow
-    from atelier.pipeline.training import run_training
+    from atelier.pipeline.registering import follow
+    from atelier.pipeline.training import Hooks, run_training
+    from atelier.tasks import MODULES
     from atelier.training.history import long_table
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
@@ -84,14 +103,14 @@ def train(name: str, scale: str) -> None:
     def finish(folder: Path) -> None:
         report.write_table(paths.curves(name), long_table(folder / "history.csv"))
 
-    run_training(
-        "train", name, scale, experiment, paths.train(name), experiment.dataset, observer, finish
-    )
+    hooks = Hooks(observer, finish, MODULES[experiment.task.name].preview)
+    out = paths.train(name)
+    run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
 
 
 def bundle(name: str, scale: str) -> None:
     """Packs the snapshot that the validation split likes best."""
-    from atelier.pipeline.publishing import choose_and_pack
+    from atelier.pipeline.bundling import choose_and_pack
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
@@ -101,7 +120,7 @@ def bundle(name: str, scale: str) -> None:
 
 def evaluate(name: str, scale: str) -> None:
     """Scores the bundle, and nothing but the bundle, on the test split."""
-    from atelier.pipeline.publishing import score_bundle
+    from atelier.pipeline.bundling import score_bundle
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
@@ -111,7 +130,7 @@ def evaluate(name: str, scale: str) -> None:
 
 def register(name: str, scale: str) -> None:
     """Hands the bundle to the registry and its gate; leaves a receipt."""
-    from atelier.pipeline.lineage import register_bundle
+    from atelier.pipeline.registering import register_bundle
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)

@@ -5,10 +5,11 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier import config
+from atelier import config, paths
 from atelier.data.folders import built_aside
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.interruption import stop_requests
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from atelier.pipeline.warm_start import Before
+    from atelier.training.loop import Preview
     from atelier.training.setup import Learner
 
 SAVE_EVERY = "ATELIER_SAVE_EVERY_SECONDS"
@@ -27,8 +29,15 @@ Observer = Callable[[Path], AbstractContextManager[Any]]
 """Follows a training from outside: gets its folder, must never stop it."""
 
 
-def unobserved(folder: Path) -> AbstractContextManager[Any]:
-    return nullcontext()
+@dataclass(frozen=True)
+class Hooks:
+    """What a stage adds to a training."""
+
+    observer: Observer = lambda folder: nullcontext()
+    finish: Callable[[Path], None] = lambda folder: None
+    """May add to the finished folder before it takes its place."""
+    preview: "Preview | None" = None
+    """What its samples show."""
 
 
 def run_training(
@@ -38,12 +47,9 @@ def run_training(
     work: config.Experiment | config.Judge,
     out: Path,
     dataset: str,
-    observer: Observer = unobserved,
-    finish: Callable[[Path], None] = lambda folder: None,
+    hooks: Hooks,
 ) -> None:
     """Trains to the end, or on from where an equal training was stopped, and puts `out` in place.
-
-    `finish` may add to the finished folder before it takes its place.
 
     Raises:
         Interrupted: asked to stop; the checkpoint is saved.
@@ -62,12 +68,12 @@ def run_training(
         device = physical(str(fabric.device))
         with held(device_lock(device), f"the device {device}", should_stop):
             before = warm_start.Before(stage, name, scale)
-            learner, facts = _learn(before, work, dataset, folder, fabric, observer, should_stop)
+            learner, facts = _learn(before, work, dataset, folder, fabric, hooks, should_stop)
             facts = runtime.describe(fabric, precision) | facts
             with built_aside(out) as building:
                 shutil.copytree(folder / "output", building, dirs_exist_ok=True)
                 (building / "train.json").write_text(json.dumps(facts, indent=2) + "\n")
-                finish(building)
+                hooks.finish(building)
         if isinstance(work, config.Experiment):
             before.keep(folder, learner, facts["images"])
         else:
@@ -80,7 +86,7 @@ def _learn(
     dataset: str,
     folder: Path,
     fabric: "Fabric",
-    observer: Observer,
+    hooks: Hooks,
     should_stop: Callable[[], bool],
 ) -> tuple["Learner", dict[str, Any]]:
     """Trains; returns what has learned, and how far it came and from where."""
@@ -89,14 +95,15 @@ def _learn(
 
     if isinstance(work, config.Experiment):
         before.go_on(work, folder)
-    learner = setup.build(work, config.Paths(before.scale).prepared(dataset), fabric)
+    learner = setup.build(work, paths.Paths(before.scale).prepared(dataset), fabric)
     start = warm_start.begin(work, learner, folder)
-    with observer(folder):
+    with hooks.observer(folder):
         summary = loop.train(
             f"{before.stage}@{before.name}",
             work,
             learner,
             folder,
+            preview=hooks.preview,
             should_stop=should_stop,
             save_every_seconds=float(os.environ.get(SAVE_EVERY, "20")),
         )

@@ -1,1 +1,1 @@
-"""From a trained generator to one that anyone can fetch: bundles, their store and its gate."""
+"""What is published: the store, its versions and their lineage, and the gate before it."""

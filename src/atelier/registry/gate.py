@@ -4,72 +4,19 @@ The two are compared in two rounds on fresh seeds, each round in every part of t
 for what makes images, one for each direction of a translation. The challenger is promoted when both
 rounds find it better in a part, by more than two standard errors and with p < 0.01, worse in none,
 and the witness does not object. One round alone would promote one in a hundred equals. A tie keeps
-the champion.
+the champion. Where the two are the same model and only the code that ships with it differs, there
+is nothing to compare: the newer code takes over.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from atelier.bundle.comparison import ROUNDS, Comparison, Figures, Round
 from atelier.errors import UserError
 
-STANDARD_ERRORS = 2.0
-SIGNIFICANT = 0.01
-ROUNDS = 2
 SMALLEST_DIVERSITY = 0.5
 """Mean pairwise distance of what it makes, as a share of the reals': below it has collapsed."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Challenger minus champion in one part of one round: below zero is better."""
-
-    seed: int
-    difference: float
-    standard_error: float
-    p_value: float
-    """Probability of so low a difference if the challenger is no better (one-sided)."""
-    witness_worse: bool = False
-    """Whether features that nothing was chosen by say worse, beyond two standard errors."""
-    part: str = ""
-    """Which part of the task, where it has several: a translation's direction."""
-
-    def is_better(self) -> bool:
-        margin = STANDARD_ERRORS * self.standard_error
-        return self.difference < -margin and self.p_value < SIGNIFICANT and not self.witness_worse
-
-    def is_worse(self) -> bool:
-        return self.difference > STANDARD_ERRORS * self.standard_error or self.witness_worse
-
-    def __str__(self) -> str:
-        part = f"{self.part} " if self.part else ""
-        witness = ", witness says worse" if self.witness_worse else ""
-        figures = f"{self.difference:+.3g} +- {self.standard_error:.2g}, p = {self.p_value:.2g}"
-        return part + figures + witness
-
-
-Round = Sequence[Comparison]
-"""A comparison for each part of the task, on the same seed."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is known of a version on its own."""
-
-    dataset: str
-    output_shape: tuple[int, ...]
-    data_digest: str
-    """Of the test split on which it was scored."""
-    judge_digest: str
-    """Of the judge that scored it; empty where arithmetic judges."""
-    score: float
-    """What the task compares by, smaller is better: KID in judge features (translation: the mean of
-    both directions'), the mean error of autoencoders, the stopping score of numbers."""
-    finite: bool
-    diversity: float
-    """Share of the reals' diversity (numbers: of ln 20, the entropy of all values alike)."""
-    broken_floors: tuple[str, ...] = ()
-    """Floors of its own kind that it does not reach, in words."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +25,8 @@ class Decision:
 
     promote: bool
     reason: str
-    challenger: Figures
+    challenger: Figures | None
+    """None where nothing had to be scored."""
     champion: Figures | None
     rounds: tuple[tuple[Comparison, ...], ...] = ()
 
@@ -119,6 +67,12 @@ def decide(challenger: Figures, champion: Figures | None, rounds: Sequence[Round
             return decision(False, f"not better beyond the spread (round {number}: {found})")
     last = "; ".join(map(str, compared[-1]))
     return decision(True, f"better in each of {len(compared)} rounds (last: {last})")
+
+
+def take_over(figures: Figures | None, champion: str) -> Decision:
+    """The decision on the champion's own model with other code: promoted without rounds."""
+    reason = f"the same model as the champion {champion}, with newer code"
+    return Decision(True, reason, figures, figures)
 
 
 def check_comparable(challenger: Figures, champion: Figures) -> None:

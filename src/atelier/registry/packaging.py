@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from atelier.registry.bundle_model import CODE, MANIFEST, TEXTS, columns
+from atelier.bundle.bundle_model import CODE, MANIFEST, TEXTS, columns
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

@@ -6,23 +6,25 @@ trained, and what is there already is not made again.
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from atelier.config import Experiment, Paths
+from atelier.bundle import pack as bundle
+from atelier.bundle.bundle_model import Bundle, OtherFormat, Refused, open_bundle
+from atelier.bundle.comparison import Comparer, ComparerFactory, Figures
+from atelier.config import Experiment
 from atelier.errors import UserError
 from atelier.evaluation import report
-from atelier.registry import bundle, generator, versions
-from atelier.registry.bundle_model import Bundle, Refused, open_bundle
+from atelier.paths import Paths
+from atelier.registry import loading, versions
 from atelier.registry.gate import (
     Decision,
-    Figures,
     broken_floors,
     check_comparable,
     decide,
+    take_over,
 )
 from atelier.registry.lineage import Lineage
-from atelier.registry.referee import Referee, RefereeFactory
 from atelier.registry.store import FOLDER, Store
 from atelier.registry.tracking import HISTORY, RunDescription, history_digest, restore
 from atelier.registry.versions import Version
@@ -80,7 +82,7 @@ def describe(experiment: Experiment, scale: str, lineage: Lineage, key: str = ""
 
 
 def sync(
-    store: Store, experiment: Experiment, scale: str, lineage: Lineage, referee: RefereeFactory
+    store: Store, experiment: Experiment, scale: str, lineage: Lineage, comparer: ComparerFactory
 ) -> Synced:
     """Brings the store up to date with one experiment's artifacts.
 
@@ -107,32 +109,49 @@ def sync(
     version, is_new = versions.register(store, folder, run_id, tags)
     if DECIDED_TAG in version.tags:
         return Synced(experiment.name, run_id, sent, version, is_new, False, "")
-    decision = submit(store, version, folder, referee())
+    decision = submit(store, version, folder, comparer)
     version = versions.version(store, version.name, version.number)
     return Synced(experiment.name, run_id, sent, version, is_new, decision.promote, decision.reason)
 
 
-def submit(store: Store, challenger: Version, folder: Path, referee: Referee) -> Decision:
+def submit(
+    store: Store, challenger: Version, folder: Path, open_comparer: ComparerFactory
+) -> Decision:
     """Lets the gate decide on a registered bundle, and writes the decision down.
 
-    A champion whose figures rest on other data or another judge is scored again first.
+    A champion whose figures rest on other data or another judge is scored again first; one that is
+    the same model with older code gives way without a contest.
     """
-    ours = _open(folder)
     champion = versions.champion(store, challenger.name)
     if champion is None or champion.number == challenger.number:
-        decision = decide(referee.figures(ours), None)
+        decision = decide(open_comparer().figures(_open(folder)), None)
+    elif champion.digest == challenger.digest:
+        decision = take_over(_recorded(champion), str(champion))
     else:
-        theirs = _open(generator.fetch(store, champion))
-        figures, before = referee.figures(ours), _recorded(champion)
-        if before is None or not _still_stands(figures, before):
-            before = referee.figures(theirs)
-        check_comparable(figures, before)
-        decision = decide(figures, before, referee.compare(ours, theirs))
+        decision = _contest(store, folder, champion, open_comparer())
     versions.record(store, challenger, decision)
     return decision
 
 
-def score_again(store: Store, experiment: Experiment, referee: RefereeFactory) -> str:
+def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) -> Decision:
+    ours = _open(folder)
+    try:
+        theirs = open_bundle(loading.fetch(store, champion))
+    except OtherFormat as refusal:
+        # No code of today reads it, so nobody can be served by it, and nothing can be compared.
+        return replace(
+            decide(comparer.figures(ours), None), reason=f"{champion}: {refusal.problem}"
+        )
+    except Refused as refusal:
+        raise UserError(champion, str(refusal), "Roll it back, or run its bundle stage.") from None
+    figures, before = comparer.figures(ours), _recorded(champion)
+    if before is None or not _still_stands(figures, before):
+        before = comparer.figures(theirs)
+    check_comparable(figures, before)
+    return decide(figures, before, comparer.compare(ours, theirs))
+
+
+def score_again(store: Store, experiment: Experiment, comparer: ComparerFactory) -> str:
     """Scores the champion, from its bundle, on today's test split; returns what was found.
 
     Nothing is trained and no alias moves: the figures become a tag of the version, and the gate
@@ -141,7 +160,7 @@ def score_again(store: Store, experiment: Experiment, referee: RefereeFactory) -
     champion = versions.champion(store, experiment.registered_name)
     if champion is None:
         return f"{experiment.name}: no champion yet"
-    figures = referee().figures(_open(generator.fetch(store, champion)))
+    figures = comparer().figures(_open(loading.fetch(store, champion)))
     before = _recorded(champion)
     words = json.dumps(asdict(figures), sort_keys=True)
     store.client.set_model_version_tag(champion.name, champion.number, AGAIN_TAG, words)
@@ -167,6 +186,8 @@ def _recorded(champion: Version) -> Figures | None:
     elif decided := champion.tags.get(DECIDED_TAG):
         words = json.loads(decided)["challenger"]
     else:
+        words = None
+    if words is None:
         return None
     shape, floors = tuple(words.pop("output_shape")), tuple(words.pop("broken_floors"))
     return Figures(**words, output_shape=shape, broken_floors=floors)

@@ -6,8 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier.bundle import pack as bundle
+from atelier.bundle.bundle_model import code_digest_of
 from atelier.errors import UserError
-from atelier.registry import bundle, packaging
+from atelier.registry import packaging
 from atelier.registry.gate import Decision
 from atelier.registry.store import BUNDLES, FOLDER, Store, locked
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+DIGEST_TAG, CODE_TAG = "bundle_digest", "code_digest"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,13 @@ class Version:
 
     @property
     def digest(self) -> str:
-        return self.tags.get("bundle_digest", "")
+        """Of the model: its weights, programs, arrays and words."""
+        return self.tags.get(DIGEST_TAG, "")
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """Of the model, and of the code that ships with it."""
+        return self.digest, self.tags.get(CODE_TAG, "")
 
     def __str__(self) -> str:
         return f"{self.name}/{self.number}"
@@ -42,7 +51,8 @@ def register(
 ) -> tuple[Version, bool]:
     """Registers a bundle and makes it the challenger; says whether the version is new.
 
-    A bundle whose digest a version already has makes no second one. `lineage` becomes the version's
+    A bundle whose model and code a version already has makes no second one; the same model with
+    other code is a new version. `lineage` becomes the version's
     tags: git commit, data hash and what else says where it came from. A server needs `run_id`,
     below which it keeps the bundle.
 
@@ -50,9 +60,10 @@ def register(
         UserError: there is no bundle at `folder`, or it was changed after it was packed.
     """
     manifest = bundle.read(folder)
-    name, digest = manifest["registered_name"], manifest["digest"]
+    name = manifest["registered_name"]
+    digest, code = digests = manifest["digest"], code_digest_of(manifest)
     with locked():
-        if found := find_digest(store, name, digest):
+        if found := find_bundle(store, name, *digests):
             if not store.is_server and not Path(found.source).exists():
                 packaging.write_model(folder, Path(found.source))
             return found, False
@@ -63,7 +74,7 @@ def register(
         if name not in names(store):
             store.client.create_registered_model(name, description=_describe(manifest))
         made = store.client.create_model_version(
-            name, source, run_id=run_id, tags=tags | {"bundle_digest": digest}
+            name, source, run_id=run_id, tags=tags | {DIGEST_TAG: digest, CODE_TAG: code}
         )
         store.client.set_registered_model_alias(name, CHALLENGER, made.version)
     return version(store, name, str(made.version)), True
@@ -71,7 +82,7 @@ def register(
 
 def _place(store: Store, folder: Path, manifest: dict[str, Any], run_id: str | None) -> str:
     """Puts the model folder where the store looks for it and returns that address."""
-    place = BUNDLES / str(manifest["digest"])
+    place = BUNDLES / place_of(manifest["digest"], code_digest_of(manifest))
     if not place.exists():
         packaging.write_model(folder, place)
     if not store.is_server:
@@ -80,6 +91,11 @@ def _place(store: Store, folder: Path, manifest: dict[str, Any], run_id: str | N
         raise UserError(store.uri, "a server keeps a bundle below a run, and there is none")
     store.client.log_artifacts(run_id, str(place), "bundle")
     return f"{store.client.get_run(run_id).info.artifact_uri}/bundle"
+
+
+def place_of(digest: str, code: str) -> str:
+    """The name of a bundle's folder: by its model and its code."""
+    return f"{digest}-{code[:12]}"
 
 
 def _describe(manifest: dict[str, Any]) -> str:
@@ -141,9 +157,9 @@ def find(store: Store, reference: str) -> Version:
     raise UserError(reference, "no such alias", hint)
 
 
-def find_digest(store: Store, name: str, digest: str) -> Version | None:
-    """The version that holds this very bundle."""
-    query = f"name='{name}' AND tags.bundle_digest='{digest}'"
+def find_bundle(store: Store, name: str, digest: str, code: str) -> Version | None:
+    """The version that holds this very model with this very code."""
+    query = f"name='{name}' AND tags.{DIGEST_TAG}='{digest}' AND tags.{CODE_TAG}='{code}'"
     found = store.client.search_model_versions(query)
     return _version(found[0], _aliases(store, name)) if found else None
 

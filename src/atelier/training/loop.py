@@ -18,8 +18,10 @@ from atelier.objectives.phase import Batch, Phase, unchanged
 from atelier.training import checkpoint, ema, setup
 from atelier.training.display import progress
 from atelier.training.history import History, Window
-from atelier.training.preview import preview
 from atelier.training.stopping import EarlyStop
+
+Preview = Callable[[setup.Learner], Tensor | None]
+"""What a training shows of itself: pictures [N, 3, S, S] in [-1, 1], or none."""
 
 
 @dataclass
@@ -55,18 +57,20 @@ def train(
     learner: setup.Learner,
     folder: Path,
     *,
+    preview: Preview | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     save_every_seconds: float = 20.0,
 ) -> Summary:
     """Trains to the planned images, or on from the checkpoint in `folder`.
 
     Leaves history.csv, samples/ and snapshots/ in `folder`/output, and the last checkpoint.
+    `preview` says what the samples show; without one there are none.
 
     Raises:
         Interrupted: `should_stop` said so; a checkpoint is saved and the same call goes on.
         AtelierError: a loss was not finite.
     """
-    run = _Run(name, work, learner, folder)
+    run = _Run(name, work, learner, folder, preview)
     run.resume()
     saved_at = time.monotonic()
     with progress(name, run.planned, run.clock.images) as advance:
@@ -106,7 +110,9 @@ class _Run:
         work: config.Experiment | config.Judge,
         learner: setup.Learner,
         folder: Path,
+        preview: Preview | None,
     ) -> None:
+        self.preview = preview
         self.settings, self.learner = work.training, learner
         self.clock = Clock(self.settings.batch_size)
         steps = self.settings.images // self.settings.batch_size
@@ -193,7 +199,11 @@ class _Run:
         return means
 
     def sample(self) -> None:
-        if self.leads and (pictures := preview(self.learner)) is not None:
+        if not self.leads or self.preview is None:
+            return
+        with torch.inference_mode(), self.learner.fabric.autocast():
+            pictures = self.preview(self.learner)
+        if pictures is not None:
             self.history.sample(self.clock.images, pictures)
 
     def snapshot(self) -> None:

@@ -34,7 +34,6 @@ class Learner:
     averages: nn.ModuleDict
     optimizers: dict[str, Optimizer]
     latent_dim: int
-    task: str
     images_before: int = 0
     """Shown to the networks before this training, where it did not begin with random weights."""
 
@@ -86,7 +85,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
     batches = open_batches(prepared, fabric.device, settings.flip, getattr(work, "sampling", None))
     family = MODELS[work.model.name]
     latent_dim = getattr(work.model, "latent_dim", 0)
-    setting = Setting(latent_dim, batches.label_shares(), family.TASK == "conditional")
+    setting = Setting(latent_dim, batches.label_shares(), family.task.takes_attributes)
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -96,13 +95,13 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
         objective.memory.to(fabric.device)
     if settings.channels_last:
         nets.to(memory_format=torch.channels_last)
-    averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.PUBLISHED})
+    averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.task.networks})
     if settings.compile:
         for network in nets.values():
             network.compile()
     return Learner(
         settings, fabric, batches, objective, nets, averages,
-        _optimizers(settings, objective, nets), latent_dim, family.TASK,
+        _optimizers(settings, objective, nets), latent_dim,
     )  # fmt: skip
 
 

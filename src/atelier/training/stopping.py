@@ -1,4 +1,4 @@
-"""Early stopping on a score that should fall: the seed's class, with two faults mended."""
+"""Early stopping on a score that should fall: the book's class, with two faults mended."""
 
 import math
 
@@ -8,7 +8,7 @@ from atelier.errors import AtelierError
 class EarlyStop:
     """Says when a score has not fallen for `patience` calls.
 
-    As in the seed (Liu 2024, 3.5.2), but not-a-number ends the training instead of counting as
+    As in the book (Liu 2024, 3.5.2), but not-a-number ends the training instead of counting as
     no improvement, and the caller learns when to keep the best weights.
     """
 

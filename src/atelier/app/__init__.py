@@ -1,1 +1,0 @@
-"""The commands that are more than a stage, grouped as sub-commands of `atelier`."""

@@ -1,0 +1,1 @@
+"""The command `atelier`: thin; parses, calls, prints."""

@@ -1,0 +1,111 @@
+"""`atelier registry`: what is published."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from atelier.errors import UserError
+
+registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
+
+Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
+
+
+@registry.command("list")
+def list_() -> None:
+    """List every registered generator and version, newest first."""
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import names, versions
+
+    if not _has_store() or not (registered := names(store := open_store())):
+        typer.echo("Nothing is registered yet. Run: atelier repro")
+        return
+    for name in registered:
+        for version in versions(store, name):
+            aliases = ", ".join(version.aliases) or "-"
+            verdict = version.tags.get("gate.reason", "the gate has not decided")
+            typer.echo(f"{version!s:24} {aliases:22} {version.digest[:12]}  {verdict}")
+
+
+@registry.command()
+def show(reference: Reference) -> None:
+    """Show a version's lineage, its place and what the gate said."""
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import find
+
+    need_store()
+    version = find(open_store(), reference)
+    facts = {
+        "version": str(version),
+        "aliases": ", ".join(version.aliases),
+        "bundle": version.source,
+        "run": version.run_id or "",
+        **{key: text for key, text in sorted(version.tags.items()) if key != "gate.decision"},
+    }
+    for key, text in facts.items():
+        typer.echo(f"{key:26} {text or '-'}")
+
+
+Experiments = Annotated[
+    list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
+]
+Scale = Annotated[
+    str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
+]
+
+
+@registry.command()
+def sync(experiments: Experiments = None, scale: Scale = None) -> None:
+    """Restore runs and versions that artifacts/ has and the store lacks, without training."""
+    from atelier.pipeline import registering as lineage
+
+    lineage.sync(*_sound(scale, experiments))
+
+
+@registry.command()
+def score(experiments: Experiments = None, scale: Scale = None) -> None:
+    """Score the champions again on today's test data, without training."""
+    from atelier.pipeline import registering as lineage
+
+    need_store()
+    lineage.score_again(*_sound(scale, experiments))
+
+
+def _sound(scale: str | None, experiments: list[str] | None) -> tuple[str, list[str]]:
+    """The scale and experiments that are meant; all of them sound, before the first is touched."""
+    from atelier.config import load_experiment
+    from atelier.params import listed_experiments
+    from atelier.pipeline.stages import scale_or_default
+
+    scale, chosen = scale_or_default(scale), experiments or list(listed_experiments())
+    for name in chosen:
+        load_experiment(scale, name)
+    return scale, chosen
+
+
+@registry.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
+) -> None:
+    """Give the alias champion back to the version that had it before."""
+    from atelier.registry import versions
+    from atelier.registry.store import open_store
+
+    need_store()
+    now, before = versions.rollback(open_store(), name)
+    typer.echo(f"{name}@champion is {now} again, instead of {before}")
+
+
+def _has_store() -> bool:
+    """Whether there is a registry to read; opening one that is not there would make it."""
+    from atelier.registry.store import DATABASE
+
+    return "MLFLOW_TRACKING_URI" in os.environ or DATABASE.exists()
+
+
+def need_store() -> None:
+    """Raises a UserError where there is no registry to read."""
+    if not _has_store():
+        remedy = "Run atelier repro in the repository's root, or set MLFLOW_TRACKING_URI."
+        raise UserError("mlruns", "nothing is registered here", remedy)

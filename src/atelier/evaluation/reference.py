@@ -1,0 +1,102 @@
+"""What generators are held to: the real images of one split, as the extractors see them.
+
+Opened once, it scores any number of generators: `bundle` its snapshots (validation split), the
+gate a challenger and a champion, `evaluate` what is published (test split).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import pdist
+
+from atelier.data.batches import read_manifest
+from atelier.errors import UserError
+from atelier.evaluation.features import (
+    Extractor,
+    Features,
+    Images,
+    JudgeFeatures,
+    WitnessFeatures,
+    spread,
+)
+from atelier.evaluation.kid import Comparison, Estimate, compare, kid
+from atelier.models.judge import Judge
+
+COLLAPSED_BELOW = 0.5
+"""A set whose pictures differ by less than this share of the reals' difference has collapsed."""
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """The reals of a split and their features, by extractor."""
+
+    split: str
+    manifest: dict[str, Any]
+    training: Images
+    """A memory map: the statistics' source, and the reals that the ceiling is made of."""
+    reals: Images
+    extractors: dict[str, Extractor]
+    real_features: dict[str, Features]
+
+    @property
+    def chooses(self) -> str:
+        """The extractor that chooses snapshots and gates: the judge, or the witness without one."""
+        return JudgeFeatures.name if JudgeFeatures.name in self.extractors else WitnessFeatures.name
+
+    def features(self, images: Images) -> dict[str, Features]:
+        """Of any images of the split's shape, by extractor."""
+        if images.dtype != np.uint8 or images.shape[1:] != self.reals.shape[1:]:
+            wanted = f"uint8 [N, {', '.join(map(str, self.reals.shape[1:]))}]"
+            raise ValueError(f"expected {wanted} (got {images.dtype} {list(images.shape)})")
+        return {name: extract(images) for name, extract in self.extractors.items()}
+
+    def kid(self, fakes: dict[str, Features]) -> dict[str, Estimate]:
+        """Distance to the reals, by extractor."""
+        return {name: kid(self.real_features[name], found) for name, found in fakes.items()}
+
+    def compare(
+        self, challenger: dict[str, Features], champion: dict[str, Features]
+    ) -> dict[str, Comparison]:
+        """Is the challenger nearer to the reals than the champion? By extractor."""
+        return {
+            name: compare(reals, challenger[name], champion[name])
+            for name, reals in self.real_features.items()
+        }
+
+    def diversity_share(self, fakes: dict[str, Features]) -> float:
+        """Mean pairwise witness distance as a share of the reals': see COLLAPSED_BELOW."""
+        reals = mean_pairwise_distance(self.real_features["witness"])
+        return mean_pairwise_distance(fakes["witness"]) / reals
+
+
+def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) -> ReferenceSet:
+    """At most `count` reals of one split, beside the training images; opens no other array.
+
+    Raises:
+        UserError: the dataset is not prepared, or has no such split of two images or more.
+    """
+    manifest = read_manifest(prepared)
+    sizes = {name: found["count"] for name, found in manifest["splits"].items()}
+    if sizes.get(split, 0) < 2:
+        known = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
+    training: Images = np.load(prepared / "training.npy", mmap_mode="r")
+    reals = spread(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
+    extractors = open_extractors(judge, training)
+    real_features = {name: extract(reals) for name, extract in extractors.items()}
+    return ReferenceSet(split, manifest, training, reals, extractors, real_features)
+
+
+def open_extractors(judge: Judge | None, training: Images) -> dict[str, Extractor]:
+    """By name; the judge's where the dataset has one."""
+    found: list[Extractor] = [] if judge is None else [JudgeFeatures(judge, training)]
+    found.append(WitnessFeatures(training))
+    return {extractor.name: extractor for extractor in found}
+
+
+def mean_pairwise_distance(features: Features) -> float:
+    """Mean Euclidean distance over all pairs of rows, [N, D]: 0 when all are the same."""
+    return float(pdist(torch.from_numpy(features)).mean())

@@ -1,0 +1,68 @@
+"""What each dataset's files hash to, from DVC's own records: cheap enough to ask every minute."""
+
+import configparser
+import hashlib
+import json
+from pathlib import Path
+
+from atelier.params import listed_experiments, load_parameters
+from atelier.registry.lineage import read_lineage
+
+DATA_FOLDER = "data"
+
+
+def digests() -> dict[str, str]:
+    """The hash of each dataset by its name; `dvc add data` changes those whose files changed.
+
+    data.dvc has one hash for the whole of data/; the list of files behind it lies in DVC's cache.
+    Where that list is not there (never pulled), the one hash stands for all. A dataset that a rule
+    draws has the hash of the file with that rule.
+    """
+    whole = read_lineage().data_digest
+    listed = _listed(whole)
+    found = {}
+    for name, dataset in load_parameters().datasets.items():
+        source = Path(dataset.source)
+        if source.parts[0] != DATA_FOLDER:
+            found[name] = _digest(source.read_bytes())
+        elif listed is None:
+            found[name] = whole[:16]
+        else:
+            # Twins lie beside the dataset, and are judged with it.
+            below = (f"{source.name}/", f"twins/{source.name}/")
+            entries = [f"{file} {md5}" for file, md5 in listed if file.startswith(below)]
+            found[name] = _digest("\n".join(sorted(entries)).encode())
+    return found
+
+
+def users_of(dataset: str) -> list[str]:
+    """The experiments that a dataset's change makes stale."""
+    listed = listed_experiments()
+    return [name for name, words in listed.items() if words.dataset == dataset]
+
+
+def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Datasets that were seen before and are other now; one seen first has not changed."""
+    return [name for name, digest in now.items() if before.get(name, digest) != digest]
+
+
+def _listed(digest: str) -> list[tuple[str, str]] | None:
+    """(path below data/, md5) of each file, as DVC's cache has it."""
+    cache = _cache() / "files" / "md5" / digest[:2] / digest[2:]
+    if not digest or not cache.exists():
+        return None
+    return [(entry["relpath"], entry["md5"]) for entry in json.loads(cache.read_text())]
+
+
+def _cache() -> Path:
+    """`cache.dir` of DVC's local configuration, else .dvc/cache."""
+    for file in (Path(".dvc", "config.local"), Path(".dvc", "config")):
+        parser = configparser.ConfigParser()
+        parser.read(file)
+        if found := parser.get("cache", "dir", fallback=None):
+            return Path(".dvc") / found  # DVC reads it relative to the file's folder
+    return Path(".dvc", "cache")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

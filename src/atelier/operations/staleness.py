@@ -1,0 +1,123 @@
+"""What is stale on an experiment's road, and why, as DVC sees it.
+
+DVC names only the stages whose own files changed. Those that wait for a stale one are added here:
+whether they will really run, DVC decides when it comes to them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atelier.errors import AtelierError
+from atelier.operations.repro import waited
+from atelier.params import listed_experiments
+from atelier.pipeline.definition import define
+from atelier.training.display import say
+
+DATA = "data.dvc"
+BUSY = "is busy"
+"""In DVC's message where another process holds a path."""
+STAGE_OF_OUTPUT = {"prepared": "prepare", "metrics.json": "evaluate"}
+"""Which stage makes an output that is not called like it: artifacts/<scale>/<name>/<output>."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of a road; `reasons` is empty where it is up to date."""
+
+    stage: str
+    reasons: tuple[str, ...]
+
+    @property
+    def stale(self) -> bool:
+        return bool(self.reasons)
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {'; '.join(self.reasons) or 'up to date'}"
+
+
+def road(experiment: str) -> tuple[str, ...]:
+    """The stages that an experiment needs, in order; `data.dvc` stands for drawing and checking."""
+    dataset = listed_experiments()[experiment].dataset
+    own = tuple(f"{stage}@{experiment}" for stage in ("train", "bundle", "evaluate", "register"))
+    return (DATA, f"prepare@{dataset}", f"judge@{dataset}", *own)
+
+
+def plan(experiment: str, scale: str, tell: Callable[[str], None] = say) -> list[Step]:
+    """Each stage of the road with the reasons for which it is, or may become, stale.
+
+    `tell` hears for whom it waits.
+
+    Raises:
+        AtelierError: DVC can't say; its own message is in the error.
+    """
+    stages = road(experiment)
+    found = direct_reasons(stages, tell)
+    steps: dict[str, Step] = {}
+    for stage in stages:
+        waits = [f"after {name}" for name in upstream(stage, scale) if _stale(steps, name)]
+        steps[stage] = Step(stage, (*found.get(stage, ()), *waits))
+    return list(steps.values())
+
+
+def direct_reasons(
+    stages: Sequence[str], tell: Callable[[str], None] = say
+) -> dict[str, tuple[str, ...]]:
+    """What `dvc status` says of these stages: in words, by stage; the others are up to date.
+
+    It fails where another DVC works on their paths; then it is asked again, once they are free.
+    """
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *stages]
+    quiet = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    while (done := subprocess.run(command, capture_output=True, text=True, env=quiet)).returncode:
+        # Who stood in the way may have gone since: then it is worth another try, too.
+        if not waited(tell) and BUSY not in done.stderr:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise AtelierError(f"dvc status: {said[-1]}")
+    words = json.loads(done.stdout or "{}")
+    return {stage: tuple(_in_words(entries)) for stage, entries in words.items()}
+
+
+def upstream(stage: str, scale: str) -> tuple[str, ...]:
+    """The stages whose outputs a stage reads."""
+    kind, _, name = stage.partition("@")
+    if stage == DATA:
+        return ()
+    makers: dict[str, None] = {}
+    for dep in define(kind, name, scale).deps:
+        if dep.parts[0] == "artifacts":
+            _, _, of, output = dep.parts[:4]
+            makers[f"{STAGE_OF_OUTPUT.get(output, output)}@{of}"] = None
+        elif dep.parts[0] == "data":
+            makers[DATA] = None
+    return tuple(makers)
+
+
+def _stale(steps: dict[str, Step], name: str) -> bool:
+    return name in steps and steps[name].stale
+
+
+def _in_words(entries: list[object]) -> list[str]:
+    """[{"changed deps": {"a.py": "modified"}}, "always changed"] -> ["a.py modified", …]."""
+    found = []
+    for entry in entries:
+        if not isinstance(entry, dict):
+            found.append(str(entry))
+            continue
+        for files in entry.values():
+            if isinstance(files, dict):
+                found += [_file_in_words(Path(file), said) for file, said in files.items()]
+            else:
+                found.append(str(files))
+    return found
+
+
+def _file_in_words(file: Path, said: object) -> str:
+    if isinstance(said, dict):  # params: {"file": {"key": "modified"}}
+        keys = ", ".join(f"{key} {how}" for key, how in said.items())
+        return f"{file}: {keys}"
+    return f"{file} {said}"

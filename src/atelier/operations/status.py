@@ -1,0 +1,92 @@
+"""What there is to say of an experiment that is registered: who is champion, by what figures."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from atelier.config import load_experiment
+from atelier.evaluation.report import flatten
+from atelier.paths import Paths
+from atelier.pipeline.definition import CHECKPOINTS
+from atelier.registry import versions
+from atelier.registry.store import DATABASE, open_store
+
+MLFLOW_URL = "ATELIER_MLFLOW_URL"
+"""Where MLflow's pages are served, if the store itself is no server."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`champion` and `latest` are versions such as faces-gan/3; empty where there is none."""
+
+    experiment: str
+    champion: str
+    latest: str
+    reason: str
+    """Why the gate decided on the latest as it did."""
+    promoted: bool
+    links: tuple[tuple[str, str], ...]
+    """(what, URL) of MLflow's pages; empty where nothing serves them."""
+
+
+def champion_of(experiment: str, scale: str) -> str:
+    """The champion's version, without opening a store that is not there yet."""
+    if "MLFLOW_TRACKING_URI" not in os.environ and not DATABASE.exists():
+        return ""
+    found = versions.champion(open_store(), load_experiment(scale, experiment).registered_name)
+    return str(found) if found else ""
+
+
+def standing(experiment: str, scale: str) -> Standing:
+    """Asks the registry."""
+    name, store = load_experiment(scale, experiment).registered_name, open_store()
+    if name not in versions.names(store):
+        return Standing(experiment, "", "", "nothing is registered yet", False, ())
+    latest, champion = versions.versions(store, name)[0], versions.champion(store, name)
+    served = store.uri if store.is_server else os.environ.get(MLFLOW_URL, "")
+    links: list[tuple[str, str]] = []
+    if served:
+        links.append((f"model {latest}", f"{served}/#/models/{name}/versions/{latest.number}"))
+        if latest.run_id:
+            of = store.client.get_run(latest.run_id).info.experiment_id
+            links.append(("MLflow run", f"{served}/#/experiments/{of}/runs/{latest.run_id}"))
+    return Standing(
+        experiment=experiment,
+        champion=str(champion or ""),
+        latest=str(latest),
+        reason=latest.tags.get("gate.reason", "not decided yet"),
+        promoted=latest.tags.get("gate.promoted") == "true",
+        links=tuple(links),
+    )
+
+
+def figures_beside_champion(experiment: str, scale: str) -> list[dict[str, str]]:
+    """Rows of figure, this bundle's and the champion's: from metrics.json and the gate's words."""
+    file = Paths(scale).metrics(experiment)
+    ours = flatten(json.loads(file.read_text())) if file.exists() else {}
+    theirs = _champions_figures(experiment, scale)
+    return [
+        {"figure": key, "now": f"{value:.4g}", "champion": theirs.get(key, "")}
+        for key, value in ours.items()
+        if not key.startswith("settings/")
+    ]
+
+
+def _champions_figures(experiment: str, scale: str) -> dict[str, str]:
+    """The test figures of the champion's MLflow run."""
+    name, store = load_experiment(scale, experiment).registered_name, open_store()
+    champion = versions.champion(store, name)
+    if champion is None or champion.run_id is None:
+        return {}
+    metrics = store.client.get_run(champion.run_id).data.metrics
+    figures = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    return {key.removeprefix("test/"): f"{value:.4g}" for key, value in figures.items()}
+
+
+def latest_pictures(experiment: str, scale: str) -> Path | None:
+    """The newest sample grid: of the training under way, else of the finished one."""
+    checkpoints = CHECKPOINTS.glob(f"{scale}-{experiment}-*/output/samples/*.png")
+    finished = (Paths(scale).train(experiment) / "samples").glob("*.png")
+    found = [*checkpoints] or [*finished]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,71 @@
+"""What each task is: one frozen row of facts, known to every room above. No torch, nothing to run.
+
+What is done for a task stands in its module of `atelier.tasks`; how its bundles are used by anyone,
+in its class of `bundle/bundle_model.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Input = Literal["latent", "attributes", "image"]
+"""latent [B, L]; attributes [B, K] in [0, 1]; image [B, 3, S, S] in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model of this task takes and makes, and how its training images are drawn."""
+
+    name: str
+    purpose: str
+    networks: Mapping[str, tuple[Input, ...]]
+    """The networks that are averaged and published, and what each is given."""
+    makes: Literal["pictures", "numbers", "logits"]
+    """pictures [B, 3, S, S] in [-1, 1]; numbers: scores [B, 100]; logits [B, K]."""
+    sampling: Literal["uniform", "balanced", "domains"] = "uniform"
+    """The one kind of `sampling` that an experiment of this task has: see data/sampling.py."""
+    needs_labels: bool = False
+    """Whether a dataset without labels can't serve it."""
+
+    @property
+    def takes_attributes(self) -> bool:
+        """Whether something can be asked for."""
+        return any("attributes" in inputs for inputs in self.networks.values())
+
+
+NUMBERS = Task(
+    "numbers", "integers that follow a pattern, from noise", {"generator": ("latent",)}, "numbers"
+)
+UNCONDITIONAL = Task("unconditional", "pictures from noise", {"generator": ("latent",)}, "pictures")
+CONDITIONAL = Task(
+    "conditional",
+    "pictures from noise, with the attributes that are asked for",
+    {"generator": ("latent", "attributes")},
+    "pictures",
+    sampling="balanced",
+    needs_labels=True,
+)
+TRANSLATION = Task(
+    "translation",
+    "pictures of one domain from pictures of another, both ways",
+    {"a2b": ("image",), "b2a": ("image",)},
+    "pictures",
+    sampling="domains",
+    needs_labels=True,
+)
+RECONSTRUCTION = Task(
+    "reconstruction",
+    "codes [B, L] from pictures (a variational encoder: means and log-variances, [B, 2 L]), and "
+    "pictures from codes",
+    {"encoder": ("image",), "decoder": ("latent",)},
+    "pictures",
+)
+CLASSIFICATION = Task(
+    "classification", "labels of pictures: a judge's", {"classifier": ("image",)}, "logits"
+)
+"""Never published, so it is not in TASKS."""
+
+TASKS: Mapping[str, Task] = {
+    task.name: task for task in (NUMBERS, UNCONDITIONAL, CONDITIONAL, TRANSLATION, RECONSTRUCTION)
+}
+"""The tasks that an experiment can have."""

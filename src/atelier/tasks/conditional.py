@@ -1,0 +1,150 @@
+"""Pictures from noise and attributes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atelier.bundle.bundle_model import Bundle
+from atelier.bundle.card import OF_SAMPLES, Card, of_directions, size_of
+from atelier.bundle.comparison import Comparer
+from atelier.bundle.pack import (
+    EXAMPLE_IMAGES,
+    EXAMPLE_SEED,
+    BundleDescription,
+    combinations,
+    grid,
+)
+from atelier.bundle.pack import pack as pack_bundle
+from atelier.data.images import to_bytes
+from atelier.evaluation import report
+from atelier.evaluation.conditional import (
+    ConditionalSampler,
+    Examination,
+    accuracy,
+    open_examination,
+    request_name,
+    seen_combinations,
+    shuffled_rows,
+)
+from atelier.evaluation.features import Images
+from atelier.evaluation.memorisation import evaluate_memorisation
+from atelier.tasks.context import Context, Labels
+from atelier.tasks.directions import directions_of_samples
+from atelier.tasks.pictures import (
+    PREVIEWED,
+    SHOWN,
+    PictureComparer,
+    kid_rows,
+    made_from,
+    preview_data,
+    sampled,
+)
+from atelier.training.setup import Learner
+
+SMALLEST_MET_SHARE = 0.6
+"""Of requests with and without an attribute, mean of both; one that does not listen meets half."""
+SHOWN_PER_REQUEST = 8
+
+
+def preview(learner: Learner) -> Tensor | None:
+    """The same noise each time, with the attributes of training images."""
+    noise, labels = learner.fixed().normal(PREVIEWED, learner.latent_dim), preview_data(learner)
+    conditions = labels["labels"].float()
+    images: Tensor = learner.averages["generator"](noise.to(conditions.device), conditions)
+    return images
+
+
+def figure(networks: nn.ModuleDict, context: Context) -> float:
+    """KID to the validation images, and the share of missed requests."""
+
+    def sample(conditions: Labels, seed: int) -> Images:
+        seeded = torch.Generator().manual_seed(seed)
+        latents = torch.randn(
+            len(conditions), context.experiment.model.latent_dim, generator=seeded
+        )
+        wanted = torch.from_numpy(conditions).float()
+        made: Images = to_bytes(made_from(networks["generator"], latents, wanted)).numpy()
+        return made
+
+    return examination(context).figure(sample, context.seed)
+
+
+def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
+    generator, conditions = networks["generator"], context.conditions("training")
+    found = directions_of_samples(generator, context, conditions)
+    description = context.describe(
+        images, attributes=context.attributes, directions=found.names, words=found.words
+    )
+    seen = seen_combinations(context.prepared, context.attributes)
+    arrays: dict[str, Any] = {"combinations": seen, **found.arrays}
+    pack_bundle(out, {"generator": generator}, description, _card(description), _example, arrays)
+
+
+def _card(description: BundleDescription) -> Card:
+    attributes = description.attributes
+    note = f"""`attributes` are fractions from 0 to 1 of {", ".join(attributes)}.
+What is not named is 0: its absence is asked for. A combination that no training image had is
+refused unless `allow_unseen` is true; a blend is taken where the whole combination nearest to it
+was seen."""
+    return Card(
+        f"Makes pictures of {size_of(description.output_shape)} with the attributes that are asked "
+        "for.",
+        f'{{"count": 4, "seed": 7, "attributes": "{attributes[0]}=1"}}',
+        (OF_SAMPLES, note, *of_directions(description.directions)),
+    )
+
+
+def _example(bundle: Bundle) -> np.ndarray:
+    conditions = combinations(bundle, EXAMPLE_IMAGES)
+    return grid(bundle.sample(EXAMPLE_IMAGES, EXAMPLE_SEED, attributes=conditions))
+
+
+def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
+    sample, exam = sampler(bundle), examination(context)
+    metrics = exam.score(sample, context.seed)
+    as_real = sample(shuffled_rows(exam.rows, context.seed), context.seed)
+    metrics["memorisation"] = evaluate_memorisation(as_real, context.reference)
+    report.write_table(folder / "kid.csv", kid_rows(metrics))
+    rows = [
+        {"name": f"{side} {name}", "value": share}
+        for side in ("with", "without")
+        for name, share in metrics["accuracy"][side].items()
+    ]
+    report.write_table(folder / "accuracy.csv", rows)
+    requests = np.repeat(exam.allowed, SHOWN_PER_REQUEST, axis=0)
+    report.write_grid(folder / "grid.png", sample(requests, context.seed))
+    report.write_grid(folder / "reals.png", context.reference.reals[:SHOWN])
+    names = [request_name(combination, context.attributes) for combination in exam.allowed]
+    return metrics | {"grid_rows": names}
+
+
+def comparer(context: Context) -> Comparer:
+    exam = examination(context)
+
+    def floors(pictures: Images, conditions: Labels) -> list[str]:
+        """Attributes above chance, which is one half of balanced accuracy."""
+        shares = accuracy(conditions, exam.verdicts(pictures), context.attributes)
+        met = {
+            name: (shares["with"].get(name, 0.0) + shares["without"].get(name, 0.0)) / 2
+            for name in context.attributes
+        }
+        return [
+            f"{name} hardly heeded ({share:.0%} of requests met)"
+            for name, share in met.items()
+            if share < SMALLEST_MET_SHARE
+        ]
+
+    return PictureComparer(context.reference, context.digests, context.samples, exam.rows, floors)
+
+
+def examination(context: Context) -> Examination:
+    labels, judge = context.judge_words["labels"], context.judge
+    assert judge is not None  # a condition is a label
+    return open_examination(context.reference, context.prepared, judge, labels, context.attributes)
+
+
+def sampler(bundle: Bundle) -> ConditionalSampler:
+    return lambda conditions, seed: sampled(bundle, len(conditions), seed, attributes=conditions)

@@ -1,0 +1,336 @@
+"""Autoencoders: images to codes and back; a variational one is sampled and edited, too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import wilcoxon
+from torch import Tensor, nn
+
+from atelier.bundle.bundle_model import Bundle
+from atelier.bundle.card import OF_SAMPLES, SAMPLES, Card, of_directions, size_of
+from atelier.bundle.comparison import (
+    ROUNDS,
+    STANDARD_ERRORS,
+    Comparer,
+    Comparison,
+    Figures,
+    Round,
+)
+from atelier.bundle.pack import BundleDescription, pairs
+from atelier.bundle.pack import pack as pack_bundle
+from atelier.data.images import channels_first, channels_last, to_float
+from atelier.evaluation import report
+from atelier.evaluation.features import Extractor, Images, WitnessFeatures, spread
+from atelier.evaluation.memorisation import evaluate_memorisation
+from atelier.evaluation.reconstruction import (
+    evaluate_reconstruction,
+    reconstruct,
+    squared_errors,
+)
+from atelier.evaluation.reference import mean_pairwise_distance
+from atelier.evaluation.vae import active_units, bound, decoder_sigma, evaluate_vae, fit_mixture
+from atelier.tasks.comparing import Digests, digests, figures_of, fresh_seed, mean_and_error
+from atelier.tasks.context import TRAINING, Context
+from atelier.tasks.directions import directions_of
+from atelier.tasks.pictures import (
+    EDITED,
+    PREVIEWED,
+    SHOWN,
+    made_from,
+    preview_data,
+    preview_pairs,
+    sampled,
+    score_edits,
+)
+from atelier.training.setup import Learner
+
+COLUMNS = 8
+EXAMPLES = 16
+"""Pictures of the bundle's example."""
+ENCODED = 20_000
+"""Training images at most whose codes say what codes are like."""
+DIVERSE = 500
+"""Pictures at most whose pairs are compared."""
+
+Floats = npt.NDArray[np.float32]
+
+
+Errors = npt.NDArray[np.float64]
+"""[N], one for each image."""
+
+
+def preview(learner: Learner) -> Tensor | None:
+    """Pairs of an image and its reconstruction."""
+    images = preview_data(learner)["real"][: PREVIEWED // 2]
+    codes = learner.averages["encoder"](images)[:, : learner.latent_dim]
+    return preview_pairs(images, learner.averages["decoder"](codes))
+
+
+class Halves:
+    """The networks of a snapshot, as functions of arrays."""
+
+    def __init__(self, networks: nn.ModuleDict, latent_dim: int) -> None:
+        self.networks, self.latent_dim = networks, latent_dim
+
+    def distribution(self, images: Images) -> tuple[Floats, Floats]:
+        """Means and log-variances; the latter are empty where it is not variational."""
+        inputs = to_float(torch.from_numpy(np.array(images)))
+        codes: Floats = made_from(self.networks["encoder"], inputs).numpy()
+        return codes[:, : self.latent_dim], codes[:, self.latent_dim :]
+
+    def encode(self, images: Images) -> Floats:
+        return self.distribution(images)[0]
+
+    def decode(self, codes: Floats) -> Floats:
+        made: Floats = made_from(self.networks["decoder"], torch.from_numpy(codes)).numpy()
+        return made
+
+
+def figure(networks: nn.ModuleDict, context: Context) -> float:
+    """Mean squared error of the validation images; of a variational one, the bound in nats."""
+    halves = _halves(networks, context)
+    images = spread(context.images(), context.samples)
+    if not _is_variational(halves, context):
+        made = reconstruct(halves.encode, halves.decode, images)
+        return float(squared_errors(images, made).mean())
+    sigma = _sigma(halves, context)
+    return float(np.sum(bound(halves.distribution, halves.decode, images, sigma, 0), axis=0).mean())
+
+
+def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
+    halves = _halves(networks, context)
+    shown = channels_last(np.array(spread(context.images(), EXAMPLES)))
+
+    def example(bundle: Bundle) -> np.ndarray:
+        return pairs((shown, bundle.reconstruct(shown)))
+
+    if _is_variational(halves, context):
+        description, arrays = _described_variational(halves, context, images)
+    else:
+        description, arrays = context.describe(images), {}
+    card = _card(description, _is_variational(halves, context))
+    pack_bundle(out, dict(networks.items()), description, card, example, arrays)
+
+
+def _described_variational(
+    halves: Halves, context: Context, images: int
+) -> tuple[BundleDescription, dict[str, Any]]:
+    """With a mixture fitted to the codes of training images, and directions where labels tell."""
+    training = spread(context.images(TRAINING), ENCODED)
+    codes = np.concatenate([halves.encode(part) for part in np.array_split(training, 20)])
+    labels = spread(context.labels(TRAINING), ENCODED)
+    found = directions_of(codes, labels, context)
+    arrays = {
+        **fit_mixture(codes, context.seed),
+        **found.arrays,
+        "latent_mean": codes.mean(axis=0),
+        "latent_deviation": codes.std(axis=0),
+    }
+    words = {"sigma": _sigma(halves, context), **found.words}
+    return context.describe(images, directions=found.names, words=words), arrays
+
+
+def _card(description: BundleDescription, variational: bool) -> Card:
+    size = size_of(description.output_shape)
+    makes = f"Turns a picture of {size} into {description.latent_dim} numbers, and back."
+    given = """`image_base64` takes a PNG or JPEG in base64; one of another size than the
+training images is cropped to the centred square that they were."""
+    edits = of_directions(description.directions)
+    if not variational:
+        return Card(makes, '{"image_base64": picture}', (given, *edits))
+    either = "A row asks either for samples or for the reconstruction of an image."
+    sampler = """`sampler` "mixture" draws from the mixture fitted to the training images' codes,
+"normal" from N(0, 1)."""
+    return Card(makes, SAMPLES, (OF_SAMPLES, given, either, *edits, sampler))
+
+
+def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
+    images = np.array(spread(context.images(), context.samples))
+    figures = evaluate_reconstruction(
+        encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
+    )
+    settings = _settings(context, len(images)) | figures.pop("settings")
+    metrics: dict[str, Any] = {"reconstruction": figures, "settings": settings}
+    rows = [
+        {"name": "principal components", "value": figures["psnr_db_pca"]},
+        {"name": context.experiment.name, "value": figures["psnr_db"]},
+    ]
+    report.write_table(folder / "psnr.csv", rows)
+    shown = images[: SHOWN // 2]
+    report.write_grid(folder / "grid.png", _rows(shown, reconstructed(bundle, shown)), COLUMNS)
+    return metrics | (_score_variational(bundle, context, folder) if bundle.is_variational else {})
+
+
+def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
+    made = {
+        name: sampled(bundle, context.samples, context.seed, sampler=name)
+        for name in ("normal", "mixture")
+    }
+    sigma = float(bundle.manifest["words"]["sigma"])
+    figures = evaluate_vae(
+        distribution(bundle), bundle.decode_raw, made.__getitem__, context.reference, sigma,
+        context.seed,
+    )  # fmt: skip
+    figures.pop("settings")
+    distances = {name: figures.pop(name) for name in context.reference.extractors}
+    rows = [
+        {"name": f"{extractor}: {key.removeprefix('kid_')}", "value": value}
+        for extractor, of in distances.items()
+        for key, value in of.items()
+        if key.startswith("kid_") and not key.endswith("standard_error")
+    ]
+    report.write_table(folder / "kid.csv", rows)
+    for name, pictures in made.items():
+        report.write_grid(folder / f"{name}.png", pictures[:SHOWN])
+    edited = encoding(bundle)(np.array(spread(context.images(), EDITED)))
+    return {
+        "elbo": figures,
+        **distances,
+        "memorisation": evaluate_memorisation(made["mixture"], context.reference),
+        "editing": score_edits(bundle, edited, context),
+    }
+
+
+def comparer(context: Context) -> Comparer:
+    """Held to the test images by error alone; the witness, which needs no judge, stands by."""
+    images = np.array(spread(context.images(), context.samples))
+    training = context.images(TRAINING)
+    witness = WitnessFeatures(training)
+    diverse = mean_pairwise_distance(witness(spread(images, DIVERSE)))
+    mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
+    worst = float(squared_errors(images, mean).mean())
+
+    def diversity(bundle: Bundle) -> float:
+        if bundle.is_variational:
+            made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler="mixture")
+        else:
+            made = reconstructed(bundle, spread(images, DIVERSE))
+        return mean_pairwise_distance(witness(made)) / diverse
+
+    def floors(bundle: Bundle) -> list[str]:
+        broken = []
+        if squared_errors(images, reconstructed(bundle, images)).mean() >= worst:
+            broken.append("reconstructs no better than the mean picture")
+        if bundle.is_variational and active_units(encoding(bundle)(images)) == 0:
+            broken.append("no active unit")
+        return broken
+
+    rests_on = digests(context.prepared, None)
+    return ReconstructionComparer(images, errors_of, diversity, floors, witness, rests_on)
+
+
+def errors_of(bundle: Bundle, images: Images) -> Errors:
+    """Squared error of each image; of a variational one, its bound in nats."""
+    if not bundle.is_variational:
+        return squared_errors(images, reconstructed(bundle, images))
+    sigma = float(bundle.manifest["words"]["sigma"])
+    likelihood, kl = bound(distribution(bundle), bundle.decode_raw, images, sigma, seed=0)
+    return likelihood + kl
+
+
+def reconstructed(bundle: Bundle, images: Images) -> Images:
+    """uint8 [N, 3, S, S] -> the same, through encoder and decoder."""
+    return channels_first(bundle.reconstruct(channels_last(images)))
+
+
+def encoding(bundle: Bundle) -> Callable[[Images], Floats]:
+    """The encoder as a function of images [N, 3, S, S]."""
+    return lambda images: bundle.encode(channels_last(images))
+
+
+def distribution(bundle: Bundle) -> Callable[[Images], tuple[Floats, Floats]]:
+    """The same of means and log-variances."""
+    return lambda images: bundle.distribution(channels_last(images))
+
+
+def _halves(networks: nn.ModuleDict, context: Context) -> Halves:
+    return Halves(networks, context.experiment.model.latent_dim)
+
+
+def _is_variational(halves: Halves, context: Context) -> bool:
+    return halves.distribution(np.array(context.images()[:1]))[1].size > 0
+
+
+def _sigma(halves: Halves, context: Context) -> float:
+    return decoder_sigma(halves.distribution, halves.decode, context.images(TRAINING), context.seed)
+
+
+def _rows(inputs: Images, outputs: Images) -> Images:
+    """Rows of inputs, each above the row of what became of them."""
+    parts = [
+        part[start : start + COLUMNS]
+        for start in range(0, len(inputs), COLUMNS)
+        for part in (inputs, outputs)
+    ]
+    return np.concatenate(parts)
+
+
+def _settings(context: Context, count: int) -> dict[str, Any]:
+    manifest = context.manifest
+    return {
+        "dataset": manifest["dataset"],
+        "drawn": manifest["drawn"],
+        "size_pixels": manifest["size_pixels"],
+        "crop": manifest["crop"],
+        "split": context.split,
+        "samples": count,
+        "seed": context.seed,
+    }
+
+
+@dataclass(frozen=True)
+class ReconstructionComparer:
+    """Mean error per image; Wilcoxon's signed-rank test on the differences image by image.
+
+    The error is a function of the image, so the two rounds see disjoint halves of the test images.
+    """
+
+    images: Images
+    errors: Callable[[Bundle, Images], Errors]
+    diversity: Callable[[Bundle], float]
+    floors: Callable[[Bundle], list[str]]
+    witness: Extractor
+    rests_on: Digests
+
+    def figures(self, bundle: Bundle) -> Figures:
+        errors = self.errors(bundle, self.images)
+        finite = bool(np.isfinite(errors).all())
+        score = float(errors.mean())
+        broken = self.floors(bundle)
+        return figures_of(bundle, self.rests_on, score, finite, self.diversity(bundle), broken)
+
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        seed = fresh_seed()
+        order = np.random.default_rng(seed).permutation(len(self.images))
+        return [
+            [self._compare_part(self.images[np.sort(half)], challenger, champion, seed)]
+            for half in np.array_split(order, ROUNDS)
+        ]
+
+    def _compare_part(
+        self, images: Images, challenger: Bundle, champion: Bundle, seed: int
+    ) -> Comparison:
+        ours, theirs = (self.errors(bundle, images) for bundle in (challenger, champion))
+        seen = self.witness(images)
+        gaps = [
+            np.linalg.norm(self.witness(reconstructed(bundle, images)) - seen, axis=1)
+            for bundle in (challenger, champion)
+        ]
+        farther, error = mean_and_error(gaps[0] - gaps[1])
+        return compare_errors(seed, ours, theirs, farther > STANDARD_ERRORS * error)
+
+
+def compare_errors(
+    seed: int, challenger: Errors, champion: Errors, witness_worse: bool = False
+) -> Comparison:
+    """From two errors of each image, [N] and [N]."""
+    difference, error = mean_and_error(challenger - champion)
+    p_value = 1.0
+    if error > 0:
+        p_value = float(wilcoxon(challenger, champion, alternative="less").pvalue)
+    return Comparison(seed, difference, error, p_value, witness_worse)

@@ -1,0 +1,205 @@
+"""Translation between two domains, both ways."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atelier.bundle.bundle_model import DIRECTIONS, Bundle
+from atelier.bundle.card import Card, size_of
+from atelier.bundle.comparison import ROUNDS, Comparer, Comparison, Figures, Round
+from atelier.bundle.pack import EXAMPLE_IMAGES, pairs
+from atelier.bundle.pack import pack as pack_bundle
+from atelier.data.images import channels_first, channels_last, to_bytes, to_float
+from atelier.data.sampling import Domains
+from atelier.evaluation import report
+from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
+from atelier.evaluation.features import Images
+from atelier.evaluation.translation import score_directions, translation_figure, twins_of
+from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
+from atelier.tasks.context import Context
+from atelier.tasks.pictures import PREVIEWED, made_from, preview_data, preview_pairs
+from atelier.training.setup import Learner
+
+SHOWN = 12
+CHOSEN_ON = 128
+"""Validation images each way at most: translating is the dearest part of choosing."""
+
+
+def preview(learner: Learner) -> Tensor | None:
+    """Pairs of an image and its translation: 16 from each domain."""
+    drawn, quarter = preview_data(learner), PREVIEWED // 4
+    a, b = drawn["real"][:quarter], drawn["other"][:quarter]
+    there = preview_pairs(a, learner.averages["a2b"](a))
+    return torch.cat([there, preview_pairs(b, learner.averages["b2a"](b))])
+
+
+def figure(networks: nn.ModuleDict, context: Context) -> float:
+    """Mean KID of both ways to the target domain's validation images."""
+    directions = open_both(context, CHOSEN_ON)
+    return translation_figure(_translate(networks["a2b"]), _translate(networks["b2a"]), directions)
+
+
+def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
+    directions = open_both(context, EXAMPLE_IMAGES)
+    shown = {name: channels_last(of.inputs) for name, of in directions.of.items()}
+    card = Card(
+        "Turns a picture of one domain into one of the other, of the same size.",
+        '{"image_base64": picture, "direction": "A2B"}',
+        (
+            f"""`picture` is a PNG or JPEG in base64, of any size: what the network changes at
+{size_of(context.shape)}, the size that it was trained at, is enlarged and added to the full
+picture.""",
+        ),
+    )
+
+    def example(bundle: Bundle) -> np.ndarray:
+        return pairs(*((given, bundle.translate(given, name)) for name, given in shown.items()))
+
+    pack_bundle(out, dict(networks.items()), context.describe(images), card, example)
+
+
+def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
+    directions = open_both(context)
+    there = {name: partial(translated, bundle, name) for name in directions.of}
+    metrics = score_directions(
+        there[A2B], there[B2A], directions, context.prepared, tuple(context.trusted_labels)
+    )
+    for name, direction in directions.of.items():
+        rows = _shown(direction, name, bundle, context.prepared)
+        report.write_grid(folder / f"{name}.png", *rows)
+    rows_of_kid = [
+        {"name": f"{name} {extractor}: {key.removeprefix('kid').strip('_') or 'translation'}"}
+        | {"value": value}
+        for name, direction in directions.of.items()
+        for extractor in direction.target.extractors
+        for key, value in metrics[name][extractor].items()
+        if not key.endswith("standard_error")
+    ]
+    report.write_table(folder / "kid.csv", rows_of_kid)
+    return metrics
+
+
+def comparer(context: Context) -> Comparer:
+    return TranslationComparer(open_both(context), context.prepared, context.digests)
+
+
+def open_both(context: Context, count: int | None = None) -> BothDirections:
+    """Both directions on the context's split, `count` images each at most."""
+    domains, judge = context.experiment.sampling, context.judge
+    assert isinstance(domains, Domains)
+    assert judge is not None  # a domain is a label
+    return open_directions(
+        context.prepared,
+        judge,
+        context.judge_words["labels"],
+        domains,
+        context.split,
+        context.seed,
+        count or context.samples,
+    )
+
+
+def translated(bundle: Bundle, name: str, images: Images) -> Images:
+    """uint8 [N, 3, S, S] -> the same, as the direction's network has them."""
+    return channels_first(bundle.translate(channels_last(images), name))
+
+
+def _translate(network: nn.Module) -> Callable[[Images], Images]:
+    """The network as a function of bytes."""
+
+    def translate(images: Images) -> Images:
+        made = made_from(network, to_float(torch.from_numpy(np.array(images))))
+        translated: Images = to_bytes(made).numpy()
+        return translated
+
+    return translate
+
+
+def _shown(direction: Direction, name: str, bundle: Bundle, prepared: Path) -> tuple[Images, int]:
+    """Rows of inputs, of what became of them, and of their true twins where there are any."""
+    twins = twins_of(direction, prepared)
+    chosen = np.arange(len(direction.inputs)) if twins is None else twins[0]
+    chosen = chosen[:SHOWN]
+    rows = [direction.inputs[chosen], translated(bundle, name, direction.inputs[chosen])]
+    if twins is not None:
+        rows.append(twins[1].images[: len(chosen), 0])
+    return np.concatenate(rows), len(chosen)
+
+
+@dataclass(frozen=True)
+class TranslationComparer:
+    """KID in judge features to the target domain's real test images, per direction.
+
+    A translation is a function of its input, so the two rounds see disjoint halves of the test
+    images, each mirrored or not by chance.
+    """
+
+    directions: BothDirections
+    prepared: Path
+    rests_on: Digests
+
+    def figures(self, bundle: Bundle) -> Figures:
+        a2b, b2a = (partial(translated, bundle, name) for name in self.directions.of)
+        metrics = score_directions(a2b, b2a, self.directions, self.prepared)
+        broken = [
+            f"{name} does nothing" for name in self.directions.of if metrics[name]["does_nothing"]
+        ]
+        return figures_of(
+            bundle,
+            self.rests_on,
+            score=float(np.mean([metrics[name]["judge"]["kid"] for name in self.directions.of])),
+            finite=all(self._is_finite(bundle, name) for name in self.directions.of),
+            diversity=min(self._diversity(bundle, name) for name in self.directions.of),
+            broken_floors=broken,
+        )
+
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        seed = fresh_seed()
+        draw = np.random.default_rng(seed)
+        halves = {
+            name: np.array_split(shuffled(direction.matched_inputs, draw), ROUNDS)
+            for name, direction in self.directions.of.items()
+        }
+        return [
+            [
+                self._compare_part(name, halves[name][number], challenger, champion, seed)
+                for name in self.directions.of
+            ]
+            for number in range(ROUNDS)
+        ]
+
+    def _compare_part(
+        self, name: str, inputs: Images, challenger: Bundle, champion: Bundle, seed: int
+    ) -> Comparison:
+        target = self.directions.of[name].target
+        ours, theirs = (
+            target.features(translated(bundle, name, inputs)) for bundle in (challenger, champion)
+        )
+        return compare_sets(target, ours, theirs, seed, part=name)
+
+    def _diversity(self, bundle: Bundle, name: str) -> float:
+        direction = self.directions.of[name]
+        made = translated(bundle, name, direction.matched_inputs)
+        return direction.target.diversity_share(direction.target.features(made))
+
+    def _is_finite(self, bundle: Bundle, name: str) -> bool:
+        network = bundle.networks[DIRECTIONS[name]]
+        with torch.inference_mode():
+            return all(
+                bool(torch.isfinite(network(to_float(torch.from_numpy(image[None])))).all())
+                for image in self.directions.of[name].inputs
+            )
+
+
+def shuffled(images: Images, draw: np.random.Generator) -> Images:
+    """In another order, each mirrored or not."""
+    mixed = np.array(images[draw.permutation(len(images))])
+    mirrored = draw.random(len(mixed)) < 0.5
+    mixed[mirrored] = mixed[mirrored, ..., ::-1]
+    return mixed

@@ -1,0 +1,206 @@
+"""Packing: stable bytes, whole or not at all, and programs that are the networks."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from atelier.bundle import pack as bundle
+from atelier.bundle.bundle_model import open_bundle
+from atelier.errors import UserError
+
+from .toys import IMAGES, SIZE, TOYS, directions, toy_encoder, toy_images, toy_numbers
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_another_process_packs_the_same_bytes(
+    packed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from registry.toys import TOYS\n"
+        "for name, toy in TOYS.items(): toy.pack(Path(sys.argv[1], name))"
+    )
+    tests = Path(__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        check=True,
+        env={"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "PYTHONHASHSEED": "7"},
+    )
+    for name in TOYS:
+        assert contents(tmp_path / name) == contents(packed(name)), name
+
+
+def test_a_bundle_names_no_machine_and_holds_no_pickle(packed: Callable[[str], Path]) -> None:
+    for name in TOYS:
+        members = contents(packed(name))
+        whole = b"".join(members.values())
+        for word in (str(Path.cwd()), str(Path(torch.__file__).parent), str(Path.home())):
+            assert word.encode() not in whole
+        for program in (member for member in members if member.endswith(".pt2")):
+            with zipfile.ZipFile(packed(name) / program) as archive:
+                for entry in archive.infolist():
+                    assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+                    assert not archive.read(entry).startswith((b"PK", b"\x80"))
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_the_programs_are_the_networks(packed: Callable[[str], Path], name: str) -> None:
+    toy, opened = TOYS[name], open_bundle(packed(name))
+    inputs = {
+        "generator": [torch.randn(5, 8)] + [torch.rand(5, 3)] * (name == "conditional"),
+        "decoder": [torch.randn(5, 8)],
+    }
+    assert set(opened.networks) == set(toy.networks)
+    for network, of in toy.networks.items():
+        given = inputs.get(network, [torch.rand(5, 3, SIZE, SIZE)])
+        with torch.inference_mode():
+            made, expected = opened.networks[network](*given), of.eval()(*given)
+        torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_a_bundle_shows_what_it_does(packed: Callable[[str], Path], name: str) -> None:
+    folder, toy = packed(name), TOYS[name]
+    card = (folder / "model_card.md").read_text()
+    assert f"# {toy.description.registered_name}\n" in card
+    assert "{" not in card.partition("```python")[0]
+    for word in (*toy.description.attributes, *toy.description.directions):
+        assert word in card
+    shown = {"numbers": "example.json"}.get(name, "example.png")
+    assert (folder / shown).exists()
+    manifest = bundle.read(folder)
+    assert manifest["task"] == toy.description.task
+    assert manifest["inputs"]["variational"] is (name == "vae")
+    assert {f"{array}.npy" for array in toy.arrays} <= set(manifest["members"])
+
+
+@pytest.mark.parametrize("name", ["translation", "autoencoder"])
+def test_without_given_pictures_there_are_none_to_show(name: str, tmp_path: Path) -> None:
+    replace(TOYS[name], examples=()).pack(tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / "example.png").exists()
+    open_bundle(tmp_path / "bundle")
+
+
+def test_image_k_does_not_depend_on_how_many_were_asked_for(image_bundle: Path) -> None:
+    opened = open_bundle(image_bundle)
+    many = opened.sample(140, seed=3)
+    assert many.shape == (140, SIZE, SIZE, 3)
+    assert many.dtype == np.uint8
+    for count in (1, 63, 64, 65, 130):
+        np.testing.assert_array_equal(opened.sample(count, seed=3), many[:count])
+    assert (opened.sample(140, seed=4) != many).any()
+
+
+def test_truncation_scales_the_latent(image_bundle: Path) -> None:
+    opened = open_bundle(image_bundle)
+
+    def spread(truncation: float) -> float:
+        outputs = torch.cat(list(opened.outputs(64, 0, truncation)))
+        return float(outputs.std(dim=0).mean())
+
+    assert spread(0.25) < spread(1.0) < spread(2.0)
+
+
+def test_numbers_are_the_places_of_the_largest_scores(number_bundle: Path) -> None:
+    opened = open_bundle(number_bundle)
+    numbers = opened.sample(100)
+    assert numbers.dtype == np.int64
+    assert numbers.min() >= 0
+    assert numbers.max() < 100
+    shown = json.loads((number_bundle / "example.json").read_text())["numbers"]
+    assert shown == numbers.tolist()
+
+
+def test_the_digest_follows_weights_arrays_and_words_alone(tmp_path: Path) -> None:
+    toy = TOYS["images"]
+    changed = [
+        toy,
+        replace(toy, networks={"generator": toy_images(seed=1)}),
+        replace(toy, arrays={"directions": -toy.arrays["directions"]}),
+        replace(toy, description=replace(toy.description, selected_images=7)),
+        replace(toy, description=replace(toy.description, words={"sigma": 0.1})),
+    ]
+    digests = [one.pack(tmp_path / str(place)) for place, one in enumerate(changed)]
+    assert len(set(digests)) == len(changed)
+    assert toy.pack(tmp_path / "again") == digests[0]
+    examples = replace(TOYS["translation"], examples=())
+    with_examples, without = tmp_path / "with", tmp_path / "without"
+    assert TOYS["translation"].pack(with_examples) == examples.pack(without)
+
+
+def broken_images() -> nn.Module:
+    generator = toy_images()
+    torch.nn.init.constant_(generator[2].bias, float("nan"))
+    return generator
+
+
+VAE = TOYS["vae"]
+MISFITS = {
+    "shape": (
+        replace(TOYS["images"], networks={"generator": toy_numbers()}),
+        r"faces-gan: the generator makes \[100\], not \[3, 16, 16\]\.",
+    ),
+    "nan": (
+        replace(TOYS["images"], networks={"generator": broken_images()}),
+        r"faces-gan: the generator's outputs are not finite\.",
+    ),
+    "other networks": (
+        replace(TOYS["images"], networks=VAE.networks),
+        r"faces-gan: images packs generator \(got encoder, decoder\)\.",
+    ),
+    "width": (
+        replace(VAE, networks={"encoder": toy_encoder(9), "decoder": toy_images()}),
+        r"faces-vae: the encoder makes 9 numbers, not 8 or twice as many\.",
+    ),
+    "array": (
+        replace(TOYS["images"], arrays={"directions": np.zeros((3, 8))}),
+        r"faces-gan: directions\.npy: its shape \[3, 8\] does not fit",
+    ),
+    "no names": (
+        replace(TOYS["images"], description=IMAGES),
+        r"faces-gan: directions\.npy: its shape \[2, 8\] does not fit",
+    ),
+    "no array": (
+        replace(TOYS["images"], arrays={}),
+        r"faces-gan: bundle\.json: directions need their names, and the names their array",
+    ),
+    "no combinations": (
+        replace(TOYS["conditional"], arrays={"directions": directions()}),
+        r"faces-cgan: bundle\.json: a conditional generator needs the combinations seen",
+    ),
+    "half a mixture": (
+        replace(VAE, arrays={"directions": directions(), "mixture_weights": np.ones(2)}),
+        r"faces-vae: bundle\.json: a mixture needs mixture_weights, mixture_means",
+    ),
+    "infinite": (
+        replace(TOYS["images"], arrays={"directions": np.full((2, 8), np.inf)}),
+        r"faces-gan: directions\.npy: holds numbers that are not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_what_does_not_fit_leaves_what_was_there(copied: Path, misfit: str) -> None:
+    toy, message = MISFITS[misfit]
+    before = contents(copied)
+    with pytest.raises(UserError, match=message):
+        toy.pack(copied)
+    assert contents(copied) == before
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_is_replaced(copied: Path) -> None:
+    digest = bundle.pack(copied, {"generator": toy_images(seed=1)}, IMAGES)
+    assert bundle.read(copied)["digest"] == digest
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]

@@ -1,0 +1,79 @@
+"""A contract over the table of models: what each publishes packs, loads and answers."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from atelier.bundle.bundle_model import answer, columns, open_bundle
+from atelier.models import MODELS
+from atelier.schema import read_yaml
+
+from .test_bundle import contents
+from .toys import ATTRIBUTES, SEEN, Toy, named, pictures
+
+TINY = Path(__file__).parents[2] / "experiments" / "tiny"
+PUBLISHING = [name for name, family in MODELS.items() if family.TASK != "classification"]
+SIDE = 32
+
+
+def published(name: str) -> Toy:
+    """A model as its `tiny` experiment has it, untrained, with what its task's bundle needs."""
+    family = MODELS[name]
+    written = {body["model"]["name"]: body["model"] for body in map(read_yaml, TINY.glob("*.yaml"))}
+    config = family.Config.model_validate(written.get(name, {"name": name, "latent_dim": 8}))
+    conditional = family.TASK == "conditional"
+    shape = (100,) if family.TASK == "numbers" else (3, SIDE, SIDE)
+    torch.manual_seed(0)
+    nets: nn.ModuleDict = family.build(config, shape, len(ATTRIBUTES) if conditional else 0)
+    description = named(
+        name,
+        family.TASK,
+        output_shape=shape,
+        latent_dim=getattr(config, "latent_dim", None),
+        attributes=ATTRIBUTES if conditional else (),
+    )
+    networks = {network: nets[network] for network in family.PUBLISHED}
+    return Toy(networks, description, {"combinations": SEEN} if conditional else {})
+
+
+@pytest.mark.parametrize("name", PUBLISHING)
+def test_what_a_model_publishes_packs_loads_and_answers(name: str, tmp_path: Path) -> None:
+    toy = published(name)
+    toy.pack(tmp_path / "bundle")
+    toy.pack(tmp_path / "again")
+    assert contents(tmp_path / "bundle") == contents(tmp_path / "again")
+    opened = open_bundle(tmp_path / "bundle")
+    asked = columns(opened.manifest)
+    if opened.can_sample:
+        combination = SEEN[1] if opened.attributes else None
+        many = opened.sample(3, 5, attributes=combination)
+        np.testing.assert_array_equal(opened.sample(1, 5, attributes=combination), many[:1])
+        row = {"count": 3, "seed": 5}
+        row |= {"attributes": f"{ATTRIBUTES[0]}=1"} if opened.attributes else {}
+        assert len(answer(opened, [row], None)) == 3
+        raw = next(opened.outputs(3, 5, attributes=combination))
+        with torch.inference_mode():
+            latents = torch.from_numpy(opened.latents(3, 5))
+            given = [torch.from_numpy(np.stack([combination] * 3)).float()] if asked_by(toy) else []
+            network = toy.networks.get("generator", toy.networks.get("decoder"))
+            assert network is not None
+            torch.testing.assert_close(raw, network.eval()(latents, *given), atol=1e-4, rtol=1e-4)
+    if "image_base64" in asked:
+        photo = pictures(1, SIDE + 9)[0].transpose(1, 2, 0)
+        buffer = io.BytesIO()
+        Image.fromarray(photo).save(buffer, "PNG")
+        row = {"image_base64": base64.b64encode(buffer.getvalue()).decode()}
+        row |= {"direction": "B2A"} if "direction" in asked else {}
+        (made,) = answer(opened, [row], None)
+        size = Image.open(io.BytesIO(base64.b64decode(made["png_base64"]))).size
+        assert size == ((SIDE + 9,) * 2 if opened.task == "translation" else (SIDE,) * 2)
+
+
+def asked_by(toy: Toy) -> bool:
+    return bool(toy.description.attributes)

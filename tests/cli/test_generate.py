@@ -1,0 +1,99 @@
+"""`atelier generate` and `registry`: what is asked for appears whole, or one line says why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from atelier.bundle import client as generator
+from atelier.cli.generate import generate
+from atelier.cli.registry import registry
+from atelier.errors import UserError
+from atelier.registry.store import Store
+
+app = typer.Typer()
+app.add_typer(registry, name="registry")
+app.command()(generate)
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_grid_and_single_pictures(published: Store) -> None:
+    said = run("generate", "faces-gan-tiny@champion", "--count", "5", "--seed", "7",
+               "--out", "made/grid.png")  # fmt: skip
+    assert "5 from faces-gan-tiny/2, seed 7: made/grid.png" in said
+    assert Image.open("made/grid.png").size == (3 * 18 + 2, 2 * 18 + 2)
+    run("generate", "faces-gan-tiny@champion", "--count", "5", "--seed", "7", "--out", "single/")
+    assert sorted(p.name for p in Path("single").iterdir()) == [f"{k:04d}.png" for k in range(5)]
+    expected = generator.load("faces-gan-tiny@champion").sample(5, seed=7)
+    np.testing.assert_array_equal(np.asarray(Image.open("single/0003.png")), expected[3])
+
+
+def test_numbers_are_printed(published: Store) -> None:
+    printed = run("generate", "numbers-tiny@champion", "--count", "10")
+    expected = generator.load("numbers-tiny@champion").sample(10)
+    assert printed.split() == [str(number) for number in expected]
+    run("generate", "numbers-tiny@champion", "--count", "10", "--out", "numbers.txt")
+    assert Path("numbers.txt").read_text().split() == printed.split()
+
+
+def test_nothing_is_replaced_without_being_told(published: Store) -> None:
+    Path("grid.png").write_text("mine")
+    make = ("generate", "faces-gan-tiny@champion", "--count", "2", "--out", "grid.png")
+    with pytest.raises(UserError, match=r"grid\.png: exists already\. Choose another, or --over"):
+        run(*make)
+    assert Path("grid.png").read_text() == "mine"
+    run(*make, "--overwrite")
+    assert Image.open("grid.png").format == "PNG"
+    Path("folder").mkdir()
+    Path("folder/0001.png").write_text("mine")
+    with pytest.raises(UserError, match=r"folder/0001\.png: exists already\."):
+        run("generate", "faces-gan-tiny@champion", "--count", "2", "--out", "folder/")
+    assert [path.name for path in Path("folder").iterdir()] == ["0001.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["faces-gan-tiny@champion"], "--out: pictures need a place"),
+        (["faces-gan-tiny@champion", "--out", "a.jpg"], r"neither a \.png file nor a folder"),
+        (["numbers-tiny@champion", "--out", "a/"], "numbers go to one file"),
+        (["faces-gan-tiny@champion", "--out", "a.png", "--count", "0"], "count: a whole number"),
+        (["numbers-tiny@champion", "--count", "10001"], "count: a whole number"),
+        (["numbers-tiny@champion", "--seed", "-1"], "seed: a whole number"),
+        (["numbers-tiny@champion", "--truncation", "nan"], "truncation: above 0"),
+        (["faces-gun-tiny@champion", "--out", "a.png"], r"Did you mean faces-gan-tiny\?"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line(
+    published: Store, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run("generate", *arguments)
+    assert not list(Path().glob("a*"))
+
+
+def test_list_show_and_rollback(published: Store) -> None:
+    listed = run("registry", "list")
+    assert "faces-gan-tiny/2" in listed
+    assert "challenger, champion" in listed
+    shown = run("registry", "show", "faces-gan-tiny@champion")
+    assert "gate.reason" in shown
+    assert "previous_champion" in shown
+    said = run("registry", "rollback", "faces-gan-tiny")
+    assert (
+        said == "faces-gan-tiny@champion is faces-gan-tiny/1 again, instead of faces-gan-tiny/2\n"
+    )
+
+
+def test_an_empty_registry_lists_what_to_run(store: Store) -> None:
+    assert run("registry", "list") == "Nothing is registered yet. Run: atelier repro\n"

@@ -1,0 +1,196 @@
+"""`atelier experiment new`: files and line are right at every scale, or nothing changes."""
+
+import re
+import shutil
+import sys
+
+import pytest
+import yaml
+from data.samples import tree_digest
+from tests.pipeline import test_definition as definition
+from tests.project import ROOT
+
+from atelier import cli, config, params, paths
+from atelier.errors import UserError
+from atelier.models import MODELS
+from atelier.objectives import OBJECTIVES
+from atelier.operations import experiments
+from atelier.operations.experiments import MODEL_VALUES, OBJECTIVE_VALUES, new_experiment
+
+LISTED = params.listed_experiments()
+TAUGHT = [
+    (source, objective)
+    for source, listed in LISTED.items()
+    for objective, module in OBJECTIVES.items()
+    if MODELS[listed["model"]].TASK in module.TASKS
+    and not any(
+        (listed["model"] == model) != (objective == only)
+        for model, (only, _) in config.INSEPARABLE.items()
+    )
+]
+"""Each objective with each experiment whose model it can train."""
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def raw(scale, name):
+    return yaml.safe_load(paths.Paths(scale).experiment_file(name).read_text())
+
+
+@pytest.mark.parametrize(("source", "objective"), TAUGHT)
+def test_every_objective_makes_sound_files(repository, source, objective):
+    new_experiment("another", source, objective)
+    for scale in paths.SCALES:
+        made, before = raw(scale, "another"), raw(scale, source)
+        suffix = "" if scale == "laptop" else f"-{scale}"
+        assert made["name"] == "another"
+        assert made["registered_name"] == f"another{suffix}"
+        if before["objective"]["name"] != objective:
+            assert made["objective"] == {"name": objective, **OBJECTIVE_VALUES[objective]}
+        for key in before.keys() - {"name", "registered_name", "objective"}:
+            assert made[key] == before[key]
+        assert config.load_experiment(scale, "another").objective.name == objective
+
+
+def test_the_pipelines_definition_still_holds(repository, monkeypatch):
+    new_experiment("faces-hinge", "faces-gan", "hinge")
+    new_experiment("numbers-seed", "numbers", "seed", "seed")
+    monkeypatch.setattr(definition, "LISTED", params.listed_experiments())
+    assert list(definition.LISTED)[-2:] == ["faces-hinge", "numbers-seed"]
+    for scale in paths.SCALES:
+        definition.test_the_mapping_names_exactly_the_files(scale)
+        for name in definition.LISTED:
+            definition.test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name)
+    for name in definition.LISTED:
+        definition.test_train_follows_every_file_that_can_change_its_result(name)
+    definition.test_judging_never_makes_a_trained_model_stale()
+
+
+def test_comments_and_order_stay(repository):
+    file = repository / "experiments/laptop/faces-gan.yaml"
+    text = file.read_text().replace("  penalty_every: 8\n", "  penalty_every: 8  # lazy\n\n# Why\n")
+    file.write_text(text)
+    params = (repository / "params.yaml").read_text()
+    new_experiment("faces-hinge", "faces-gan", "hinge")
+    made = (repository / "experiments/laptop/faces-hinge.yaml").read_text()
+    expected = re.sub(r"  name: relativistic\n.*\n.*\n", "  name: hinge\n", text)
+    for key in ("name", "registered_name"):
+        expected = expected.replace(f"{key}: faces-gan", f"{key}: faces-hinge")
+    assert made == expected
+    line = "  faces-hinge: {dataset: celeba, model: dcgan, objective: hinge}\n"
+    assert (repository / "params.yaml").read_text() == params.rstrip("\n") + "\n" + line
+
+
+def test_what_comes_after_the_mapping_stays_after_it(repository):
+    params = repository / "params.yaml"
+    head, tail = params.read_text().split("datasets:")
+    datasets, listed = tail.split("experiments:")
+    params.write_text(f"{head}experiments:{listed}\n# From where\ndatasets:{datasets}")
+    new_experiment("numbers-hinge", "numbers", "hinge")
+    assert "objective: hinge}\n\n# From where\ndatasets:" in params.read_text()
+    assert list(params.listed_experiments())[-1] == "numbers-hinge"
+
+
+def test_the_seed_is_exactly_the_seed(repository):
+    new_experiment("numbers-seed", "numbers", "seed", "seed")
+    for scale in paths.SCALES:
+        made = config.load_experiment(scale, "numbers-seed")
+        assert made.model.model_dump() == {"name": "seed", "latent_dim": 100}
+        assert made.objective.model_dump() == {"name": "seed"}
+        training = made.training
+        assert (training.batch_size, training.ema_share, training.augmentation) == (10, 0.0, None)
+        for adam in training.optimizers.values():
+            assert adam.model_dump() == {
+                "learning_rate": 0.0005, "betas": (0.9, 0.999), "schedule": "constant"
+            }  # fmt: skip
+        assert training.early_stopping is not None
+        assert training.early_stopping.model_dump() == {
+            "watch": "distance", "draws": 10, "patience_steps": 800, "keep": "last"
+        }  # fmt: skip
+
+
+def test_the_tables_know_every_objective_and_its_keys():
+    assert OBJECTIVE_VALUES.keys() == OBJECTIVES.keys() - {"classification"}
+    for name, values in OBJECTIVE_VALUES.items():
+        OBJECTIVES[name].Config.model_validate({"name": name, **values})
+    for name, values in MODEL_VALUES.items():
+        MODELS[name].Config.model_validate({"name": name, **values})
+
+
+REFUSED = [
+    ("faces-gan --from numbers", r"experiments/tiny/faces-gan.yaml: has faces-gan already"),
+    ("celeba2 --from celeba", r"--from: unknown \(got 'celeba'\)\. One of numbers, faces-gan"),
+    ("new --from faces-gam", r"--from: unknown .* Did you mean faces-gan\?"),
+    ("new --from faces-gan --objective hing", r"--objective: unknown .* Did you mean hinge\?"),
+    ("new --from faces-gan --objective classification", "--objective: unknown"),
+    ("new --from faces-gan --objective seed", "the seed's sigmoid"),
+    ("new --from numbers --model seed", "the seed's sigmoid"),
+    ("new --from numbers --model dcgan", "--model: no values to start dcgan with"),
+    ("new --from faces-gan --model numbers", "numbers makes no pictures, which dataset celeba"),
+    ("New --from numbers", "New: no name for an experiment"),
+    ("../new --from numbers", "no name for an experiment"),
+    ("a/b --from numbers", "no name for an experiment"),
+    ("a_b --from numbers", "no name for an experiment"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_is_refused_changes_nothing(repository, capsys, monkeypatch, arguments, expected):
+    assert re.search(expected, refused(arguments, repository, capsys, monkeypatch))
+
+
+def test_a_mapping_in_one_line_is_left_to_its_owner(repository, capsys, monkeypatch):
+    params = repository / "params.yaml"
+    listed = yaml.safe_load(params.read_text())
+    params.write_text(yaml.safe_dump(listed, default_flow_style=True))
+    said = refused("new --from numbers", repository, capsys, monkeypatch)
+    assert "not one experiment a line. Add new: {dataset: numbers, model: numbers, obj" in said
+
+
+def test_a_source_that_is_broken_at_one_scale_is_no_source(repository, capsys, monkeypatch):
+    path = repository / "experiments/gpu/numbers.yaml"
+    path.write_text(path.read_text().replace("hidden", "hiden"))
+    said = refused("new --from numbers", repository, capsys, monkeypatch)
+    assert "experiments/gpu/numbers.yaml: model.hiden: unknown key" in said
+
+
+def test_nothing_is_left_of_what_could_not_all_be_written(repository):
+    before = tree_digest(repository)
+    new, taken = (repository / f"experiments/tiny/{name}.yaml" for name in ("new", "numbers"))
+    with pytest.raises(UserError, match=r"numbers\.yaml: cannot be written \(File exists\)"):
+        experiments._write({new: "x", taken: "x"}, "y")
+    assert tree_digest(repository) == before
+
+
+def refused(arguments, repository, capsys, monkeypatch):
+    before = tree_digest(repository)
+    monkeypatch.setattr(sys, "argv", ["atelier", "experiment", "new", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert tree_digest(repository) == before
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_it_says_what_to_run_next(repository, capsys, monkeypatch):
+    line = "experiment new faces-wgan --from faces-gan --objective wgan_gp"
+    monkeypatch.setattr(sys, "argv", ["atelier", *line.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out.splitlines() == [
+        "experiments/tiny/faces-wgan.yaml",
+        "experiments/laptop/faces-wgan.yaml",
+        "experiments/gpu/faces-wgan.yaml",
+        "Next: change them as you like, then run atelier repro register@faces-wgan",
+    ]

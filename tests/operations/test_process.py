@@ -1,0 +1,95 @@
+"""A stage in a group of its own: stopped with its caller, killed where it does not end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.pipeline.test_killed import RESULT, contents, longer, trainers  # noqa: F401
+from tests.project import BIN, environment, run
+
+from atelier.errors import AtelierError, UserError
+from atelier.operations import process
+
+pytestmark = pytest.mark.slow
+CALLER = """
+from atelier.pipeline.process import run_stage
+run_stage("train@faces-gan", print)
+"""
+
+
+class Stop(BaseException):
+    """As a scheduler's cancellation: no Exception."""
+
+
+def test_a_stopped_caller_leaves_a_checkpoint_and_nothing_else(longer, monkeypatch):  # noqa: F811
+    project, expected = longer
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def stop_when_it_learns(line):
+        if "images  " in line:
+            raise Stop
+
+    with pytest.raises(Stop):
+        process.run_stage("train@faces-gan", stop_when_it_learns)
+    assert not trainers(project)
+    assert list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
+    lines = []
+    process.run_stage("train@faces-gan", lines.append)
+    assert any("train@faces-gan" in line for line in lines)
+    assert contents(project / RESULT) == expected
+
+
+def test_a_killed_caller_takes_its_stage_along(longer):  # noqa: F811
+    project, expected = longer
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER], cwd=project, text=True, stdout=subprocess.PIPE,
+        env=environment(),
+    )  # fmt: skip
+    for line in caller.stdout:
+        if "images  " in line:
+            break
+    caller.send_signal(signal.SIGKILL)
+    caller.wait()
+    deadline = time.monotonic() + 15
+    while trainers(project):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
+    run(project, str(BIN / "dvc"), "repro", "--single-item", "train@faces-gan")
+    assert contents(project / RESULT) == expected
+
+
+def test_a_users_mistake_is_told_from_a_failure(project, monkeypatch):
+    monkeypatch.chdir(project)
+    file = project / "experiments/tiny/numbers.yaml"
+    sound = file.read_text()
+    file.write_text(sound.replace("hidden: 128", "hidden: -1"))
+    with pytest.raises(UserError, match="hidden"):
+        process.run_stage("train@numbers", print)
+    file.write_text(sound.replace("hidden: 128", "hidden: 96"))
+    shutil.rmtree(".atelier/checkpoints", ignore_errors=True)
+    Path(".atelier/checkpoints").write_text("no folder: nothing can be saved")
+    with pytest.raises(AtelierError) as failed:
+        process.run_stage("train@numbers", print)
+    assert not isinstance(failed.value, UserError)
+
+
+def test_what_does_not_end_is_killed():
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print(1, flush=True); time.sleep(99)"
+    )
+    stubborn = subprocess.Popen(
+        [sys.executable, "-c", deaf], text=True, stdout=subprocess.PIPE, start_new_session=True
+    )
+    stubborn.stdout.readline()
+    process.end(stubborn, grace_seconds=0.5)
+    assert stubborn.returncode == -signal.SIGKILL
+    assert not psutil.pid_exists(stubborn.pid) or os.getpgid(0) != stubborn.pid

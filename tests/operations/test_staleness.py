@@ -1,0 +1,55 @@
+"""What is stale on a road, why, and what waits for it."""
+
+import pytest
+from tests.project import run
+
+from atelier.operations import datasets, progress
+from atelier.operations import staleness as plan
+
+
+@pytest.fixture
+def inside(project, monkeypatch):
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_a_road_that_was_gone_is_up_to_date(road, monkeypatch):
+    monkeypatch.chdir(road)
+    assert [step for step in plan.plan("numbers", "tiny") if step.stale] == []
+
+
+def test_a_changed_line_is_named_and_what_follows_waits(inside):
+    file = inside / "experiments/tiny/numbers.yaml"
+    file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
+    steps = {step.stage: step for step in plan.plan("numbers", "tiny")}
+    assert list(steps) == [
+        "data.dvc", "prepare@numbers", "judge@numbers",
+        "train@numbers", "bundle@numbers", "evaluate@numbers", "register@numbers",
+    ]  # fmt: skip
+    assert [name for name, step in steps.items() if step.stale] == list(steps)[3:]
+    assert any("model" in reason for reason in steps["train@numbers"].reasons)
+    assert "after evaluate@numbers" in steps["register@numbers"].reasons
+    assert not any(step.stale for step in plan.plan("faces-gan", "tiny"))
+
+
+def test_a_dataset_changes_alone(inside):
+    before = datasets.digests()
+    picture = inside / "data/horse2zebra/trainA"
+    first, second = sorted(picture.iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    assert datasets.digests() == before, "only what DVC was told counts"
+    run(inside, "dvc", "add", "data")
+    now = datasets.digests()
+    assert datasets.changed(before, now) == ["horse2zebra"]
+    assert datasets.changed({}, now) == []
+    assert datasets.users_of("horse2zebra") == ["horse2zebra"]
+
+
+def test_progress_is_read_from_the_lines_that_training_prints():
+    line = "train@faces-gan: 1,600 of 40,000 images  223 images/s  real_logit 7.22  r1 1.32"
+    found = progress.read(line)
+    assert (found.stage, found.images, found.planned) == ("train@faces-gan", 1600, 40000)
+    assert (found.images_per_second, found.percent) == (223, 4.0)
+    assert found.metrics == "real_logit 7.22  r1 1.32"
+    assert progress.read("train@faces-gan: 48 of 256 images    loss 1").images_per_second is None
+    assert progress.read("Running stage 'train@faces-gan':") is None

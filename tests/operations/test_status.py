@@ -1,0 +1,62 @@
+"""What a run tells of an experiment after its road was gone once."""
+
+import pytest
+from tests.project import forget_connections
+
+from atelier.operations.status import (
+    MLFLOW_URL,
+    champion_of,
+    figures_beside_champion,
+    latest_pictures,
+    standing,
+)
+
+
+@pytest.fixture
+def inside(road, monkeypatch):
+    monkeypatch.chdir(road)
+    forget_connections()
+    yield road
+    forget_connections()
+
+
+@pytest.mark.parametrize("name", ["numbers", "faces-gan", "horse2zebra"])
+def test_a_registered_version_stands_with_its_reason(inside, name):
+    found = standing(name, "tiny")
+    assert found.latest == f"{name}-tiny/1"
+    assert found.reason != "not decided yet"
+    assert found.champion == (found.latest if found.promoted else "")
+    assert champion_of(name, "tiny") == found.champion
+    assert found.links == ()
+
+
+def test_links_lead_to_the_pages_that_are_served(inside, monkeypatch):
+    monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
+    (model, page), (run, _) = standing("numbers", "tiny").links
+    assert (model, run) == ("model numbers-tiny/1", "MLflow run")
+    assert page == "http://127.0.0.1:5000/#/models/numbers-tiny/versions/1"
+
+
+def test_figures_stand_beside_the_champions(inside):
+    for name in ("numbers", "faces-gan"):
+        rows = figures_beside_champion(name, "tiny")
+        assert rows
+        theirs = {row["champion"] for row in rows}
+        if champion_of(name, "tiny"):
+            assert all(row["now"] == row["champion"] for row in rows if row["champion"])
+            assert theirs != {""}
+        else:
+            assert theirs == {""}
+
+
+def test_the_latest_pictures_are_of_the_finished_training(inside):
+    found = latest_pictures("faces-gan", "tiny")
+    assert found
+    assert found.parent.parts[:4] == ("artifacts", "tiny", "faces-gan", "train")
+    assert latest_pictures("numbers", "tiny") is None
+
+
+def test_nothing_registered_is_said(tmp_path, inside, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/empty.db")
+    found = standing("numbers", "tiny")
+    assert (found.champion, found.latest, found.reason) == ("", "", "nothing is registered yet")

@@ -1,0 +1,68 @@
+"""The costs that the experiments' files state are those of their networks, and fit their time."""
+
+import pytest
+
+from atelier import config, params, paths
+from atelier.training.cost import gflop_per_image
+
+LISTED = params.listed_experiments()
+LAPTOP_SECONDS = 1800 - 640
+"""Of the half hour that `make repro` has, what drawing (115), preparing (25), judges (115) and the
+starts, bundles, evaluations and registrations of all stages (385) leave for training."""
+SMALLEST_GFLOP = 1e-4
+
+
+def counted(scale, name):
+    experiment = config.load_experiment(scale, name)
+    size = config.load_dataset(scale, experiment.dataset).data.size_pixels
+    shape = (100,) if size is None else (3, size, size)
+    labels = len(getattr(experiment.sampling, "attributes", ()))
+    return experiment.plan.gflop_per_image, gflop_per_image(experiment, shape, labels)
+
+
+@pytest.mark.parametrize("scale", paths.SCALES)
+@pytest.mark.parametrize("name", LISTED)
+def test_every_file_states_what_a_training_costs(scale, name):
+    stated, found = counted(scale, name)
+    assert found > SMALLEST_GFLOP
+    assert stated == pytest.approx(found, rel=0.02)
+
+
+def test_the_laptop_trains_everything_in_its_time():
+    seconds = {name: config.load_experiment("laptop", name).plan.seconds for name in LISTED}
+    assert sum(seconds.values()) <= LAPTOP_SECONDS, seconds
+
+
+def test_a_linear_network_costs_what_its_matrices_say():
+    """The seed's three steps, D = 100 -> 1, G = L -> 100, by hand."""
+    experiment = config.load_experiment("tiny", "numbers").model_dump(mode="json")
+    experiment |= {
+        "model": {"name": "seed", "latent_dim": 100},
+        "objective": {"name": "seed"},
+    }
+    work = config.Experiment.model_validate(experiment)
+    found = gflop_per_image(work, (100,), 0)
+    discriminator, generator = 2 * 100 * 1, 2 * 100 * 100
+    # A pass forward, and one backward for each of weights and inputs that has a gradient.
+    real, fake = 2 * discriminator, 2 * discriminator + generator
+    learning = 2 * generator + 2 * discriminator
+    assert found == pytest.approx((real + fake + learning) / 1e9)
+
+
+def test_a_phase_now_and_then_and_a_term_for_a_while_count_by_their_shares():
+    experiment = config.load_experiment("laptop", "faces-gan")
+
+    def cost(every):
+        objective = experiment.objective.model_copy(update={"penalty_every": every})
+        work = experiment.model_copy(update={"objective": objective})
+        return gflop_per_image(work, (3, 16, 16), 0)
+
+    penalty = 2 * (cost(2) - cost(1000)) / (1 - 2 / 1000)
+    assert cost(4) == pytest.approx(cost(1000) + penalty / 4 - penalty / 1000)
+    cycle = config.load_experiment("tiny", "horse2zebra")
+
+    def share(until):
+        objective = cycle.objective.model_copy(update={"identity_until": until})
+        return gflop_per_image(cycle.model_copy(update={"objective": objective}), (3, 32, 32), 0)
+
+    assert share(0.3) == pytest.approx(0.7 * share(0.0) + 0.3 * share(1.0))
