@@ -10,14 +10,34 @@ import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
 
-from atelier.cli import TELEMETRY_OFF
+from atelier.cli.main import TELEMETRY_OFF
+from tests.bundles import (  # noqa: F401
+    copied,
+    gallery,
+    gallery_folder,
+    image_bundle,
+    new_database,
+    number_bundle,
+    other_bundle,
+    packed,
+    published,
+    published_folder,
+    repository,
+    sign,
+    store,
+)
 from tests.project import copy_repository, run
 
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
 ROAD = "the road"
-ON_THE_ROAD = {f"tests/pipeline/test_{name}.py" for name in ("plan", "plots", "road", "standing")}
+ON_THE_ROAD = {
+    "tests/operations/test_staleness.py",
+    "tests/operations/test_status.py",
+    "tests/pipeline/test_plots.py",
+    "tests/pipeline/test_road.py",
+}
 """Fast tests that look at it; another process would have to go it again."""
 
 

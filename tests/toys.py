@@ -1,7 +1,6 @@
 """The smallest networks of every task, as a bundle is packed from them: 16 pixels, 8 numbers."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from atelier.bundle import pack as bundle
+from atelier.bundle.bundle_model import Bundle
+from atelier.bundle.card import Card
+from atelier.bundle.comparison import Comparison, Figures
 from atelier.bundle.pack import BundleDescription
 
 SIZE = 16
+CARD = Card("Makes toys.")
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,11 @@ class Toy:
 
     networks: dict[str, nn.Module]
     description: BundleDescription
+    example: bundle.Example
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    examples: Sequence[np.ndarray] = ()
 
     def pack(self, out: Path) -> str:
-        return bundle.pack(out, self.networks, self.description, self.arrays, self.examples)
+        return bundle.pack(out, self.networks, self.description, CARD, self.example, self.arrays)
 
 
 def toy_images(seed: int = 0) -> nn.Module:
@@ -80,8 +83,26 @@ def toy_encoder(width: int) -> nn.Module:
 
 
 def pictures(count: int, size: int = SIZE, seed: int = 0) -> np.ndarray:
-    """uint8 [count, 3, size, size]."""
-    return np.random.default_rng(seed).integers(0, 256, (count, 3, size, size), np.uint8)
+    """uint8 [count, size, size, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def some_numbers(opened: Bundle) -> np.ndarray:
+    return opened.sample(bundle.EXAMPLE_NUMBERS, bundle.EXAMPLE_SEED)
+
+
+def sheet_of_samples(opened: Bundle) -> np.ndarray:
+    conditions = bundle.combinations(opened, 16) if opened.attributes else None
+    return bundle.grid(opened.sample(16, bundle.EXAMPLE_SEED, attributes=conditions))
+
+
+def sheet_of_translations(opened: Bundle) -> np.ndarray:
+    given = {"A2B": pictures(3), "B2A": pictures(3, seed=1)}
+    return bundle.pairs(*((one, opened.translate(one, name)) for name, one in given.items()))
+
+
+def sheet_of_reconstructions(opened: Bundle) -> np.ndarray:
+    return bundle.pairs((pictures(3), opened.reconstruct(pictures(3))))
 
 
 def directions() -> np.ndarray:
@@ -104,7 +125,7 @@ IMAGES = BundleDescription(
     experiment="faces-gan",
     scale="tiny",
     registered_name="faces-gan-tiny",
-    task="images",
+    task="unconditional",
     latent_dim=8,
     output_shape=(3, SIZE, SIZE),
     dataset="celeba",
@@ -135,35 +156,49 @@ STEERED = {"directions": ("Smiling", "Male")}
 FACTS = {"Smiling": {"share": 0.5, "distance": 1.0}, "Male": {"share": 0.4, "distance": 2.0}}
 
 TOYS = {
-    "numbers": Toy({"generator": toy_numbers()}, NUMBERS),
-    "images": Toy(
+    "numbers": Toy({"generator": toy_numbers()}, NUMBERS, some_numbers),
+    "unconditional": Toy(
         {"generator": toy_images()},
         replace(IMAGES, directions=("Smiling", "Male")),
+        sheet_of_samples,
         {"directions": directions()},
     ),
     "conditional": Toy(
         {"generator": Asked()},
         named("faces-cgan", "conditional", attributes=ATTRIBUTES, **STEERED),
+        sheet_of_samples,
         {"combinations": SEEN, "directions": directions()},
     ),
     "translation": Toy(
         {"a2b": Brighter(0.2), "b2a": Brighter(-0.2)},
         named("horse2zebra", "translation", latent_dim=None),
-        examples=(pictures(3), pictures(3, seed=1)),
+        sheet_of_translations,
     ),
     "autoencoder": Toy(
         {"encoder": toy_encoder(8), "decoder": toy_images()},
         named("faces-ae", "reconstruction", crop_share=0.75),
-        examples=(pictures(3),),
+        sheet_of_reconstructions,
     ),
     "vae": Toy(
         {"encoder": toy_encoder(16), "decoder": toy_images()},
         named("faces-vae", "reconstruction", words={"sigma": 0.1, "directions": FACTS}, **STEERED),
+        sheet_of_reconstructions,
         {"directions": directions(), **mixture()},
-        examples=(pictures(3),),
     ),
 }
 """A reconstruction's encoder gives codes, or distributions of codes: two toys."""
+
+
+GOOD = Figures(
+    dataset="celeba",
+    output_shape=(3, 8, 8),
+    data_digest="data",
+    judge_digest="judge",
+    score=0.1,
+    finite=True,
+    diversity=0.9,
+)
+BETTER = Comparison(seed=1, difference=-0.3, standard_error=0.1, p_value=0.001)
 
 
 class Canary:

@@ -23,7 +23,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from atelier.cli import TELEMETRY_OFF
+from atelier.cli.main import TELEMETRY_OFF
 
 IMPORTS = (
     "torch._dynamo",
@@ -31,9 +31,9 @@ IMPORTS = (
     "mlflow.pyfunc",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
-    "atelier.cli",
-    "atelier.pipeline.lineage",
-    "atelier.pipeline.publishing",
+    "atelier.cli.main",
+    "atelier.pipeline.registering",
+    "atelier.pipeline.bundling",
     "atelier.pipeline.training",
     "atelier.training.loop",
     "atelier.training.runtime",
@@ -116,7 +116,7 @@ def _answer(caller: socket.socket) -> None:
     sys.argv = ["atelier", *arguments]
     code = 1
     try:
-        importlib.import_module("atelier.cli").main()
+        importlib.import_module("atelier.cli.main").main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

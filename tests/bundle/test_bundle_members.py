@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.toys import Canary, directions
 
 from atelier.bundle.bundle_model import Refused, open_bundle
-
-from .toys import Canary, directions
 
 
 def npy(array: np.ndarray, **how: Any) -> bytes:
@@ -157,7 +156,7 @@ def test_words_that_were_not_packed_are_refused(copied: Path) -> None:
     manifest = json.loads((copied / "bundle.json").read_text())
     for text, message in (
         (json.dumps(manifest | {"selected_images": 5}), "not those that were packed"),
-        (json.dumps(manifest | {"format": 1}), "format 1, this reads 2"),
+        (json.dumps(manifest | {"format": 1}), "format 1, this reads 3"),
         (json.dumps(["a"]), "no bundle"),
         ("{", "no bundle"),
     ):

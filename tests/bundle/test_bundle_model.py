@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.toys import SIZE, Canary
 
 from atelier.bundle.bundle_model import Refused, open_bundle, write_archive
-
-from .toys import SIZE, Canary
 
 WEIGHTS = "data/weights/model_weights_config.json"
 CONSTANTS = "data/constants/model_constants_config.json"
@@ -169,7 +168,8 @@ def test_a_program_takes_what_its_task_gives_it(
     packed: Callable[[str], Path], tmp_path: Path, sign: Callable[[Path], None]
 ) -> None:
     """One input where there are two, and the other way round, is no honest bundle."""
-    for name, other in (("conditional", "images"), ("images", "conditional")):
+    pairs = (("conditional", "unconditional"), ("unconditional", "conditional"))
+    for name, other in pairs:
         folder = Path(shutil.copytree(packed(name), tmp_path / name))
         shutil.copyfile(packed(other) / "generator.pt2", folder / "generator.pt2")
         sign(folder)

@@ -8,38 +8,45 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.tables import tiny_model
+from tests.toys import ATTRIBUTES, SEEN, Toy, named, pictures, sheet_of_samples, some_numbers
 from torch import nn
 
 from atelier.bundle.bundle_model import answer, columns, open_bundle
+from atelier.bundle.pack import grid
 from atelier.models import MODELS
-from atelier.schema import read_yaml
+from atelier.task import TASKS
 
 from .test_bundle import contents
-from .toys import ATTRIBUTES, SEEN, Toy, named, pictures
 
-TINY = Path(__file__).parents[2] / "experiments" / "tiny"
-PUBLISHING = [name for name, family in MODELS.items() if family.TASK != "classification"]
+PUBLISHING = [name for name, model in MODELS.items() if model.task.name in TASKS]
+EXAMPLES = {
+    "numbers": some_numbers,
+    "unconditional": sheet_of_samples,
+    "conditional": sheet_of_samples,
+    "translation": lambda opened: grid(opened.translate(pictures(2, SIDE), "A2B")),
+    "reconstruction": lambda opened: grid(opened.reconstruct(pictures(2, SIDE))),
+}
 SIDE = 32
 
 
 def published(name: str) -> Toy:
     """A model as its `tiny` experiment has it, untrained, with what its task's bundle needs."""
-    family = MODELS[name]
-    written = {body["model"]["name"]: body["model"] for body in map(read_yaml, TINY.glob("*.yaml"))}
-    config = family.Config.model_validate(written.get(name, {"name": name, "latent_dim": 8}))
-    conditional = family.TASK == "conditional"
-    shape = (100,) if family.TASK == "numbers" else (3, SIDE, SIDE)
+    family, config = MODELS[name], tiny_model(name)
+    conditional = family.task.takes_attributes
+    shape = (100,) if family.task.makes == "numbers" else (3, SIDE, SIDE)
     torch.manual_seed(0)
     nets: nn.ModuleDict = family.build(config, shape, len(ATTRIBUTES) if conditional else 0)
     description = named(
         name,
-        family.TASK,
+        family.task.name,
         output_shape=shape,
         latent_dim=getattr(config, "latent_dim", None),
         attributes=ATTRIBUTES if conditional else (),
     )
-    networks = {network: nets[network] for network in family.PUBLISHED}
-    return Toy(networks, description, {"combinations": SEEN} if conditional else {})
+    networks = {network: nets[network] for network in family.task.networks}
+    arrays = {"combinations": SEEN} if conditional else {}
+    return Toy(networks, description, EXAMPLES[family.task.name], arrays)
 
 
 @pytest.mark.parametrize("name", PUBLISHING)
@@ -65,7 +72,7 @@ def test_what_a_model_publishes_packs_loads_and_answers(name: str, tmp_path: Pat
             assert network is not None
             torch.testing.assert_close(raw, network.eval()(latents, *given), atol=1e-4, rtol=1e-4)
     if "image_base64" in asked:
-        photo = pictures(1, SIDE + 9)[0].transpose(1, 2, 0)
+        photo = pictures(1, SIDE + 9)[0]
         buffer = io.BytesIO()
         Image.fromarray(photo).save(buffer, "PNG")
         row = {"image_base64": base64.b64encode(buffer.getvalue()).decode()}

@@ -118,7 +118,7 @@ def png_of(pixels: np.ndarray) -> str:
 WIDE = np.random.default_rng(0).integers(0, 256, (21, 34, 3), np.uint8)
 REQUESTS: dict[str, list[dict[str, Any]]] = {
     "numbers": [{"count": 20, "seed": 3}],
-    "images": [{"count": 2, "seed": 7, "edits": "Smiling=2"}, {"count": 1, "seed": 8}],
+    "unconditional": [{"count": 2, "seed": 7, "edits": "Smiling=2"}, {"count": 1, "seed": 8}],
     "conditional": [
         {"count": 2, "attributes": "Eyeglasses=1,Blond_Hair=0.5"},
         {"count": 1, "attributes": "Black_Hair=1,Blond_Hair=1", "allow_unseen": True},
@@ -129,7 +129,7 @@ REQUESTS: dict[str, list[dict[str, Any]]] = {
 }
 REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "numbers": ([{"count": 1, "edits": "Smiling=1"}], "edits: no such column"),
-    "images": ([{"count": 1, "edits": "Smiling=4"}], "edits: Smiling: from -3 to 3"),
+    "unconditional": ([{"count": 1, "edits": "Smiling=4"}], "edits: Smiling: from -3 to 3"),
     "conditional": (
         [{"count": 1, "attributes": "Black_Hair=1,Blond_Hair=1"}], "never seen in training"
     ),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from tests.toys import SIZE, pictures
 from typer.testing import CliRunner
 
 from atelier.bundle import client as generator
@@ -14,8 +15,6 @@ from atelier.cli.generate import generate
 from atelier.cli.translate import reconstruct, translate
 from atelier.errors import UserError
 from atelier.registry.store import Store
-
-from .toys import SIZE, pictures
 
 app = typer.Typer()
 for command in (generate, translate, reconstruct):

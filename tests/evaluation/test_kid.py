@@ -1,4 +1,4 @@
-"""KID against torch-fidelity, against the spread it claims, and against two directions to be wrong."""
+"""KID against torch-fidelity, against the spread it claims, and against two ways to be wrong."""
 
 import numpy as np
 import numpy.typing as npt

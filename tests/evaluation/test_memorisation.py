@@ -41,7 +41,9 @@ def test_noisy_and_mirrored_copies_are_seen(reference: ReferenceSet, space: str)
     assert evaluate_memorisation(copies, reference)[space]["low"] > 0.9
 
 
-def test_a_tenth_of_copies_is_seen_when_there_are_enough(reference: ReferenceSet, discs: Draw) -> None:
+def test_a_tenth_of_copies_is_seen_when_there_are_enough(
+    reference: ReferenceSet, discs: Draw
+) -> None:
     some = np.concatenate([discs(51, 270), reference.training[::2][:30]])
     none = discs(52, 300)
     before = evaluate_memorisation(none, reference)["pixels"]["nearer_to_training"]

@@ -264,7 +264,9 @@ def test_snapshots_are_ordered_by_what_they_do(world, discs_judge, perfect) -> N
     lame = translation_figure(perfect[A2B], identity, directions)
     none = translation_figure(identity, identity, directions)
     assert best < lame < none
-    untouched = score_directions(identity, identity, directions, world)[A2B]["judge"]["kid_untouched"]
+    untouched = score_directions(identity, identity, directions, world)[A2B]["judge"][
+        "kid_untouched"
+    ]
     assert none == pytest.approx(2 * untouched, rel=0.01)
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from atelier.errors import UserError
 from atelier.models import cyclegan
+from atelier.task import TRANSLATION
 
 
 def config(**changes):
@@ -31,8 +32,8 @@ def pictures(count=2, size=32):
 def test_translations_keep_the_size_and_the_range(size, upsampling, output):
     nets = build(size, output=output, upsampling=upsampling)
     assert list(nets) == ["a2b", "b2a", "discriminator_a", "discriminator_b"]
-    assert set(cyclegan.PUBLISHED) <= set(nets)
-    for name in cyclegan.PUBLISHED:
+    assert set(TRANSLATION.networks) <= set(nets)
+    for name in TRANSLATION.networks:
         made = nets[name](pictures(2, size))
         assert made.shape == (2, 3, size, size)
         assert made.dtype == torch.float32

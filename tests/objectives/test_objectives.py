@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.tables import fits, tiny, tiny_model
 from torch import nn
 
-from atelier.config import INSEPARABLE
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES, relativistic_ac
 from atelier.objectives.adversarial import judge_pair, squared_gradient_norm
 from atelier.objectives.phase import Batch, Setting
-from atelier.schema import read_yaml
 from atelier.training.randomness import StepRandomness
 
 TINY = Path("experiments/tiny")
@@ -34,19 +33,6 @@ SETTING = Setting(LATENT, SHARES)
 CONDITIONAL = Setting(LATENT, SHARES, conditional=True)
 
 
-def tiny(kind):
-    """What the experiments of scale tiny say of each model or objective, by its name."""
-    bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
-    judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
-    return {body[kind]["name"]: body[kind] for body in [*bodies, *filter(None, judges)]}
-
-
-def fits(objective, model):
-    alone = [only == objective for one, (only, _) in INSEPARABLE.items() if one == model]
-    others = [one != model for one, (only, _) in INSEPARABLE.items() if only == objective]
-    return MODELS[model].TASK in OBJECTIVES[objective].TASKS and all(alone) and not any(others)
-
-
 PAIRS = [
     (objective, model) for objective in OBJECTIVES for model in MODELS if fits(objective, model)
 ]
@@ -55,18 +41,16 @@ PAIRS = [
 def build(name, setting=SETTING, **changes):
     module = OBJECTIVES[name]
     written = tiny("objective").get(name, {"name": name})
-    return module.build(module.Config(**written | OPTIONS.get(name, {}) | changes), setting)
+    return module.build(module.config(**written | OPTIONS.get(name, {}) | changes), setting)
 
 
 def trained(objective, model):
     """The objective and the model's own networks, with a batch that has all that a batch may."""
-    family = MODELS[model]
-    body = tiny("model").get(model, {"name": model, "latent_dim": LATENT})
-    config = family.Config.model_validate(body)
-    shape = (100,) if family.TASK == "numbers" else (3, 32, 32)
+    family, config = MODELS[model], tiny_model(model)
+    shape = (100,) if family.task.makes == "numbers" else (3, 32, 32)
     torch.manual_seed(0)
     nets = family.build(config, shape, LABELS.shape[1])
-    conditional = family.TASK == "conditional"
+    conditional = family.task.takes_attributes
     setting = Setting(getattr(config, "latent_dim", 0), SHARES, conditional)
     real, other = torch.rand(2, len(LABELS), *shape) * 2 - 1
     return build(objective, setting), nets, Batch(real, LABELS, other, progress=0.1)

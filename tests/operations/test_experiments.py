@@ -9,24 +9,22 @@ import yaml
 from data.samples import tree_digest
 from tests.pipeline import test_definition as definition
 from tests.project import ROOT
+from tests.tables import fits
 
 from atelier import cli, config, params, paths
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.operations import experiments
-from atelier.operations.experiments import MODEL_VALUES, OBJECTIVE_VALUES, new_experiment
+from atelier.operations.experiments import new_experiment
+from atelier.task import CLASSIFICATION
 
 LISTED = params.listed_experiments()
 TAUGHT = [
     (source, objective)
     for source, listed in LISTED.items()
-    for objective, module in OBJECTIVES.items()
-    if MODELS[listed["model"]].TASK in module.TASKS
-    and not any(
-        (listed["model"] == model) != (objective == only)
-        for model, (only, _) in config.INSEPARABLE.items()
-    )
+    for objective in OBJECTIVES
+    if fits(objective, listed.model)
 ]
 """Each objective with each experiment whose model it can train."""
 
@@ -54,7 +52,7 @@ def test_every_objective_makes_sound_files(repository, source, objective):
         assert made["name"] == "another"
         assert made["registered_name"] == f"another{suffix}"
         if before["objective"]["name"] != objective:
-            assert made["objective"] == {"name": objective, **OBJECTIVE_VALUES[objective]}
+            assert made["objective"] == {"name": objective, **OBJECTIVES[objective].values}
         for key in before.keys() - {"name", "registered_name", "objective"}:
             assert made[key] == before[key]
         assert config.load_experiment(scale, "another").objective.name == objective
@@ -118,11 +116,12 @@ def test_the_seed_is_exactly_the_seed(repository):
 
 
 def test_the_tables_know_every_objective_and_its_keys():
-    assert OBJECTIVE_VALUES.keys() == OBJECTIVES.keys() - {"classification"}
-    for name, values in OBJECTIVE_VALUES.items():
-        OBJECTIVES[name].Config.model_validate({"name": name, **values})
-    for name, values in MODEL_VALUES.items():
-        MODELS[name].Config.model_validate({"name": name, **values})
+    for name, loss in OBJECTIVES.items():
+        if CLASSIFICATION not in loss.tasks:
+            loss.config.model_validate({"name": name, **loss.values})
+    for name, model in MODELS.items():
+        if model.values is not None:
+            model.config.model_validate({"name": name, **model.values})
 
 
 REFUSED = [

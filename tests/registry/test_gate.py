@@ -4,22 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.toys import BETTER, GOOD
 
+from atelier.bundle.comparison import Comparison, Figures
 from atelier.errors import UserError
 from atelier.evaluation.kid import compare
-from atelier.registry.gate import Comparison, Figures, decide
-from atelier.registry.referee import compare_scores
+from atelier.registry.gate import decide
+from atelier.tasks.numbers import compare_scores
 
-GOOD = Figures(
-    dataset="celeba",
-    output_shape=(3, 8, 8),
-    data_digest="data",
-    judge_digest="judge",
-    score=0.1,
-    finite=True,
-    diversity=0.9,
-)
-BETTER = Comparison(seed=1, difference=-0.3, standard_error=0.1, p_value=0.001)
 TWICE = [[BETTER], [BETTER]]
 
 

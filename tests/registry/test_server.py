@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.project import free_port
+from tests.toys import GOOD
 
 from atelier.bundle import client as generator
 from atelier.bundle.bundle_model import open_bundle
@@ -18,7 +19,6 @@ from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import open_store
 
-from .test_gate import GOOD
 from .test_tracking import DESCRIPTION, held, pictures, wait_until, write
 
 pytestmark = pytest.mark.server

@@ -10,13 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.toys import GOOD
 
 from atelier.errors import UserError
 from atelier.registry import tracking, versions
 from atelier.registry.gate import decide
 from atelier.registry.store import Store, locked, open_store
-
-from .test_gate import GOOD
 
 
 def test_no_location_is_absolute(store: Store, repository: Path, image_bundle: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from atelier.registry.referee import NumbersReferee
+from tests.toys import BETTER, GOOD, NUMBERS
 from torch import nn
 
 from atelier.bundle import pack as bundle
@@ -17,13 +19,10 @@ from atelier.paths import Paths
 from atelier.registry import sync, versions
 from atelier.registry.gate import Comparison, Figures, Round
 from atelier.registry.lineage import Lineage
-from atelier.registry.referee import NumbersReferee
 from atelier.registry.store import Store
 from atelier.registry.sync import Synced, write_receipt
 
-from .test_gate import BETTER, GOOD
 from .test_tracking import held, write
-from .toys import NUMBERS
 
 ROOT = Path(__file__).parents[2]
 LINEAGE = Lineage(commit="abc", patch="", data_digest="def.dir")

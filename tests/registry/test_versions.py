@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.toys import BETTER, GOOD
 
 from atelier.bundle import client as generator
 from atelier.bundle.bundle_model import open_bundle
@@ -13,8 +14,6 @@ from atelier.errors import UserError
 from atelier.registry import versions
 from atelier.registry.gate import Decision
 from atelier.registry.store import Store
-
-from .test_gate import BETTER, GOOD
 
 
 def test_the_same_bundle_makes_one_version(store: Store, image_bundle: Path) -> None:

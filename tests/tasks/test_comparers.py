@@ -1,4 +1,4 @@
-"""Referees of every task: floors catch what is broken, and the better is found, in both rounds."""
+"""Comparers of every task: floors catch what is broken, and the better is found, in both rounds."""
 
 from functools import partial
 from pathlib import Path
@@ -10,16 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from atelier.bundle.comparison import Comparer, Figures
 from atelier.data.sampling import Domains
-from atelier.evaluation.domains import A2B, B2A, Direction, BothDirections
+from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction
 from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
-from atelier.registry.gate import Figures, decide
-from atelier.registry.referee import Digests, Referee
-from atelier.registry.referee_images import Attributes, ImageReferee
-from atelier.registry.referee_reconstruction import ReconstructionReferee, compare_errors
-from atelier.registry.referee_translation import TranslationReferee, shuffled
+from atelier.registry.gate import decide
+from atelier.tasks.comparing import Digests
+from atelier.tasks.context import Labels
+from atelier.tasks.pictures import PictureComparer
+from atelier.tasks.reconstruction import ReconstructionComparer, compare_errors, reconstructed
+from atelier.tasks.translation import TranslationComparer, shuffled
 
 RESTS_ON = Digests("data", "judge")
 SIZE = 8
@@ -72,9 +74,9 @@ def bundle(**methods: Any) -> Any:
     return SimpleNamespace(manifest=manifest, **methods)
 
 
-def verdict(referee: Referee, challenger: Any, champion: Any) -> tuple[bool, str]:
-    figures = referee.figures(challenger), referee.figures(champion)
-    decision = decide(*figures, referee.compare(challenger, champion))
+def verdict(comparer: Comparer, challenger: Any, champion: Any) -> tuple[bool, str]:
+    figures = comparer.figures(challenger), comparer.figures(champion)
+    decision = decide(*figures, comparer.compare(challenger, champion))
     return decision.promote, decision.reason
 
 
@@ -84,7 +86,7 @@ def verdict(referee: Referee, challenger: Any, champion: Any) -> tuple[bool, str
 def generator(mean: float, spread: float = 10.0) -> Any:
     """Makes pictures of a brightness; attributes make the first column's brighter."""
 
-    def outputs(count: int, seed: int, attributes: Attributes | None = None) -> list[Tensor]:
+    def outputs(count: int, seed: int, attributes: Labels | None = None) -> list[Tensor]:
         made = pictures(seed, count, 70).astype(np.float32)
         made = mean + (made - 70) * (spread / 10)
         if attributes is not None:
@@ -94,52 +96,52 @@ def generator(mean: float, spread: float = 10.0) -> Any:
     return bundle(outputs=outputs)
 
 
-def image_referee(**more: Any) -> ImageReferee:
+def picture_comparer(**more: Any) -> PictureComparer:
     held_to = reference(pictures(1, 150, 70), pictures(2, 300, 70))
-    return ImageReferee(held_to, RESTS_ON, 120, **more)
+    return PictureComparer(held_to, RESTS_ON, 120, **more)
 
 
 def test_images_nearer_to_the_reals_are_promoted() -> None:
-    assert verdict(image_referee(), generator(70), generator(90))[0]
-    assert not verdict(image_referee(), generator(90), generator(70))[0]
-    assert not verdict(image_referee(), generator(70), generator(70))[0]
+    assert verdict(picture_comparer(), generator(70), generator(90))[0]
+    assert not verdict(picture_comparer(), generator(90), generator(70))[0]
+    assert not verdict(picture_comparer(), generator(70), generator(70))[0]
 
 
 def test_collapsed_images_and_those_that_are_not_finite_break_a_floor() -> None:
-    promoted, reason = verdict(image_referee(), generator(70, spread=2), generator(90))
+    promoted, reason = verdict(picture_comparer(), generator(70, spread=2), generator(90))
     assert not promoted
     assert "collapsed" in reason
     broken = generator(float("nan"))
-    assert not image_referee().figures(broken).finite
+    assert not picture_comparer().figures(broken).finite
 
 
 def test_requests_are_those_of_the_test_images_and_what_is_not_heeded_breaks_a_floor() -> None:
     requests = np.array([[1, 0], [0, 1], [0, 0]], np.uint8)
     seen = []
 
-    def floors(images: Images, asked: Attributes) -> list[str]:
+    def floors(images: Images, asked: Labels) -> list[str]:
         seen.append({tuple(row) for row in asked.tolist()})
         bright = images.mean((1, 2, 3)) > 110
         share = float((bright == (asked[:, 0] > 0)).mean())
         return [] if share > 0.9 else [f"{share:.0%}"]
 
-    referee = image_referee(requests=requests, floors=floors)
-    assert referee.figures(generator(70)).broken_floors == ()
+    comparer = picture_comparer(requests=requests, floors=floors)
+    assert comparer.figures(generator(70)).broken_floors == ()
     assert seen[0] == {(1, 0), (0, 1), (0, 0)}
     deaf = bundle(outputs=lambda n, seed, attributes: generator(70).outputs(n, seed))
-    assert referee.figures(deaf).broken_floors
+    assert comparer.figures(deaf).broken_floors
 
 
 # Translation -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def translations() -> TranslationReferee:
+def translations() -> TranslationComparer:
     dark, bright = pictures(3, 120, 70), pictures(4, 120, 70 + STEP)
     training = np.concatenate([pictures(5, 300, 70), pictures(6, 300, 70 + STEP)])
     rules = {"domain_b": 0}, {"domain_b": 1}
 
-    def way(inputs: Images, reals: Images, source: int) -> Direction:
+    def one(inputs: Images, reals: Images, source: int) -> Direction:
         rows = np.arange(len(inputs))
         return Direction(
             rules[source], rules[1 - source], rows, inputs, rows, reference(reals, training), reals
@@ -148,29 +150,29 @@ def translations() -> TranslationReferee:
     held_to = reference(np.concatenate([dark, bright]), training).extractors["judge"]
     domains = Domains(name="domains", a={"domain_b": 0}, b={"domain_b": 1}, balance=())
     directions = BothDirections(
-        way={A2B: way(dark, bright, 0), B2A: way(bright, dark, 1)},
+        of={A2B: one(dark, bright, 0), B2A: one(bright, dark, 1)},
         judge=Brightness(),  # type: ignore[arg-type]
         judge_labels=("domain_b",),
         domains=domains,
         known=Range.fit(held_to.training, held_to(np.concatenate([dark, bright]))),
         seed=0,
     )
-    return TranslationReferee(directions, Path("nowhere"), RESTS_ON)
+    return TranslationComparer(directions, Path("nowhere"), RESTS_ON)
 
 
 def translation(there: float = STEP, back: float = -STEP, cast: float = 0.0) -> Any:
     """Brighter there, darker back; `cast` is a wrong colour, on the way there alone."""
 
-    def translate(images: Images, direction: str) -> Images:
-        moved = images.astype(np.float32) + (there if direction == A2B else back)
-        moved[:, 0] += cast if direction == A2B else 0
+    def translate(pictures: Images, direction: str) -> Images:
+        moved = pictures.astype(np.float32) + (there if direction == A2B else back)
+        moved[..., 0] += cast if direction == A2B else 0
         return np.clip(moved, 0, 255).astype(np.uint8)
 
     return bundle(translate=translate, networks={"a2b": nn.Identity(), "b2a": nn.Identity()})
 
 
 def test_one_way_better_and_the_other_not_worse_is_promoted(
-    translations: TranslationReferee,
+    translations: TranslationComparer,
 ) -> None:
     promoted, reason = verdict(translations, translation(), translation(cast=30))
     assert promoted, reason
@@ -178,19 +180,19 @@ def test_one_way_better_and_the_other_not_worse_is_promoted(
     assert not verdict(translations, translation(), translation())[0]
 
 
-def test_better_there_and_worse_back_is_not(translations: TranslationReferee) -> None:
+def test_better_there_and_worse_back_is_not(translations: TranslationComparer) -> None:
     promoted, reason = verdict(translations, translation(back=-55), translation(cast=30))
     assert not promoted
     assert "worse (round 1: B2A" in reason
 
 
-def test_a_translation_that_does_nothing_breaks_a_floor(translations: TranslationReferee) -> None:
+def test_a_translation_that_does_nothing_breaks_a_floor(translations: TranslationComparer) -> None:
     figures = translations.figures(translation(there=0))
     assert figures.broken_floors == ("A2B does nothing",)
     assert translations.figures(translation()).broken_floors == ()
 
 
-def test_the_rounds_see_disjoint_halves(translations: TranslationReferee) -> None:
+def test_the_rounds_see_disjoint_halves(translations: TranslationComparer) -> None:
     images = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1) + np.zeros((1, 3, 4, 4), np.uint8)
     mixed = shuffled(images, np.random.default_rng(0))
     assert sorted(mixed[:, 0, 0, 0]) == list(range(20))
@@ -221,14 +223,14 @@ def autoencoder(error: float) -> Any:
 
 
 def squared(made: Any, images: Images) -> np.ndarray:
-    gap = made.reconstruct(images).astype(np.float64) - images
+    gap = reconstructed(made, images).astype(np.float64) - images
     return np.square(gap).mean((1, 2, 3))
 
 
 @pytest.fixture(scope="module")
-def reconstructions() -> ReconstructionReferee:
+def reconstructions() -> ReconstructionComparer:
     images = pictures(7, 100, 120)
-    return ReconstructionReferee(
+    return ReconstructionComparer(
         images=images,
         errors=squared,
         diversity=lambda made: 1.0,
@@ -238,7 +240,7 @@ def reconstructions() -> ReconstructionReferee:
     )
 
 
-def test_smaller_errors_are_promoted(reconstructions: ReconstructionReferee) -> None:
+def test_smaller_errors_are_promoted(reconstructions: ReconstructionComparer) -> None:
     assert verdict(reconstructions, autoencoder(4), autoencoder(6))[0]
     assert not verdict(reconstructions, autoencoder(6), autoencoder(4))[0]
     assert not verdict(reconstructions, autoencoder(4), autoencoder(4))[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from atelier.training.preview import PICTURES, preview
 from pydantic import ValidationError
 from tests.project import contents
 
@@ -13,9 +14,9 @@ from atelier import config
 from atelier.errors import Interrupted
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
+from atelier.task import CONDITIONAL
 from atelier.training import loop, setup
 from atelier.training.cost import gflop_per_image
-from atelier.training.preview import PICTURES, preview
 
 TINY = read_yaml(Path("experiments/tiny/faces-cgan.yaml"))
 OPTIONS = {
@@ -28,7 +29,7 @@ OPTIONS = {
         "fake_label_weight": 0.5,
     },
 }
-LOSSES = [name for name, module in OBJECTIVES.items() if "conditional" in module.TASKS]
+LOSSES = [name for name, module in OBJECTIVES.items() if CONDITIONAL in module.tasks]
 ATTRIBUTES = ["Bright", "Warm"]
 """Of images, as we make them; in another order than the labels."""
 

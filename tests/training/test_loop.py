@@ -10,6 +10,7 @@ import torch
 from atelier.training.seed import load_scripted, save_scripted, train_D_G
 from safetensors.torch import load_file
 from tests.project import contents
+from tests.tables import tiny_model
 
 from atelier import config
 from atelier.data.numbers import DEPTH, gen_batch
@@ -17,6 +18,7 @@ from atelier.errors import AtelierError, Interrupted
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
+from atelier.task import UNCONDITIONAL
 from atelier.training import checkpoint, loop, setup
 from atelier.training.randomness import StepRandomness
 
@@ -25,7 +27,7 @@ OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
 }
-ADVERSARIAL = [name for name, module in OBJECTIVES.items() if "images" in module.TASKS]
+ADVERSARIAL = [name for name, module in OBJECTIVES.items() if UNCONDITIONAL in module.tasks]
 
 
 @pytest.fixture(scope="module")
@@ -141,36 +143,29 @@ def test_a_loss_that_is_not_finite_names_step_and_phase(faces, fabric, tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
-def tiny_model(name):
-    """As an experiment or a dataset of scale tiny says."""
-    folder = Path("experiments/tiny")
-    bodies = [read_yaml(path) for path in sorted(folder.glob("*.yaml"))]
-    bodies += [read_yaml(path)["judge"] or {} for path in sorted(folder.glob("datasets/*.yaml"))]
-    found = {body["model"]["name"]: body["model"] for body in bodies if body}
-    return MODELS[name].Config.model_validate(found.get(name, {"name": name, "latent_dim": 8}))
-
-
-def inputs(network, task, images, latent_dim):
-    """What a published network is given: see atelier.models."""
-    latents, attributes = torch.randn(len(images), latent_dim), torch.rand(len(images), 2)
-    if network == "generator":
-        return (latents, attributes) if task == "conditional" else (latents,)
-    return (latents,) if network == "decoder" else (images,)
+def inputs(task, network, images, latent_dim):
+    """What a published network is given."""
+    made = {
+        "latent": torch.randn(len(images), latent_dim),
+        "attributes": torch.rand(len(images), 2),
+        "image": images,
+    }
+    return [made[kind] for kind in task.networks[network]]
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_builds_and_comes_back(name):
     family, model = MODELS[name], tiny_model(name)
     latent_dim = getattr(model, "latent_dim", 0)
-    shapes = [(DEPTH,)] if family.TASK == "numbers" else [(3, 32, 32), (3, 64, 64)]
+    shapes = [(DEPTH,)] if family.task.makes == "numbers" else [(3, 32, 32), (3, 64, 64)]
     codes = {(latent_dim,), (2 * latent_dim,)}
     made = {"classifier": {(2,)}, "encoder": codes}
     for shape in shapes:
         nets = family.build(model, shape, 2).eval()
         again = family.build(model, shape, 2).eval()
         again.load_state_dict(nets.state_dict())
-        for network in family.PUBLISHED:
-            given = inputs(network, family.TASK, torch.rand(3, *shape) * 2 - 1, latent_dim)
+        for network in family.task.networks:
+            given = inputs(family.task, network, torch.rand(3, *shape) * 2 - 1, latent_dim)
             output = nets[network](*given)
             assert output.dtype == torch.float32
             assert tuple(output.shape[1:]) in made.get(network, {shape})

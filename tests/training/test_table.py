@@ -83,7 +83,7 @@ def test_every_experiment_goes_on_bit_for_bit(name, fabric, tmp_path):
     made = contents(tmp_path / "whole" / "output")
     assert contents(tmp_path / "parts" / "output") == made
 
-    published = MODELS[work.model.name].PUBLISHED
+    published = MODELS[work.model.name].task.networks
     assert set(published) <= set(learner.averages)
     last = max((tmp_path / "whole" / "output" / "snapshots").iterdir())
     saved = load_file(last)

@@ -183,7 +183,8 @@ def _write_example(folder: Path, description: BundleDescription, example: Exampl
             _check_made(description, bundle, name, made)
         shown = example(bundle)
     except bundle_model.Refused as refusal:
-        raise UserError(description.experiment, refusal.problem) from None
+        member = f"{Path(refusal.where).name}: " if refusal.where else ""
+        raise UserError(description.experiment, member + refusal.problem) from None
     if bundle.MAKES_NUMBERS:
         text = json.dumps({"seed": EXAMPLE_SEED, "numbers": shown.tolist()})
         (folder / "example.json").write_text(text + "\n", encoding="utf-8")

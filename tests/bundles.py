@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.project import forget_connections
 
 from atelier.bundle import pack as bundle
 from atelier.registry import versions
 from atelier.registry.gate import Figures, decide
 from atelier.registry.store import Store, open_store
-
-from .test_gate import BETTER, GOOD
-from .toys import IMAGES, TOYS, toy_images
+from tests.project import forget_connections
+from tests.toys import BETTER, CARD, GOOD, IMAGES, TOYS, sheet_of_samples, toy_images
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +32,14 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def image_bundle(packed: Callable[[str], Path]) -> Path:
-    return packed("images")
+    return packed("unconditional")
 
 
 @pytest.fixture(scope="session")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same name, other weights."""
     folder = tmp_path_factory.mktemp("other") / "bundle"
-    bundle.pack(folder, {"generator": toy_images(seed=1)}, IMAGES)
+    bundle.pack(folder, {"generator": toy_images(seed=1)}, IMAGES, CARD, sheet_of_samples)
     return folder
 
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.toys import ATTRIBUTES, SIZE, TOYS, directions, mixture, pictures
 
 from atelier.bundle import bundle_model
 from atelier.bundle.bundle_model import Bundle, Refused, answer, open_bundle
 from atelier.data.prepare import to_square
-
-from .toys import ATTRIBUTES, SIZE, TOYS, directions, mixture, pictures
 
 Packed = Callable[[str], Path]
 SAMPLED = [name for name in TOYS if name not in ("translation", "autoencoder")]
@@ -47,10 +46,8 @@ def test_output_k_depends_on_the_seed_and_k_alone(bundles: dict[str, Bundle], na
     assert (opened.sample(100, 4, attributes=asked) != many).any()
     latents = opened.latents(100, 3)
     assert latents.shape == (100, 8)
-    decoded = bundle_model.to_outputs(opened, opened.decode(latents, asked))
-    np.testing.assert_array_equal(decoded, many)
-    third = opened.decode(latents[2:3], asked)
-    np.testing.assert_array_equal(bundle_model.to_outputs(opened, third)[0], many[2])
+    np.testing.assert_array_equal(opened.decode(latents, asked), many)
+    np.testing.assert_array_equal(opened.decode(latents[2:3], asked)[0], many[2])
 
 
 def test_each_row_of_attributes_is_its_own_picture(bundles: dict[str, Bundle]) -> None:
@@ -124,15 +121,15 @@ def test_a_network_gets_the_attributes_that_it_needs(bundles: dict[str, Bundle])
         with pytest.raises(Refused, match="attributes: "):
             opened.sample(2, attributes=wrong)
     with pytest.raises(Refused, match="attributes: this takes none"):
-        bundles["images"].sample(2, attributes=np.ones(3))
+        bundles["unconditional"].sample(2, attributes=np.ones(3))
 
 
 def test_edits_are_steps_along_the_directions(bundles: dict[str, Bundle]) -> None:
-    opened = bundles["images"]
+    opened = bundles["unconditional"]
     rows = answer(opened, [{"count": 2, "truncation": 0.5, "edits": "Male=-1.5,Smiling=2"}], None)
     shift = 2 * directions()[0] - 1.5 * directions()[1]
     latents = opened.latents(2, 0, 0.5) + shift
-    expected = bundle_model.to_outputs(opened, opened.decode(latents))
+    expected = opened.decode(latents)
     np.testing.assert_array_equal(pictures_of(rows), expected)
     plain = answer(opened, [{"count": 2, "truncation": 0.5}], None)
     assert (np.array(pictures_of(plain)) != expected).any()
@@ -166,12 +163,12 @@ def test_codes_go_both_ways(bundles: dict[str, Bundle]) -> None:
     images = pictures(70)
     for name in ("autoencoder", "vae"):
         opened, toy = bundles[name], TOYS[name].networks
-        given = torch.from_numpy(images).float() / 127.5 - 1
+        given = torch.from_numpy(images.transpose(0, 3, 1, 2)).float() / 127.5 - 1
         with torch.inference_mode():
             codes = toy["encoder"].eval()(given)
             decoded = toy["decoder"].eval()(codes[:, :8])
         np.testing.assert_allclose(opened.encode(images), codes[:, :8], atol=1e-5)
-        expected = ((decoded + 1) * 127.5).round().clamp(0, 255).numpy()
+        expected = ((decoded + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
         np.testing.assert_allclose(opened.reconstruct(images), expected, atol=1)
         np.testing.assert_array_equal(opened.encode(images[:3]), opened.encode(images)[:3])
         if name == "vae":
@@ -182,20 +179,20 @@ def test_codes_go_both_ways(bundles: dict[str, Bundle]) -> None:
 
 def test_an_image_is_cropped_as_the_training_images_were(bundles: dict[str, Bundle]) -> None:
     opened = bundles["autoencoder"]
-    photo = pictures(1, 60)[0].transpose(1, 2, 0)[:, :40]
+    photo = pictures(1, 60)[0][:, :40]
     expected = to_square(Image.fromarray(photo), SIZE, TOYS["autoencoder"].description.crop_share)
-    np.testing.assert_array_equal(opened.to_square(photo), expected)
+    np.testing.assert_array_equal(opened.to_square(photo), expected.transpose(1, 2, 0))
     own = pictures(1)[0]
-    np.testing.assert_array_equal(opened.to_square(own.transpose(1, 2, 0)), own)
+    np.testing.assert_array_equal(opened.to_square(own), own)
     (row,) = answer(opened, [{"image_base64": base64_of(photo)}], None)
     expected = opened.reconstruct(opened.to_square(photo)[None])[0]
-    np.testing.assert_array_equal(pictures_of([row])[0].transpose(2, 0, 1), expected)
+    np.testing.assert_array_equal(pictures_of([row])[0], expected)
 
 
 def test_a_row_of_a_vae_asks_for_samples_or_for_its_image(bundles: dict[str, Bundle]) -> None:
     import pandas
 
-    opened, own = bundles["vae"], pictures(1)[0].transpose(1, 2, 0)
+    opened, own = bundles["vae"], pictures(1)[0]
     image = base64_of(own)
     assert [row["index"] for row in answer(opened, [{"count": 2}, {"image_base64": image}], None)]
     table = pandas.DataFrame({"image_base64": [None, image], "count": [2, None]}, dtype=object)
@@ -203,29 +200,42 @@ def test_a_row_of_a_vae_asks_for_samples_or_for_its_image(bundles: dict[str, Bun
     with pytest.raises(Refused, match="image_base64: an image's row takes no count, seed"):
         answer(opened, [{"image_base64": image, "count": 1, "seed": 1}], None)
     (row,) = answer(opened, [{"image_base64": image, "edits": "Smiling=2"}], None)
-    codes = opened.encode(own.transpose(2, 0, 1)[None]) + 2 * directions()[0]
-    expected = bundle_model.to_outputs(opened, opened.decode(codes))[0]
+    codes = opened.encode(own[None]) + 2 * directions()[0]
+    expected = opened.decode(codes)[0]
     np.testing.assert_array_equal(pictures_of([row])[0], expected)
 
 
+UNCONDITIONAL = "unconditional"
 LACKING: list[tuple[str, Callable[[Bundle], object], str]] = [
-    ("images", lambda b: b.encode(pictures(1)), "never encodes: its task is images"),
-    ("images", lambda b: b.translate(pictures(1), "A2B"), "never translates: its task is images"),
+    (UNCONDITIONAL, lambda b: b.encode(pictures(1)), "never encodes: its task is uncond"),
+    (
+        "unconditional",
+        lambda b: b.translate(pictures(1), "A2B"),
+        "never translates",
+    ),
     ("translation", lambda b: b.sample(1), "never samples: its task is translation"),
     ("translation", lambda b: b.decode(np.zeros((1, 8))), "never decodes"),
     ("autoencoder", lambda b: b.sample(1), "never samples: .*no distribution"),
     ("autoencoder", lambda b: b.latents(1), "never samples"),
     ("autoencoder", lambda b: b.distribution(pictures(1)), "never gives distributions"),
-    ("images", lambda b: b.latents(1, sampler="mixture"), r"sampler: normal \(got 'mixture'\)"),
+    (
+        "unconditional",
+        lambda b: b.latents(1, sampler="mixture"),
+        r"sampler: normal \(got 'mixture'\)",
+    ),
     ("vae", lambda b: b.latents(1, sampler="even"), "sampler: normal or mixture"),
-    ("images", lambda b: b.decode(np.zeros((2, 7))), r"latents: \[N, 8\] \(got \[2, 7\]\)"),
-    ("images", lambda b: b.decode(np.full((1, 8), np.nan)), "latents: hold numbers that are not"),
+    (UNCONDITIONAL, lambda b: b.decode(np.zeros((2, 7))), r"latents: \[N, 8\] \(got \[2, 7\]\)"),
+    (
+        "unconditional",
+        lambda b: b.decode(np.full((1, 8), np.nan)),
+        "latents: hold numbers that are not",
+    ),
     ("vae", lambda b: b.encode(pictures(1, 8)), "images: uint8"),
     ("vae", lambda b: b.encode(pictures(1) / 2), "images: uint8"),
     ("translation", lambda b: b.translate(pictures(1), "a2b"), "direction: A2B or B2A"),
     ("conditional", lambda b: b.shift_of({"Age": 1.0}), "edits: 'Age' is not known"),
     ("numbers", lambda b: b.shift_of({"Age": 1.0}), "edits: this bundle holds no directions"),
-    ("images", lambda b: b.attribute_row({"Male": 1}), "attributes: this takes none"),
+    (UNCONDITIONAL, lambda b: b.attribute_row({"Male": 1}), "attributes: this takes none"),
 ]
 
 
@@ -242,7 +252,7 @@ def test_only_what_a_bundle_can_honour_is_a_column(bundles: dict[str, Bundle]) -
     sampled = {"count", "seed", "truncation"}
     assert found == {
         "numbers": sampled,
-        "images": sampled | {"edits"},
+        "unconditional": sampled | {"edits"},
         "conditional": sampled | {"edits", "attributes", "allow_unseen"},
         "translation": {"image_base64", "direction"},
         "autoencoder": {"image_base64"},

@@ -1,0 +1,30 @@
+"""What the tables of models and objectives allow, for tests that go over all of it."""
+
+from pathlib import Path
+
+from atelier.models import MODELS
+from atelier.objectives import OBJECTIVES
+from atelier.schema import read_yaml
+
+TINY = Path(__file__).parents[1] / "experiments" / "tiny"
+ALONE = {row.objective for row in MODELS.values() if row.objective}
+"""Objectives that train one model and nothing else."""
+
+
+def fits(objective, model):
+    row = MODELS[model]
+    chosen = row.objective == objective if row.objective else objective not in ALONE
+    return chosen and row.task in OBJECTIVES[objective].tasks
+
+
+def tiny(kind):
+    """What the experiments of scale tiny say of each model or objective, by its name."""
+    bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
+    judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
+    return {body[kind]["name"]: body[kind] for body in [*bodies, *filter(None, judges)]}
+
+
+def tiny_model(name):
+    """A model's configuration at scale tiny; of one that no experiment has, a small one."""
+    body = {"name": name, "latent_dim": 8, **(MODELS[name].values or {})}
+    return MODELS[name].config.model_validate(tiny("model").get(name, body))
