@@ -1,11 +1,13 @@
 """A copy of the repository at `tiny` scale with few pictures; its commands as real processes."""
 
+import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import yaml
 
@@ -77,6 +79,20 @@ def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     said, _ = process.communicate(timeout=900)
     assert process.returncode == code, said[-4000:]
     return said
+
+
+def benchmark(name: str) -> ModuleType:
+    """A script of benchmarks/, as a module: they are no package."""
+    spec = importlib.util.spec_from_file_location(
+        f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py"
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def free_port() -> int:

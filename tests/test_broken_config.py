@@ -13,7 +13,7 @@ import pytest
 from data.breaking import Harm, drop, edit, lost, put
 from data.samples import tree_digest
 
-from atelier import cli
+from atelier.cli.main import main
 from tests.project import BIN, ROOT, run
 
 FACES = "experiments/tiny/faces-gan.yaml"
@@ -47,7 +47,7 @@ def ends_in(
         before = tree_digest(repository.parent)
         monkeypatch.setattr(sys, "argv", ["atelier", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         said = capsys.readouterr()
         lines = said.err.splitlines()
         assert ended.value.code == 2, lines
@@ -425,7 +425,7 @@ def test_an_empty_registry_is_listed_without_making_one(repository, capsys, monk
     before = tree_digest(repository)
     monkeypatch.setattr(sys, "argv", ["atelier", "registry", "list"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     assert not ended.value.code
     assert capsys.readouterr().out == "Nothing is registered yet. Run: atelier repro\n"
     assert tree_digest(repository) == before
@@ -441,7 +441,7 @@ def test_usage(repository, capsys, monkeypatch, command):
     before = tree_digest(repository)
     monkeypatch.setattr(sys, "argv", ["atelier", *command.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     said = capsys.readouterr().err
     assert ended.value.code == 2
     assert "Usage: atelier" in said

@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from atelier.cli import app
+from atelier.cli.main import app
 from atelier.config import load_experiment
 from atelier.models import MODELS
 from tests.project import BIN, ROOT, run, start

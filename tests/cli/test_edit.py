@@ -10,10 +10,10 @@ from PIL import Image, ImageSequence
 from tests.toys import SIZE, pictures
 from typer.testing import CliRunner
 
-from atelier.bundle import client as generator
 from atelier.cli.animation import gif, mp4
 from atelier.cli.edit import edit, interpolate
 from atelier.errors import UserError
+from atelier.registry import loading as generator
 from atelier.registry.store import Store
 
 app = typer.Typer()
@@ -56,7 +56,7 @@ def test_samples_before_and_after(gallery: Store) -> None:
 
 
 def test_a_photo_goes_through_the_encoder(gallery: Store) -> None:
-    photo = pictures(1)[0].transpose(1, 2, 0)
+    photo = pictures(1)[0]
     Image.fromarray(photo).save("photo.png")
     run("edit", "faces-vae-tiny@champion", "--image", "photo.png", "--edits", "Smiling=3",
         "--out", "grid.png")  # fmt: skip

@@ -8,10 +8,10 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from atelier.bundle import client as generator
 from atelier.cli.generate import generate
 from atelier.cli.registry import registry
 from atelier.errors import UserError
+from atelier.registry import loading as generator
 from atelier.registry.store import Store
 
 app = typer.Typer()

@@ -10,10 +10,10 @@ from PIL import Image
 from tests.toys import SIZE, pictures
 from typer.testing import CliRunner
 
-from atelier.bundle import client as generator
 from atelier.cli.generate import generate
 from atelier.cli.translate import reconstruct, translate
 from atelier.errors import UserError
+from atelier.registry import loading as generator
 from atelier.registry.store import Store
 
 app = typer.Typer()
@@ -48,16 +48,14 @@ def photos(gallery: Store) -> Path:
         Image.fromarray(pixels).save(folder / name)
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(pictures(1, 40)[0, :, :30].transpose(1, 2, 0)).save(
-        folder / "turned.jpg", exif=exif
-    )
+    Image.fromarray(pictures(1, 40)[0, :30]).save(folder / "turned.jpg", exif=exif)
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden.png").write_text("no picture")
     return folder
 
 
 def test_files_and_folders_keep_their_names_and_sizes(photos: Path) -> None:
-    Image.fromarray(pictures(1)[0].transpose(1, 2, 0)).save("single.png")
+    Image.fromarray(pictures(1)[0]).save("single.png")
     said = run(*HORSES, "photos", "single.png", "--out", "made")
     assert said == "8 by horse2zebra-tiny/1, A2B: made\n"
     expected = ["a.png", "b.JPG", "c.webp", "more/a.png", "more/d.tiff", "more/e.bmp",
@@ -178,7 +176,7 @@ def test_a_reconstruction_can_be_edited(photos: Path) -> None:
 
 WRONG_TASKS = [
     ((*HORSES[:1], "faces-gan-tiny@champion", *HORSES[2:], "photos/a.png"), "never translates"),
-    (("reconstruct", "faces-gan-tiny@champion", "photos/a.png"), "never encodes: its task is im"),
+    (("reconstruct", "faces-gan-tiny@champion", "photos/a.png"), "never encodes: its task is un"),
     (("generate", "horse2zebra-tiny@champion"), "never samples: its task is translation"),
     (("generate", "faces-ae-tiny@champion"), "never samples: its task is reconstruction, whose"),
 ]

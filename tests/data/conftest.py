@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from data.samples import tree_digest, write_pairs
 
-from atelier import cli
+from atelier.cli.main import main
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def ends_in(
         before = tree_digest(world / "root" / "data"), tree_digest(world / "user")
         monkeypatch.setattr(sys, "argv", ["atelier", "data", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         lines = capsys.readouterr().err.splitlines()
         assert ended.value.code == 2, lines
         assert (tree_digest(world / "root" / "data"), tree_digest(world / "user")) == before

@@ -11,7 +11,8 @@ from tests.pipeline import test_definition as definition
 from tests.project import ROOT
 from tests.tables import fits
 
-from atelier import cli, config, params, paths
+from atelier import config, params, paths
+from atelier.cli.main import main
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
@@ -173,7 +174,7 @@ def refused(arguments, repository, capsys, monkeypatch):
     before = tree_digest(repository)
     monkeypatch.setattr(sys, "argv", ["atelier", "experiment", "new", *arguments.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     assert ended.value.code == 2
     assert tree_digest(repository) == before
     said = capsys.readouterr()
@@ -185,7 +186,7 @@ def test_it_says_what_to_run_next(repository, capsys, monkeypatch):
     line = "experiment new faces-wgan --from faces-gan --objective wgan_gp"
     monkeypatch.setattr(sys, "argv", ["atelier", *line.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     assert not ended.value.code
     assert capsys.readouterr().out.splitlines() == [
         "experiments/tiny/faces-wgan.yaml",

@@ -11,9 +11,9 @@ import pytest
 from tests.project import free_port
 from tests.toys import GOOD
 
-from atelier.bundle import client as generator
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
+from atelier.registry import loading as generator
 from atelier.registry import tracking, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide

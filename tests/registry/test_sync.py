@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from atelier.registry.referee import NumbersReferee
-from tests.toys import BETTER, GOOD, NUMBERS
+from tests.toys import BETTER, GOOD, NUMBERS, Toy, some_numbers
 from torch import nn
 
-from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import Bundle
+from atelier.bundle.comparison import Comparison, Figures, Round
+from atelier.bundle.pack import BundleDescription
 from atelier.config import Experiment, load_experiment
 from atelier.errors import UserError
 from atelier.paths import Paths
 from atelier.registry import sync, versions
-from atelier.registry.gate import Comparison, Figures, Round
 from atelier.registry.lineage import Lineage
 from atelier.registry.store import Store
 from atelier.registry.sync import Synced, write_receipt
+from atelier.tasks.numbers import NumbersComparer
 
 from .test_tracking import held, write
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 LINEAGE = Lineage(commit="abc", patch="", data_digest="def.dir")
 
 
-class FakeReferee:
+class FakeComparer:
     """Says what it is told, and counts how often it is asked."""
 
     def __init__(self, figures: Figures = GOOD, comparison: Comparison = BETTER) -> None:
@@ -40,6 +40,10 @@ class FakeReferee:
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
         return [[self.comparison], [self.comparison]]
+
+
+def pack(out: Path, networks: dict[str, nn.Module], description: BundleDescription) -> None:
+    Toy(networks, description, some_numbers).pack(out)
 
 
 def patterned_numbers(seed: int) -> nn.Module:
@@ -59,24 +63,24 @@ def experiment(store: Store, repository: Path) -> Experiment:
     shutil.copyfile(ROOT / "params.yaml", "params.yaml")
     paths = Paths("tiny")
     write(paths.train("numbers"), [100, 200], [200])
-    bundle.pack(paths.bundle("numbers"), {"generator": patterned_numbers(0)}, NUMBERS)
+    pack(paths.bundle("numbers"), {"generator": patterned_numbers(0)}, NUMBERS)
     paths.metrics("numbers").write_text(json.dumps({"numbers": {"distance": 0.5}}))
     return load_experiment("tiny", "numbers")
 
 
-def synced(store: Store, experiment: Experiment, referee: FakeReferee) -> Synced:
-    return sync.sync(store, experiment, "tiny", LINEAGE, lambda: referee)
+def synced(store: Store, experiment: Experiment, comparer: FakeComparer) -> Synced:
+    return sync.sync(store, experiment, "tiny", LINEAGE, lambda: comparer)
 
 
 def test_run_version_and_champion_are_made_once(store: Store, experiment: Experiment) -> None:
-    referee = FakeReferee()
-    first = synced(store, experiment, referee)
+    comparer = FakeComparer()
+    first = synced(store, experiment, comparer)
     assert str(first) == (
         "numbers: numbers-tiny/1 promoted: the first version to pass the sanity floors"
     )
-    again = synced(store, experiment, referee)
+    again = synced(store, experiment, comparer)
     assert str(again) == "numbers: numbers-tiny/1 is there already"
-    assert referee.asked == 1
+    assert comparer.asked == 1
     assert again.run_id == first.run_id
     assert first.version is not None
     assert first.version.aliases == ("challenger", "champion")
@@ -100,26 +104,26 @@ def test_run_version_and_champion_are_made_once(store: Store, experiment: Experi
 
 def test_without_an_evaluation_nothing_is_registered(store: Store, experiment: Experiment) -> None:
     Paths("tiny").metrics("numbers").unlink()
-    result = synced(store, experiment, FakeReferee())
+    result = synced(store, experiment, FakeComparer())
     assert str(result) == "numbers: nothing to register yet"
     assert result.run_id is not None
 
 
 def trained_again(store: Store, experiment: Experiment) -> None:
-    synced(store, experiment, FakeReferee())
-    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
+    synced(store, experiment, FakeComparer())
+    pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
 
 
 def test_a_better_challenger_takes_over(store: Store, experiment: Experiment) -> None:
     trained_again(store, experiment)
-    result = synced(store, experiment, FakeReferee())
+    result = synced(store, experiment, FakeComparer())
     assert result.promoted
     assert versions.find(store, "numbers-tiny@champion").number == "2"
 
 
 def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:
     trained_again(store, experiment)
-    result = synced(store, experiment, FakeReferee(comparison=replace(BETTER, difference=0.0)))
+    result = synced(store, experiment, FakeComparer(comparison=replace(BETTER, difference=0.0)))
     assert "kept as challenger: not better beyond the spread" in str(result)
     assert versions.find(store, "numbers-tiny@champion").number == "1"
     assert versions.find(store, "numbers-tiny@challenger").number == "2"
@@ -129,10 +133,10 @@ def test_the_champion_is_scored_again_when_the_judge_is_another(
     store: Store, experiment: Experiment
 ) -> None:
     trained_again(store, experiment)
-    same, other = FakeReferee(), FakeReferee(replace(GOOD, judge_digest="new"))
+    same, other = FakeComparer(), FakeComparer(replace(GOOD, judge_digest="new"))
     synced(store, experiment, other)
     assert other.asked == 2
-    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(2)}, NUMBERS)
+    pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(2)}, NUMBERS)
     synced(store, experiment, same)
     assert same.asked == 2
 
@@ -140,18 +144,16 @@ def test_the_champion_is_scored_again_when_the_judge_is_another(
 def test_another_size_is_refused(store: Store, experiment: Experiment) -> None:
     trained_again(store, experiment)
     with pytest.raises(UserError, match="another output shape than the champion's"):
-        synced(store, experiment, FakeReferee(replace(GOOD, output_shape=(3, 16, 16))))
+        synced(store, experiment, FakeComparer(replace(GOOD, output_shape=(3, 16, 16))))
 
 
-def test_numbers_are_refereed_by_arithmetic(store: Store, experiment: Experiment) -> None:
-    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+def test_numbers_are_comparerd_by_arithmetic(store: Store, experiment: Experiment) -> None:
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert result.promoted
-    bundle.pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
-    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+    pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert not result.promoted
     assert result.reason.startswith(("not better beyond the spread", "worse"))
-    bundle.pack(
-        Paths("tiny").bundle("numbers"), {"generator": nn.Sequential(nn.Linear(8, 100))}, NUMBERS
-    )
-    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersReferee)
+    pack(Paths("tiny").bundle("numbers"), {"generator": nn.Sequential(nn.Linear(8, 100))}, NUMBERS)
+    result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert "multiples of 5" in result.reason

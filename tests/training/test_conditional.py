@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from atelier.training.preview import PICTURES, preview
 from pydantic import ValidationError
 from tests.project import contents
 
@@ -15,6 +14,8 @@ from atelier.errors import Interrupted
 from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
 from atelier.task import CONDITIONAL
+from atelier.tasks.conditional import preview
+from atelier.tasks.pictures import PREVIEWED
 from atelier.training import loop, setup
 from atelier.training.cost import gflop_per_image
 
@@ -104,8 +105,9 @@ def test_it_learns_to_make_what_is_asked_for(faces, fabric, tmp_path):
 def test_the_preview_asks_for_what_training_images_have(faces, fabric):
     learner = setup.build(experiment(), faces, fabric)
     assert learner.batches.label_names == tuple(ATTRIBUTES)
-    first, second = preview(learner), preview(learner)
-    assert first.shape == (PICTURES, 3, 16, 16)
+    with torch.inference_mode():
+        first, second = preview(learner), preview(learner)
+    assert first.shape == (PREVIEWED, 3, 16, 16)
     assert torch.equal(first, second)
 
 

@@ -34,11 +34,11 @@ def test_the_laptop_trains_everything_in_its_time():
 
 
 def test_a_linear_network_costs_what_its_matrices_say():
-    """The seed's three steps, D = 100 -> 1, G = L -> 100, by hand."""
+    """The book's three steps, D = 100 -> 1, G = L -> 100, by hand."""
     experiment = config.load_experiment("tiny", "numbers").model_dump(mode="json")
     experiment |= {
-        "model": {"name": "seed", "latent_dim": 100},
-        "objective": {"name": "seed"},
+        "model": {"name": "linear_baseline", "latent_dim": 100},
+        "objective": {"name": "linear_baseline"},
     }
     work = config.Experiment.model_validate(experiment)
     found = gflop_per_image(work, (100,), 0)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from atelier.training.seed import load_scripted, save_scripted, train_D_G
 from safetensors.torch import load_file
 from tests.project import contents
 from tests.tables import tiny_model
+from tests.training import book
 
 from atelier import config
 from atelier.data.numbers import DEPTH, gen_batch
@@ -198,11 +198,11 @@ def numbers_experiment(**changes):
 
 
 def test_the_loop_makes_what_train_d_g_makes(numbers, fabric, tmp_path):
-    """The seed's step, fed the loop's own draws, leaves the same weights as the loop."""
+    """The book's step, fed the loop's own draws, leaves the same weights as the loop."""
     adam = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
     work = numbers_experiment(
-        model={"name": "seed", "latent_dim": 100},
-        objective={"name": "seed"},
+        model={"name": "linear_baseline", "latent_dim": 100},
+        objective={"name": "linear_baseline"},
         training={"images": 50, "batch_size": 10, "ema_share": 0.0, "log_every_images": 10,
                   "optimizers": {"generator": adam, "discriminator": adam},
                   "early_stopping": None},
@@ -220,21 +220,14 @@ def test_the_loop_makes_what_train_d_g_makes(numbers, fabric, tmp_path):
         (real, _), (_, first), (_, second) = draws(step)
         noises = iter([first, second])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("atelier.training.seed.gen_batch", lambda real=real: real)
+            patch.setattr(book, "gen_batch", lambda real=real: real)
             patch.setattr(torch, "randn", lambda shape, noises=noises: next(noises))
-            made = train_D_G(D, G, torch.nn.BCELoss(), *optimizers)
+            made = book.train_D_G(D, G, torch.nn.BCELoss(), *optimizers)
         assert made.shape == (10, 100)
     _, learner = run(work, numbers, tmp_path, fabric)
     for ours, taught in ((learner.nets["generator"], G), (learner.nets["discriminator"], D)):
         for mine, theirs in zip(ours.parameters(), taught.parameters(), strict=True):
             assert torch.allclose(mine, theirs, atol=1e-6)
-
-
-def test_torchscript_comes_back_equal(tmp_path):
-    generator = torch.nn.Sequential(torch.nn.Linear(100, 100), torch.nn.ReLU())
-    save_scripted(generator, tmp_path / "files" / "num_gen.pt")
-    noise = torch.randn(10, 100)
-    assert torch.equal(load_scripted(tmp_path / "files" / "num_gen.pt")(noise), generator(noise))
 
 
 def test_early_stopping_publishes_its_best_weights(numbers, fabric, tmp_path):

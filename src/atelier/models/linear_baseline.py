@@ -2,7 +2,7 @@
 
 Liu, Learn Generative AI with PyTorch (2024), 3.5.2: one linear layer each, and a sigmoid.
 Selectable as `model: linear_baseline` with `objective: linear_baseline`; its figures stand beside
-those of `numbers` in docs/numbers.md. The book's training step is `benchmarks/book.py`.
+those of `numbers` in docs/numbers.md. The book's training step is `tests/training/book.py`.
 """
 
 from typing import Literal

@@ -20,8 +20,8 @@ BOUND = {("Male", "No_Beard"), ("Male", "Wearing_Lipstick")}
 CROP = (19, 39, 159, 179)  # the centred square of 140/178 of the width
 DIGEST_PROGRAM = """
 import hashlib, numpy
-from atelier.data.drawing import faces
-from atelier.data.drawing.texture import encode_jpeg
+from atelier.drawing import faces
+from atelier.drawing.texture import encode_jpeg
 digest = hashlib.sha256()
 for seed in range(24):
     image = faces.render(faces.sample(numpy.random.default_rng(seed)))

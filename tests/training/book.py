@@ -1,13 +1,9 @@
-"""The book's training step and its file format, kept as the lesson that they are.
+"""The book's training step, kept as the lesson that it is.
 
 Liu, Learn Generative AI with PyTorch (2024), 3.5.2. A test shows that the one training loop, with
 the phases of `objectives/linear_baseline.py`, makes the same weights as `train_D_G` does.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -44,24 +40,3 @@ def _step(optimizer: Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def save_scripted(generator: nn.Module, path: Path) -> None:
-    """Saves as TorchScript, the book's format. Atelier itself publishes with torch.export."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _without_deprecation():
-        torch.jit.script(generator).save(str(path))
-
-
-def load_scripted(path: Path) -> nn.Module:
-    """Loads what `save_scripted` wrote, on the CPU and in evaluation mode."""
-    with _without_deprecation():
-        generator = cast(nn.Module, torch.jit.load(str(path), map_location="cpu"))
-    return generator.eval()
-
-
-@contextmanager
-def _without_deprecation() -> Iterator[None]:
-    """TorchScript is deprecated and works; only here it is asked for by name."""
-    with warnings.catch_warnings(action="ignore", category=FutureWarning):
-        yield

@@ -12,10 +12,10 @@ import pytest
 from data.samples import tree_digest, write_faces, write_pairs
 from PIL import Image
 
-from atelier import drawing
+from atelier.data import drawn as drawing
 from atelier.data.catalog import MARKER, read_catalog
-from atelier.drawing import animals, draw, faces
-from atelier.drawing import scenes as jobs
+from atelier.data.drawn import draw
+from atelier.drawing import animals, faces, scenes
 from atelier.drawing.scenes import DrawingCounts, scene_seed
 from atelier.errors import UserError
 
@@ -32,7 +32,8 @@ OTHER_PROCESSORS = {
 PROGRAM = """
 import sys
 from pathlib import Path
-from atelier.data.drawing import DrawingCounts, draw
+from atelier.data.drawn import draw
+from atelier.drawing.scenes import DrawingCounts
 if __name__ == "__main__":
     counts = dict(zip(DrawingCounts.model_fields, map(int, sys.argv[3:]), strict=True))
     draw(Path(sys.argv[1]), DrawingCounts(**counts), int(sys.argv[2]))
@@ -179,14 +180,14 @@ def test_another_renderer_draws_again_what_it_would_draw_otherwise(tmp_path, mon
     draw(tmp_path, counts, workers=1)
     before = tree_digest(tmp_path / "data")
     render = animals.render
-    monkeypatch.setattr(jobs.animals, "render", lambda scene: 255 - render(scene))
+    monkeypatch.setattr(scenes.animals, "render", lambda scene: 255 - render(scene))
     said = draw(tmp_path, counts, workers=1)
     assert tree_digest(tmp_path / "data") != before
     assert draw(tmp_path, counts, workers=1) == said
     monkeypatch.undo()
     truth = faces.attributes
-    monkeypatch.setattr(jobs.animals, "render", render)
-    monkeypatch.setattr(jobs.faces, "attributes", lambda scene: {**truth(scene), "Young": 1})
+    monkeypatch.setattr(scenes.animals, "render", render)
+    monkeypatch.setattr(scenes.faces, "attributes", lambda scene: {**truth(scene), "Young": 1})
     draw(tmp_path, counts, workers=1)
     table = (tmp_path / "data" / "celeba" / "list_attr_celeba.txt").read_text().splitlines()
     assert all(row.endswith(" 1") for row in table[2:])

@@ -20,7 +20,7 @@ SPECIES: tuple[Species, Species] = ("horse", "zebra")
 DIGEST_PROGRAM = """
 import hashlib
 from numpy.random import PCG64, Generator
-from atelier.data.drawing import animals
+from atelier.drawing import animals
 random, digest = Generator(PCG64(5)), hashlib.sha256()
 for index in range(24):
     scene = animals.sample(random, ("horse", "zebra")[index % 2])
