@@ -7,40 +7,75 @@ import pytest
 import yaml
 
 from atelier import config, params, paths
+from atelier.config import Dataset, Experiment
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.pipeline.definition import define
+from atelier.task import TASKS
+from atelier.tasks import MODULES
 
 LISTED = params.listed_experiments()
 SOURCE = Path("src/atelier")
 EXCEPTED = {
     "errors.py": "words",
-    "schema.py": "reads the file that is itself a param",
+    "schema.py": "reads the blocks that are themselves params",
     "paths.py": "where files lie, which dvc.yaml says too",
-    "config.py": "reads the file that is itself a param; files are complete",
+    "params.py": "reads the mapping that dvc.yaml fills itself in from",
+    "task.py": "a table",
+    "config.py": "reads the blocks that are themselves params; files are complete",
     "models/__init__.py": "a table",
     "objectives/__init__.py": "a table",
+    "tasks/__init__.py": "a table",
     "objectives/phase.py": "types",
+    "bundle/comparison.py": "types of what register alone asks for",
     "data/folders.py": "where outputs appear, not what is in them",
     "data/parallel.py": "results do not depend on the workers",
     "data/catalog.py": "read by prepare, which names it; training reads its manifest",
     "data/tables.py": "as catalog.py",
     "data/sheet.py": "how pictures stand side by side",
+    "data/twins.py": "read by prepare, which names it; others read its arrays",
     "training/checkpoint.py": "a resumed run equals one that was not",
     "training/display.py": "progress",
     "training/history.py": "what is written down of a training",
     "training/runtime.py": "the device; what was chosen is recorded",
-    "training/stopping.py": "the seed's class",
-    "data/twins.py": "read by prepare, which names it; others read its arrays",
-    "pipeline/judging.py": "opens the judge that its stage left",
-    "registry/gate.py": "asked by register alone",
-    "registry/referee.py": "asked by register alone",
-    "registry/referee_images.py": "asked by register alone",
-    "registry/referee_reconstruction.py": "asked by register alone",
-    "registry/referee_translation.py": "asked by register alone",
-    "training/__init__.py": "empty",
-    "data/__init__.py": "empty",
+    **{f"{room}/__init__.py": "empty" for room in ("training", "data", "evaluation", "bundle")},
 }
+"""Files that a stage imports and that can't change its result, and why."""
+NOT_DECIDING = {
+    "train": {
+        "name": "what it is called",
+        "registered_name": "what it is called in the registry",
+        "plan": "what it is expected to cost",
+        "evaluation": "how it is scored afterwards",
+    },
+    "bundle": {
+        "objective": "what it was trained with, which the snapshots hold",
+        "training": "as objective",
+        "plan": "what it is expected to cost",
+    },
+    "evaluate": {
+        "objective": "as of bundle",
+        "training": "as of bundle",
+        "plan": "what it is expected to cost",
+    },
+    "prepare": {"name": "what it is called", "judge": "trained on what prepare makes"},
+    "judge": {"name": "what it is called", "data": "in the prepared folder, a dep"},
+}
+"""Blocks of an experiment's or a dataset's file that can't change a stage's result, and why."""
+ROOTS = {
+    "prepare": ["data/prepare.py"],
+    "judge": [
+        "training/loop.py",
+        "training/setup.py",
+        "models/judge.py",
+        "objectives/classification.py",
+        "pipeline/judging.py",
+    ],
+    "train": ["training/loop.py", "training/setup.py"],
+    "bundle": ["pipeline/bundling.py"],
+    "evaluate": ["pipeline/bundling.py"],
+}
+"""Where what decides a stage's result begins."""
 
 
 @pytest.mark.parametrize("scale", paths.SCALES)
@@ -70,52 +105,85 @@ def test_dataset_files_are_complete(scale):
         )
 
 
-@pytest.mark.parametrize("name", LISTED)
-def test_train_follows_every_file_that_can_change_its_result(name):
-    entry = LISTED[name]
-    roots = [
-        SOURCE / "training/loop.py",
-        SOURCE / "training/setup.py",
-        SOURCE / f"models/{entry['model']}.py",
-        SOURCE / f"objectives/{entry['objective']}.py",
-    ]
-    deps = set(define("train", name, "laptop").deps)
-    needed = imported(roots)
-    assert not {str(path) for path in needed - deps - excepted()}
+def roots_of(stage, name):
+    found = [SOURCE / file for file in ROOTS[stage]]
+    if name in LISTED:
+        entry = LISTED[name]
+        found += [
+            SOURCE / f"models/{entry.model}.py",
+            *([SOURCE / f"objectives/{entry.objective}.py"] if stage == "train" else []),
+            *([SOURCE / f"tasks/{entry.task}.py"] if stage in ("bundle", "evaluate") else []),
+        ]
+    return found
 
 
-def test_judge_follows_every_file_that_can_change_its_result():
-    deps = set(define("judge", "celeba", "laptop").deps)
-    roots = [SOURCE / f"training/{name}.py" for name in ("loop", "setup")]
-    roots += [SOURCE / "models/judge.py", SOURCE / "objectives/classification.py"]
-    assert not {str(path) for path in imported(roots) - deps - excepted() - {
-        SOURCE / "data/numbers.py"}}  # fmt: skip
+STAGES = [
+    ("prepare", "celeba"),
+    ("judge", "celeba"),
+    *((stage, name) for stage in ("train", "bundle", "evaluate") for name in LISTED),
+]
 
 
-@pytest.mark.parametrize("stage", ["bundle", "evaluate"])
-@pytest.mark.parametrize("name", LISTED)
-def test_publishing_follows_every_file_that_can_change_its_result(name, stage):
+@pytest.mark.parametrize(("stage", "name"), STAGES)
+def test_a_stage_follows_every_file_that_can_change_its_result(stage, name):
     deps = set(define(stage, name, "laptop").deps)
-    roots = [SOURCE / "pipeline/publishing.py", *(SOURCE / "pipeline/tasks").glob("*.py")]
-    needed = {path for path in imported(roots) if not deps.intersection(path.parents)}
+    needed = {
+        path for path in imported(roots_of(stage, name)) if not deps.intersection(path.parents)
+    }
     left = needed - deps - excepted()
     if stage == "evaluate":  # what is published is read from the bundle, which is a dep
-        left = {path for path in left if path.parent != SOURCE / "registry"}
+        left = {path for path in left if path.parent.name not in ("bundle", "models")}
+    if stage == "judge":  # of pictures alone, run over its images batch by batch
+        read = ("data/numbers.py", "evaluation/features.py", "evaluation/witness.py")
+        left -= {SOURCE / file for file in (*read, "evaluation/report.py")}
     assert not {str(path) for path in left}
 
 
-def test_prepare_follows_every_file_that_can_change_its_result():
-    deps = set(define("prepare", "celeba", "laptop").deps)
-    assert not {str(path) for path in imported([SOURCE / "data/prepare.py"]) - deps - excepted()}
+@pytest.mark.parametrize(("stage", "name"), STAGES)
+def test_a_stage_follows_every_block_that_can_change_its_result(stage, name):
+    """All of the file's blocks but those that can't, so that a new one is never forgotten."""
+    file = Dataset if stage in ("prepare", "judge") else Experiment
+    ((_, blocks),) = define(stage, name, "laptop").params.items()
+    assert set(blocks) == file.model_fields.keys() - NOT_DECIDING[stage].keys()
 
 
-def test_judging_never_makes_a_trained_model_stale():
-    for name in LISTED:
-        assert not [dep for dep in define("train", name, "laptop").deps if "evaluation" in str(dep)]
+@pytest.mark.parametrize(("stage", "name"), STAGES)
+def test_no_file_of_a_stage_reads_a_block_that_it_does_not_follow(stage, name):
+    """The reasons of NOT_DECIDING, held to the code: `experiment.plan` would be found."""
+    read = {
+        node.attr
+        for path in imported(roots_of(stage, name)) - excepted()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name | ast.Attribute)
+        and getattr(node.value, "id", getattr(node.value, "attr", "")) in WORKS
+    }
+    assert not read & (NOT_DECIDING[stage].keys() - {"name"})
+
+
+WORKS = ("experiment", "work", "dataset")
+"""What an experiment or a dataset is called where it is used."""
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_no_room_above_the_training_makes_it_stale(name):
+    """Judging, publishing, pictures, other tasks: retrained for none of them."""
+    rooms = {dep.relative_to(SOURCE).parts[0] for dep in define("train", name, "laptop").deps
+             if dep.is_relative_to(SOURCE)}  # fmt: skip
+    assert rooms == {"data", "models", "objectives", "training"}
+
+
+@pytest.mark.parametrize("stage", ["bundle", "evaluate"])
+def test_another_tasks_module_makes_no_bundle_stale(stage):
+    for name, entry in LISTED.items():
+        followed = {
+            dep.stem for dep in define(stage, name, "laptop").deps if dep.parent.name == "tasks"
+        }
+        assert followed & TASKS.keys() == {entry.task}
 
 
 def test_tables_name_existing_files():
-    for folder, table in (("models", MODELS), ("objectives", OBJECTIVES)):
+    for folder, table in (("models", MODELS), ("objectives", OBJECTIVES), ("tasks", MODULES)):
         for name in table:
             assert (SOURCE / folder / f"{name}.py").exists()
 
@@ -134,11 +202,22 @@ def imported(roots):
         found.add(path)
         if path.name == "__init__.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(running(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("atelier"):
                 for alias in node.names:
                     queue += files_of(f"{node.module}.{alias.name}", node.module)
     return found
+
+
+def running(path):
+    """A file's code without what only a type checker imports."""
+    tree = ast.parse(path.read_text())
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
+    ]
+    return tree
 
 
 def files_of(*modules):

@@ -6,7 +6,7 @@ each as bars.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
@@ -14,13 +14,15 @@ from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import Comparer
 from atelier.tasks import conditional, numbers, reconstruction, translation, unconditional
 from atelier.tasks.context import Context
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 
 class TaskModule(Protocol):
     """What a task's module has."""
 
-    def preview(self, learner: Learner, /) -> Tensor | None:
+    def preview(self, learner: "Learner", /) -> Tensor | None:
         """What a training shows of itself: a grid's pictures, [N, 3, S, S] in [-1, 1], by the
         averaged networks; None: no pictures."""
         ...

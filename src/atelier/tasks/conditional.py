@@ -1,7 +1,7 @@
 """Pictures from noise and attributes."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,14 +42,16 @@ from atelier.tasks.pictures import (
     preview_data,
     sampled,
 )
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 SMALLEST_MET_SHARE = 0.6
 """Of requests with and without an attribute, mean of both; one that does not listen meets half."""
 SHOWN_PER_REQUEST = 8
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: "Learner") -> Tensor | None:
     """The same noise each time, with the attributes of training images."""
     noise, labels = learner.fixed().normal(PREVIEWED, learner.latent_dim), preview_data(learner)
     conditions = labels["labels"].float()

@@ -3,7 +3,7 @@
 import math
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,9 @@ from atelier.evaluation.numbers import evaluate_numbers, score_numbers, value_ta
 from atelier.tasks.comparing import Digests, figures_of, fresh_seed
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import latents_of, made_from
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 CHOSEN_ON = 2000
 DRAWN = 10_000
@@ -28,7 +30,7 @@ SMALLEST_MULTIPLES_SHARE = 0.5
 LARGEST_ALL_ZERO_SHARE = 0.1
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: "Learner") -> Tensor | None:
     """Numbers are no pictures."""
     return None
 

@@ -1,7 +1,7 @@
 """What the tasks that make pictures share: draws, previews, the comparer, edits."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from atelier.evaluation.features import Features, Images
 from atelier.evaluation.reference import ReferenceSet
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 CHUNK = 100
 PREVIEWED = 64
@@ -29,7 +31,7 @@ EDITED = 200
 """Latents whose pictures are edited towards each used attribute that they lack."""
 
 
-def preview_data(learner: Learner) -> Drawn:
+def preview_data(learner: "Learner") -> Drawn:
     """Training data that stay the same through a training."""
     return learner.batches.take(learner.fixed(), PREVIEWED)
 

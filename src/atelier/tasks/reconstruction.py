@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,9 @@ from atelier.tasks.pictures import (
     sampled,
     score_edits,
 )
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 COLUMNS = 8
 EXAMPLES = 16
@@ -64,7 +66,7 @@ Errors = npt.NDArray[np.float64]
 """[N], one for each image."""
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: "Learner") -> Tensor | None:
     """Pairs of an image and its reconstruction."""
     images = preview_data(learner)["real"][: PREVIEWED // 2]
     codes = learner.averages["encoder"](images)[:, : learner.latent_dim]

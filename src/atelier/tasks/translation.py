@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,14 +24,16 @@ from atelier.evaluation.translation import score_directions, translation_figure,
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import PREVIEWED, made_from, preview_data, preview_pairs
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 SHOWN = 12
 CHOSEN_ON = 128
 """Validation images each way at most: translating is the dearest part of choosing."""
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: "Learner") -> Tensor | None:
     """Pairs of an image and its translation: 16 from each domain."""
     drawn, quarter = preview_data(learner), PREVIEWED // 4
     a, b = drawn["real"][:quarter], drawn["other"][:quarter]

@@ -1,7 +1,7 @@
 """Pictures from noise."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -27,10 +27,12 @@ from atelier.tasks.pictures import (
     sampled,
     score_edits,
 )
-from atelier.training.setup import Learner
+
+if TYPE_CHECKING:
+    from atelier.training.setup import Learner
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: "Learner") -> Tensor | None:
     """Of the same noise each time."""
     return learner.draw(PREVIEWED)
 
