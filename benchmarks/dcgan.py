@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from atelier.data.batches import read_manifest
 from atelier.data.images import to_bytes, to_float
 from atelier.evaluation.faces import open_bounds, score_images
+from atelier.evaluation.judge import open_judge
 from atelier.evaluation.reference import open_reference
 from atelier.evaluation.report import write_grid, write_metrics
-from atelier.pipeline.judging import open_judge
 
 LATENT = 100
 WIDTH = 64

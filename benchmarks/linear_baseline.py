@@ -1,9 +1,9 @@
-r"""Trains `numbers` and the seed's own variant on several training seeds and prints their figures.
+r"""Trains `numbers` and the book's own variant on several training seeds and prints their figures.
 
 Both go through the one training loop, each with its complete file; the published weights are scored
 on draws that no training saw. The table is the one of docs/numbers.md.
 
-    python benchmarks/seed.py --seeds 10 --out .atelier/seed.json
+    python benchmarks/linear_baseline.py --seeds 10 --out .atelier/baseline.json
 """
 
 import argparse
@@ -20,7 +20,7 @@ from atelier.evaluation.report import write_metrics
 from atelier.schema import load
 from atelier.training import loop, runtime, setup
 
-FILES = (Path("experiments/laptop/numbers.yaml"), Path("benchmarks/numbers-seed.yaml"))
+FILES = (Path("experiments/laptop/numbers.yaml"), Path("benchmarks/linear-baseline.yaml"))
 COLUMNS = {
     "multiples_share": "multiples of 5",
     "values_covered": "values of 20",

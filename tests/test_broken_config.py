@@ -16,6 +16,7 @@ from data.samples import tree_digest
 from atelier.cli.main import main
 from tests.project import BIN, ROOT, run
 
+FACES_ARE = "faces-gan: {task: unconditional, dataset: celeba"
 FACES = "experiments/tiny/faces-gan.yaml"
 NUMBERS = "experiments/tiny/numbers.yaml"
 CELEBA = "experiments/tiny/datasets/celeba.yaml"
@@ -222,25 +223,26 @@ TOGETHER: list[Row] = [
         [r"training.optimizers: .* trains discriminator, generator \(got generator\)"]),
     ("optimizer too many", swapped(("    generator:", "    critic: {learning_rate: 0.1, "
         "betas: [0.0, 0.9], schedule: constant}\n    generator:")), ["got critic, generator"]),
-    ("seed's model", swapped(("name: dcgan\n  latent_dim: 16\n  generator_width: 8\n"
-        "  discriminator_width: 8\n  discriminator_norm: none", "name: seed\n  latent_dim: 100")),
-        ["the seed's sigmoid and its BCELoss go together"]),
+    ("the book's model", swapped(("name: dcgan\n  latent_dim: 16\n  generator_width: 8\n"
+        "  discriminator_width: 8\n  discriminator_norm: none",
+        "name: linear_baseline\n  latent_dim: 100")),
+        ["the book's sigmoid and its BCELoss go together"]),
     ("a judge", swapped(("name: relativistic\n  gamma: 0.1\n  penalty_every: 8",
         "name: classification\n  label_smoothing: 0.1")), ["a judge belongs to a dataset's file"]),
     ("early stopping", swapped(("early_stopping: null", "early_stopping: {watch: distance, "
         "draws: 10, patience_steps: 8, keep: last}")), ["follow no rule to stop by. Write null"]),
     ("another dataset", swapped(("dataset: celeba", "dataset: numbers")),
         [r"params.yaml: experiments.faces-gan: does not agree .*dataset: celeba.*Write faces-gan: "
-         r"\{dataset: numbers, model: dcgan, objective: relativistic\}"]),
+         r"\{task: unconditional, dataset: numbers, model: dcgan, objective: relativistic\}"]),
     ("mapping", edit(PARAMS, "objective: relativistic", "objective: hinge"),
         [r"experiments.faces-gan: does not agree with experiments/tiny/faces-gan\.yaml"]),
     ("not in the mapping", edit(PARAMS, "  faces-gan:", "  faces-gun:"),
-        [r"experiments.faces-gan: missing beside .*Write faces-gan: \{dataset: celeba"]),
+        [r"experiments.faces-gan: missing beside .*Write faces-gan: \{task: unconditional, data"]),
     ("pictures for numbers", both(edit(FACES, "dataset: celeba", "dataset: numbers"),
-        edit(PARAMS, "faces-gan: {dataset: celeba", "faces-gan: {dataset: numbers")),
-        [rf"{FACES}: model.name: dcgan makes no numbers.* One of numbers, seed\."]),
+        edit(PARAMS, FACES_ARE, FACES_ARE.replace("celeba", "numbers"))),
+        [rf"{FACES}: model.name: dcgan makes no numbers.* One of numbers, linear_baseline\."]),
     ("unknown dataset", both(edit(FACES, "dataset: celeba", "dataset: celeb"),
-        edit(PARAMS, "faces-gan: {dataset: celeba", "faces-gan: {dataset: celeb")),
+        edit(PARAMS, FACES_ARE, FACES_ARE.replace("celeba", "celeb"))),
         [rf"datasets/celeb.yaml: no such file\. Did you mean {CELEBA}\?"]),
     ("dataset not listed", edit(PARAMS, "  celeba: {source", "  celebb: {source"),
         [rf"params.yaml: datasets: does not list celeba, which {CELEBA} describes"]),

@@ -14,12 +14,14 @@ from atelier.operations.experiments import new_experiment
 from atelier.schema import load
 
 FOLDER = Path("benchmarks")
-FILE = FOLDER / "numbers-seed.yaml"
+FILE = FOLDER / "linear-baseline.yaml"
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_seed", FOLDER / "seed.py")
+    spec = importlib.util.spec_from_file_location(
+        "benchmark_linear_baseline", FOLDER / "linear_baseline.py"
+    )
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +42,7 @@ def short(images: int) -> Experiment:
     return work.model_copy(update={"training": training})
 
 
-def test_the_file_is_complete_and_has_the_seeds_settings() -> None:
+def test_the_file_is_complete_and_has_the_books_settings() -> None:
     work = load(FILE, Experiment)
     assert work.model_dump(mode="json", exclude_defaults=True) == yaml.safe_load(FILE.read_text())
     assert work.name == FILE.stem
@@ -58,8 +60,8 @@ def test_the_documented_command_makes_the_same_experiment(
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(name, tmp_path)
     monkeypatch.chdir(tmp_path)
-    new_experiment("numbers-seed", "numbers", "seed", "seed")
-    made = load(Path("experiments/laptop/numbers-seed.yaml"), Experiment)
+    new_experiment("linear-baseline", "numbers", "linear_baseline", "linear_baseline")
+    made = load(Path("experiments/laptop/linear-baseline.yaml"), Experiment)
     kept = ("images", "log_every_images", "sample_every_images")
     length = {name: getattr(measured.training, name) for name in kept}
     training = made.training.model_copy(update=length)

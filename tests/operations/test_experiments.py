@@ -61,49 +61,51 @@ def test_every_objective_makes_sound_files(repository, source, objective):
 
 def test_the_pipelines_definition_still_holds(repository, monkeypatch):
     new_experiment("faces-hinge", "faces-gan", "hinge")
-    new_experiment("numbers-seed", "numbers", "seed", "seed")
+    new_experiment("linear-baseline", "numbers", "linear_baseline", "linear_baseline")
     monkeypatch.setattr(definition, "LISTED", params.listed_experiments())
-    assert list(definition.LISTED)[-2:] == ["faces-hinge", "numbers-seed"]
+    assert list(definition.LISTED)[-2:] == ["faces-hinge", "linear-baseline"]
     for scale in paths.SCALES:
         definition.test_the_mapping_names_exactly_the_files(scale)
         for name in definition.LISTED:
             definition.test_experiment_files_are_complete_and_agree_with_the_mapping(scale, name)
     for name in definition.LISTED:
-        definition.test_train_follows_every_file_that_can_change_its_result(name)
-    definition.test_judging_never_makes_a_trained_model_stale()
+        for stage in ("train", "bundle", "evaluate"):
+            definition.test_a_stage_follows_every_file_that_can_change_its_result(stage, name)
+            definition.test_a_stage_follows_every_block_that_can_change_its_result(stage, name)
+        definition.test_no_room_above_the_training_makes_it_stale(name)
 
 
 def test_comments_and_order_stay(repository):
     file = repository / "experiments/laptop/faces-gan.yaml"
     text = file.read_text().replace("  penalty_every: 8\n", "  penalty_every: 8  # lazy\n\n# Why\n")
     file.write_text(text)
-    params = (repository / "params.yaml").read_text()
+    mapping = (repository / "params.yaml").read_text()
     new_experiment("faces-hinge", "faces-gan", "hinge")
     made = (repository / "experiments/laptop/faces-hinge.yaml").read_text()
     expected = re.sub(r"  name: relativistic\n.*\n.*\n", "  name: hinge\n", text)
     for key in ("name", "registered_name"):
         expected = expected.replace(f"{key}: faces-gan", f"{key}: faces-hinge")
     assert made == expected
-    line = "  faces-hinge: {dataset: celeba, model: dcgan, objective: hinge}\n"
-    assert (repository / "params.yaml").read_text() == params.rstrip("\n") + "\n" + line
+    line = "  faces-hinge: {task: unconditional, dataset: celeba, model: dcgan, objective: hinge}\n"
+    assert (repository / "params.yaml").read_text() == mapping.rstrip("\n") + "\n" + line
 
 
 def test_what_comes_after_the_mapping_stays_after_it(repository):
-    params = repository / "params.yaml"
-    head, tail = params.read_text().split("datasets:")
+    mapping = repository / "params.yaml"
+    head, tail = mapping.read_text().split("datasets:")
     datasets, listed = tail.split("experiments:")
-    params.write_text(f"{head}experiments:{listed}\n# From where\ndatasets:{datasets}")
+    mapping.write_text(f"{head}experiments:{listed}\n# From where\ndatasets:{datasets}")
     new_experiment("numbers-hinge", "numbers", "hinge")
-    assert "objective: hinge}\n\n# From where\ndatasets:" in params.read_text()
+    assert "objective: hinge}\n\n# From where\ndatasets:" in mapping.read_text()
     assert list(params.listed_experiments())[-1] == "numbers-hinge"
 
 
-def test_the_seed_is_exactly_the_seed(repository):
-    new_experiment("numbers-seed", "numbers", "seed", "seed")
+def test_the_book_is_exactly_the_book(repository):
+    new_experiment("linear-baseline", "numbers", "linear_baseline", "linear_baseline")
     for scale in paths.SCALES:
-        made = config.load_experiment(scale, "numbers-seed")
-        assert made.model.model_dump() == {"name": "seed", "latent_dim": 100}
-        assert made.objective.model_dump() == {"name": "seed"}
+        made = config.load_experiment(scale, "linear-baseline")
+        assert made.model.model_dump() == {"name": "linear_baseline", "latent_dim": 100}
+        assert made.objective.model_dump() == {"name": "linear_baseline"}
         training = made.training
         assert (training.batch_size, training.ema_share, training.augmentation) == (10, 0.0, None)
         for adam in training.optimizers.values():
@@ -131,8 +133,8 @@ REFUSED = [
     ("new --from faces-gam", r"--from: unknown .* Did you mean faces-gan\?"),
     ("new --from faces-gan --objective hing", r"--objective: unknown .* Did you mean hinge\?"),
     ("new --from faces-gan --objective classification", "--objective: unknown"),
-    ("new --from faces-gan --objective seed", "the seed's sigmoid"),
-    ("new --from numbers --model seed", "the seed's sigmoid"),
+    ("new --from faces-gan --objective linear_baseline", "the book's sigmoid"),
+    ("new --from numbers --model linear_baseline", "the book's sigmoid"),
     ("new --from numbers --model dcgan", "--model: no values to start dcgan with"),
     ("new --from faces-gan --model numbers", "numbers makes no pictures, which dataset celeba"),
     ("New --from numbers", "New: no name for an experiment"),
@@ -152,7 +154,10 @@ def test_a_mapping_in_one_line_is_left_to_its_owner(repository, capsys, monkeypa
     listed = yaml.safe_load(params.read_text())
     params.write_text(yaml.safe_dump(listed, default_flow_style=True))
     said = refused("new --from numbers", repository, capsys, monkeypatch)
-    assert "not one experiment a line. Add new: {dataset: numbers, model: numbers, obj" in said
+    assert (
+        "not one experiment a line. Add new: {task: numbers, dataset: numbers, model: numbers, obj"
+        in said
+    )
 
 
 def test_a_source_that_is_broken_at_one_scale_is_no_source(repository, capsys, monkeypatch):

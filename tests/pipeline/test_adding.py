@@ -23,10 +23,6 @@ from torch import nn
 
 from atelier.schema import Positive, Strict
 
-TASK = "numbers"
-PUBLISHED = ("generator",)
-
-
 class Config(Strict):
     name: Literal["melody"]
     latent_dim: Positive
@@ -67,8 +63,9 @@ def edit(path, pattern, by):
 def take_four_steps(project):
     models = project / "src/atelier/models"
     (models / "melody.py").write_text(MELODY)
-    edit(models / "__init__.py", r"^(from atelier\.models import .*?)(numbers)", r"\1melody, \2")
-    edit(models / "__init__.py", r'^(    "numbers": numbers,)$', r'\1\n    "melody": melody,')
+    edit(models / "__init__.py", r"^(    numbers,)$", r"    melody,\n\1")
+    edit(models / "__init__.py", r'^(    "dcgan": Model)',
+         r'    "melody": Model(NUMBERS, melody.Config, melody.build),\n\1')  # fmt: skip
     for scale in ("tiny", "laptop", "gpu"):
         made = project / f"experiments/{scale}/melody.yaml"
         made.write_text((project / f"experiments/{scale}/numbers.yaml").read_text())
@@ -77,7 +74,7 @@ def take_four_steps(project):
         edit(made, r"^  name: numbers\n  latent_dim: .*\n  hidden: .*$",
              "  name: melody\n  latent_dim: 16\n  width: 8")  # fmt: skip
     edit(project / "params.yaml", r"^(experiments:)$",
-         r"\1\n  melody: {dataset: numbers, model: melody, objective: bce}")  # fmt: skip
+         r"\1\n  melody: {task: numbers, dataset: numbers, model: melody, objective: bce}")  # fmt: skip
 
 
 def test_a_sequence_model_joins_by_four_steps(project):
@@ -108,7 +105,7 @@ def test_the_contracts_find_the_new_line_by_themselves(project, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(project / "src"))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-k", "melody", "-p", "no:cacheprovider", "-vv",
-         "tests/registry/test_models.py", "tests/training/test_table.py",
+         "tests/bundle/test_models.py", "tests/training/test_table.py",
          "tests/training/test_loop.py", "tests/pipeline/test_definition.py"],
         cwd=project, capture_output=True, text=True,
     )  # fmt: skip

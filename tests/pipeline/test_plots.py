@@ -32,7 +32,7 @@ def test_every_curve_and_table_of_an_experiment_is_drawn(road, drawn, name):
         assert f'"images": "{row.split(",")[1]}"' in drawn[0]
 
 
-@pytest.mark.parametrize("name", [name for name in LISTED if LISTED[name]["model"] != "numbers"])
+@pytest.mark.parametrize("name", [name for name in LISTED if LISTED[name].model != "numbers"])
 def test_every_picture_of_an_experiment_is_drawn(road, drawn, name):
     pictures = list((road / "artifacts/tiny" / name).glob("evaluation/*.png"))
     assert pictures

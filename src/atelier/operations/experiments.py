@@ -25,6 +25,7 @@ from atelier.objectives import OBJECTIVES
 from atelier.params import Parameters, load_parameters
 from atelier.paths import PARAMETERS, SCALES, Paths
 from atelier.schema import check, unknown
+from atelier.task import CLASSIFICATION
 
 
 def new_experiment(
@@ -40,8 +41,9 @@ def new_experiment(
     """
     parameters = load_parameters()
     _check_names(name, source, parameters)
-    if objective is not None and objective not in OBJECTIVES:
-        raise unknown("--objective", objective, OBJECTIVES)
+    chosen = [name for name, loss in OBJECTIVES.items() if CLASSIFICATION not in loss.tasks]
+    if objective is not None and objective not in chosen:
+        raise unknown("--objective", objective, chosen)
     texts = {
         Paths(scale).experiment_file(name): _text(scale, name, source, objective, model)
         for scale in SCALES
@@ -90,8 +92,9 @@ def _model_values(model: str, source: str) -> Mapping[str, Any]:
     Raises:
         UserError: there is no such model, or its size differs from scale to scale.
     """
-    if model not in MODELS:
-        raise unknown("--model", model, MODELS)
+    chosen = [name for name, row in MODELS.items() if row.task != CLASSIFICATION]
+    if model not in chosen:
+        raise unknown("--model", model, chosen)
     if (values := MODELS[model].values) is None:
         ready = [name for name, row in MODELS.items() if row.values is not None]
         raise UserError(
