@@ -27,7 +27,7 @@ def _images(learner: Learner) -> Tensor:
 def _conditional(learner: Learner) -> Tensor:
     """Noise with the attributes of training images."""
     noise, labels = learner.fixed().normal(PICTURES, learner.latent_dim), _data(learner)["labels"]
-    images: Tensor = learner.averages["generator"](noise.to(labels.device), labels.float())
+    images: Tensor = learner.averages["generator"](noise, labels.float())
     return images
 
 
