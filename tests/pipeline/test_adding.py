@@ -73,8 +73,8 @@ def take_four_steps(project):
         edit(made, r"^registered_name: numbers(.*)$", r"registered_name: melody\1")
         edit(made, r"^  name: numbers\n  latent_dim: .*\n  hidden: .*$",
              "  name: melody\n  latent_dim: 16\n  width: 8")  # fmt: skip
-    edit(project / "params.yaml", r"^(experiments:)$",
-         r"\1\n  melody: {task: numbers, dataset: numbers, model: melody, objective: bce}")  # fmt: skip
+    line = "melody: {task: numbers, dataset: numbers, model: melody, objective: bce}"
+    edit(project / "params.yaml", "^(experiments:)$", rf"\1\n  {line}")
 
 
 def test_a_sequence_model_joins_by_four_steps(project):

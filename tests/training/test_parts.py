@@ -1,6 +1,8 @@
 """Randomness, augmentation, averages, schedules and early stopping, each on its own."""
 
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from atelier.errors import AtelierError
 from atelier.training import ema
 from atelier.training.augment import DiffAugment, cutout_mask, translate
 from atelier.training.randomness import StepRandomness
-from atelier.training.setup import schedule
+from atelier.training.setup import Learner, schedule
 from atelier.training.stopping import EarlyStop
 
 
@@ -108,3 +110,11 @@ def test_early_stopping_names_the_best_call():
 def test_not_a_number_ends_the_training():
     with pytest.raises(AtelierError, match="not a number"):
         EarlyStop(patience=2).stop(math.nan)
+
+
+def test_fixed_draws_are_made_for_the_trainings_device():
+    # A GPU's images and a CPU's draws met in the previews; no tensor of `meta` has content.
+    settings, fabric = SimpleNamespace(seed=1), SimpleNamespace(device=torch.device("meta"))
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Learner))
+    learner = Learner(**nothing | {"settings": settings, "fabric": fabric})
+    assert learner.fixed().uniform(2, 1).device.type == "meta"

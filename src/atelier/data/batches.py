@@ -86,7 +86,7 @@ class ImageBatches:
             rows = rng.rows(len(self.pixels), count)
         else:
             rows = rng.weighted_rows(self.weights, count)
-        rows = rows.to(self.pixels.device)
+        rows = rows.to(self.pixels.device, non_blocking=True)
         images = mirrored(self.pixels[rows], rng) if self.flip else to_float(self.pixels[rows])
         return {"real": images, "labels": self.labels[rows]}
 
@@ -119,7 +119,7 @@ class DomainBatches:
     def take(self, rng: Randomness, count: int) -> Drawn:
         drawn = []
         for pixels, weights in zip(self.pixels, self.weights, strict=True):
-            rows = rng.weighted_rows(weights, count).to(pixels.device)
+            rows = rng.weighted_rows(weights, count).to(pixels.device, non_blocking=True)
             drawn.append(mirrored(pixels[rows], rng) if self.flip else to_float(pixels[rows]))
         return {"real": drawn[0], "other": drawn[1]}
 

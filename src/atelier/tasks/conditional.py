@@ -55,7 +55,7 @@ def preview(learner: "Learner") -> Tensor | None:
     """The same noise each time, with the attributes of training images."""
     noise, labels = learner.fixed().normal(PREVIEWED, learner.latent_dim), preview_data(learner)
     conditions = labels["labels"].float()
-    images: Tensor = learner.averages["generator"](noise.to(conditions.device), conditions)
+    images: Tensor = learner.averages["generator"](noise, conditions)
     return images
 
 

@@ -31,11 +31,11 @@ def launch(precision: str) -> Fabric:
 
     `precision` is fp32 or bf16 (matrix work under autocast, weights in fp32).
     """
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # before Fabric, which else advises it
     devices: Any = "auto" if torch.distributed.is_torchelastic_launched() else 1
     fabric = Fabric(accelerator="auto", devices=devices, precision=PRECISIONS[precision])
     fabric.launch()
-    if fabric.device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
     return fabric
 
 

@@ -62,14 +62,14 @@ class Learner:
 
     def fixed(self, seed: int = 0) -> StepRandomness:
         """Draws that stay the same through the training."""
-        return StepRandomness(self.settings.seed, NOISE_STEP, seed)
+        return StepRandomness(self.settings.seed, NOISE_STEP, seed, device=self.fabric.device)
 
     @torch.inference_mode()
     def draw(self, count: int, seed: int = 0) -> Tensor:
         """What the averaged generator makes of fixed noise: [count, *shape] float32."""
         noise = self.fixed(seed).normal(count, self.latent_dim)
         with self.fabric.autocast():
-            drawn: Tensor = self.averages["generator"](noise.to(self.fabric.device))
+            drawn: Tensor = self.averages["generator"](noise)
         return drawn.float()
 
 
