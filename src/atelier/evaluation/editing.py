@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from atelier.errors import UserError
 from atelier.evaluation.features import Images, in_batches
@@ -100,6 +99,8 @@ def evaluate_edits(
 
 def changed_verdicts(before: Logits, after: Logits) -> npt.NDArray[np.float64]:
     """Share of rows whose verdict is another, and clearly so: [N, K] twice -> [K]; 0 of none."""
+    from scipy.special import expit
+
     if not len(before):
         return np.zeros(before.shape[1])
     moved = np.abs(expit(before) - expit(after)) > MARGIN

@@ -8,7 +8,6 @@ falls with the number of images, so it is left out below ten of them for each co
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.decomposition import PCA
 
 from atelier.evaluation.features import Features
 from atelier.evaluation.kid import Estimate
@@ -22,6 +21,8 @@ class FrechetDistance:
     """FD in the principal components of training features, [N, D]."""
 
     def __init__(self, training: Features, seed: int) -> None:
+        from sklearn.decomposition import PCA
+
         self.components = PCA(DIMENSIONS, svd_solver="covariance_eigh").fit(training)
         self.seed = seed
 

@@ -7,8 +7,6 @@ al. 2020, arXiv 2002.09797. Both by the latter's package `prdc`.
 from contextlib import redirect_stdout
 from io import StringIO
 
-from prdc import compute_prdc
-
 from atelier.evaluation.features import Features
 
 NEAREST = 5
@@ -21,6 +19,8 @@ def manifold(reals: Features, fakes: Features) -> dict[str, float]:
     Raises:
         ValueError: a set has too few images; ask `too_few` first.
     """
+    from prdc import compute_prdc
+
     reason = too_few(reals, fakes)
     if reason:
         raise ValueError(reason)

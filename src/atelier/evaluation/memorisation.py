@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import binomtest
-from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import adaptive_avg_pool2d
 
 from atelier.evaluation.features import Extractor, Images, spread
@@ -55,6 +53,8 @@ def memorisation(
 
 def _share_nearer(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> dict[str, float]:
     """Share of rows with near < far; a tie counts for neither."""
+    from scipy.stats import binomtest
+
     decided = near != far
     nearer, total = int((near < far).sum()), int(decided.sum())
     if total == 0:
@@ -69,6 +69,8 @@ def _share_nearer(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -
 
 def _nearest(rows: Rows, to: Rows) -> npt.NDArray[np.float64]:
     """Root mean square difference to the nearest: [N, D] and [M, D] -> [N]."""
+    from sklearn.neighbors import NearestNeighbors
+
     found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(to).kneighbors(rows)[0]
     nearest: npt.NDArray[np.float64] = found[:, 0] / np.sqrt(rows.shape[1])
     return nearest

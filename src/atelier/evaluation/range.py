@@ -7,13 +7,16 @@ features or outside of their components too, and is left to the distances betwee
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import NearestNeighbors
 
 from atelier.evaluation.features import Features
 from atelier.evaluation.reference import ReferenceSet
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 PERCENTILE = 99.0
 """Of the held-out reals' distances; so one real in a hundred is out of range itself."""
@@ -25,12 +28,14 @@ NEAREST = 5
 class Range:
     """What the judge knows: training images, and how far from them a real one may be."""
 
-    neighbours: NearestNeighbors
+    neighbours: "NearestNeighbors"
     limit: float
 
     @classmethod
     def fit(cls, training: Features, held_out: Features) -> "Range":
         """From judge features of training images and of reals that are none of them, [N, D]."""
+        from sklearn.neighbors import NearestNeighbors
+
         neighbours = NearestNeighbors(n_neighbors=min(NEAREST, len(training))).fit(training)
         limit = float(np.percentile(_distances(neighbours, held_out), PERCENTILE))
         return cls(neighbours, limit)
@@ -49,6 +54,6 @@ def judge_range(reference: ReferenceSet) -> Range:
     return Range.fit(reference.extractors["judge"].training, reference.real_features["judge"])
 
 
-def _distances(neighbours: NearestNeighbors, features: Features) -> npt.NDArray[np.float64]:
+def _distances(neighbours: "NearestNeighbors", features: Features) -> npt.NDArray[np.float64]:
     found: npt.NDArray[np.float64] = neighbours.kneighbors(features)[0].mean(axis=1)
     return found

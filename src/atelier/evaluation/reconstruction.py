@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.decomposition import PCA
 
 from atelier.data.images import to_bytes
 from atelier.evaluation.features import BATCH, Images, spread
@@ -79,6 +78,8 @@ def pixels(images: Floats) -> Images:
 
 def principal_reconstructions(training: Images, images: Images, components: int) -> Images:
     """The images as so many principal components of the training images have them."""
+    from sklearn.decomposition import PCA
+
     known = training.reshape(len(training), -1).astype(np.float32)
     # Exact to the fourth digit of a dB, and a hundred times as fast as the exact solver.
     fitted = PCA(components, svd_solver="randomized", iterated_power=4, random_state=0).fit(known)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.mixture import GaussianMixture
 
 from atelier.evaluation.features import BATCH, Features, Images, spread
 from atelier.evaluation.floors import blurred
@@ -133,6 +132,8 @@ def fit_mixture(codes: Codes, seed: int) -> dict[str, npt.NDArray[np.float32]]:
     arXiv 1903.12436). `mixture_weights` [C], `mixture_means` [C, L], and `mixture_scales`
     [C, L, L]: the lower factor of each covariance, whose product with normal numbers is a draw.
     """
+    from sklearn.mixture import GaussianMixture
+
     rows = max(ROWS_PER_COMPONENT, 2 * codes.shape[1])
     components = max(1, min(COMPONENTS, len(codes) // rows))
     mixture = GaussianMixture(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import wilcoxon
 from torch import Tensor, nn
 
 from atelier.bundle.bundle_model import Bundle
@@ -334,5 +333,7 @@ def compare_errors(
     difference, error = mean_and_error(challenger - champion)
     p_value = 1.0
     if error > 0:
+        from scipy.stats import wilcoxon
+
         p_value = float(wilcoxon(challenger, champion, alternative="less").pvalue)
     return Comparison(seed, difference, error, p_value, witness_worse)
