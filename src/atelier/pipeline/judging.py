@@ -10,13 +10,13 @@ from torch import nn
 
 from atelier import config
 from atelier.data.batches import read_manifest
+from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.evaluation.features import in_batches
 from atelier.evaluation.judge import balanced_accuracy, judge_report, judge_table
 from atelier.models import MODELS
 from atelier.models.judge import Judge
-from atelier.training.display import say
 
 CLASSIFIER = "classifier.safetensors"
 

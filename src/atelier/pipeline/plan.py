@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atelier.config import listed_experiments
+from atelier.display import say
 from atelier.errors import AtelierError
 from atelier.pipeline.definition import define
 from atelier.pipeline.repro import waited
-from atelier.training.display import say
 
 DATA = "data.dvc"
 BUSY = "is busy"

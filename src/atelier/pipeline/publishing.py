@@ -11,6 +11,7 @@ from torch import nn
 
 from atelier.config import Experiment
 from atelier.data.folders import built_aside
+from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.models import MODELS
@@ -19,7 +20,6 @@ from atelier.pipeline.tasks import TASKS
 from atelier.pipeline.tasks.context import Context
 from atelier.registry.bundle_model import Bundle, Refused, open_bundle
 from atelier.registry.referee import Referee
-from atelier.training.display import say
 
 
 def choose_and_pack(experiment: Experiment, paths: Paths) -> None:

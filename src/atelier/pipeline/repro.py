@@ -18,9 +18,9 @@ from types import FrameType
 import psutil
 
 from atelier.config import default_scale, listed_experiments
+from atelier.display import say
 from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.pipeline.interruption import parent_above, watch
-from atelier.training.display import say
 
 POLL_SECONDS = 1.0
 LOOK_SECONDS, MET_SECONDS = 0.2, 3.0

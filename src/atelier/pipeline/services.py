@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import requests
 
+from atelier.display import say
 from atelier.errors import AtelierError, UserError
 from atelier.registry.store import LOCAL_URI
-from atelier.training.display import say
 
 STATE = Path(".atelier", "services")
 POOL = "atelier"

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from atelier.data.images import to_bytes
+from atelier.display import say
 from atelier.editing.directions import find_directions
 from atelier.evaluation.features import in_batches
 from atelier.pipeline.tasks.context import Context, Labels
-from atelier.training.display import say
 
 CHUNK = 100
 SAMPLES = 4000

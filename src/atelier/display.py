@@ -1,4 +1,4 @@
-"""Progress for a person who watches."""
+"""What a person who watches sees: lines and progress bars on stderr; stdout holds only results."""
 
 import sys
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -21,21 +22,32 @@ class Advance(Protocol):
     def __call__(self, images: int, metrics: dict[str, float] | None = None) -> None: ...
 
 
+def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """A title, a bar and these columns; nothing where nobody watches.
+
+    Args:
+        transient: the bar goes when the work is done.
+    """
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        console=console,
+        transient=transient,
+        disable=not console.is_terminal,
+    )
+
+
 @contextmanager
 def progress(name: str, total: int, done: int) -> Iterator[Advance]:
     """A bar with images/s and losses on a terminal; a line for each row of metrics elsewhere."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+    with progress_bar(
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[metrics]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    ) as bar:
         task = bar.add_task(name, total=total, completed=done, speed="", metrics="")
 
         def advance(images: int, metrics: dict[str, float] | None = None) -> None:
@@ -46,7 +58,7 @@ def progress(name: str, total: int, done: int) -> Iterator[Advance]:
             if metrics:
                 text = "  ".join(f"{key} {value:.3g}" for key, value in metrics.items())
                 bar.update(task, metrics=text)
-                if not console.is_terminal:
+                if bar.disable:
                     say(f"{name}: {images:,} of {total:,} images  {rate}  {text}")
 
         yield advance
