@@ -1,7 +1,8 @@
-"""What a person who watches sees: lines and progress bars on stderr; stdout holds only results."""
+"""What a person sees: lines and progress bars on stderr, tables of results on stdout."""
 
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,6 +15,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
+
+ANY_WIDTH = 1_000_000
+"""Columns of a page on which no line is too long."""
 
 
 class Advance(Protocol):
@@ -70,3 +76,23 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = open("/dev/null", "w")  # noqa: SIM115
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns: the last wrapped below its header on a terminal; elsewhere plain lines.
+
+    A plain line holds a whole row, however long, so that `grep` and `awk` find what they look for.
+    """
+    watched = sys.stdout.isatty()
+    table = Table(box=None, show_header=watched, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, name in enumerate(header, 1):
+        table.add_column(name, no_wrap=number < len(header), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if watched:
+        Console().print(table)
+        return
+    page = io.StringIO()
+    Console(file=page, width=ANY_WIDTH, color_system=None).print(table)
+    for line in page.getvalue().splitlines():
+        print(line.rstrip())
