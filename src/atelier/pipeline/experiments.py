@@ -1,7 +1,6 @@
 """A new experiment from one that is there: a file for each scale, and its line in params.yaml.
 
-Files are edited as text, at the places that YAML itself names, so that comments, order and style
-stay. All is checked before anything is written.
+All is checked before anything is written.
 """
 
 import re
@@ -13,6 +12,7 @@ import yaml
 from atelier.config import (
     NAME_PATTERN,
     Experiment,
+    Listed,
     Parameters,
     as_line,
     check_fit,
@@ -23,6 +23,7 @@ from atelier.config import (
 )
 from atelier.errors import UserError
 from atelier.paths import PARAMETERS, SCALES, Paths
+from atelier.rewriting import extended, rewritten
 from atelier.schema import check, unknown
 
 OBJECTIVE_VALUES: dict[str, dict[str, Any]] = {
@@ -95,10 +96,10 @@ def new_experiment(
         for scale in SCALES
     }
     made = [_checked(path, text) for path, text in texts.items()]
-    mapping = _with_line(PARAMETERS.read_text(encoding="utf-8"), name, as_line(listing(made[0])))
+    mapping = _with_line(PARAMETERS.read_text(encoding="utf-8"), name, listing(made[0]))
     expected = parameters.experiments | {name: listing(made[0])}
     if check(yaml.safe_load(mapping), Parameters, PARAMETERS).experiments != expected:
-        raise _not_line_by_line(name, as_line(listing(made[0])))
+        raise _not_line_by_line(name, listing(made[0]))  # such as one that repeats another by *name
     _write(texts, mapping)
     return list(texts)
 
@@ -133,9 +134,7 @@ def _text(scale: str, name: str, source: str, objective: str | None, model: str 
         changes["objective",] = {"name": objective, **OBJECTIVE_VALUES[str(objective)]}
         if objective == "seed":
             changes |= SEED_TRAINING
-    for keys, value in changes.items():
-        text = _replaced(text, keys, value)
-    return text
+    return rewritten(text, changes)
 
 
 def _checked(path: Path, text: str) -> Experiment:
@@ -145,56 +144,18 @@ def _checked(path: Path, text: str) -> Experiment:
     return experiment
 
 
-def _replaced(text: str, keys: tuple[str, ...], value: Any) -> str:
-    """The text with another value at a place, in the style of the one that stands there."""
-    node = _find(text, keys)
-    start, end = node.start_mark.index, _end(node)
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        indent = "\n" + " " * node.start_mark.column
-        new = indent.join(f"{key}: {_flow(inner)}" for key, inner in value.items())
-    else:
-        new = _flow(value)
-    # A comment beside the old value says nothing of the new one.
-    rest = re.sub(r"^[ \t]+#[^\n]*", "", text[end:])
-    return text[:start] + new + rest
-
-
-def _with_line(text: str, name: str, said: str) -> str:
+def _with_line(text: str, name: str, listed: Listed) -> str:
     """params.yaml with one line more below `experiments`."""
-    node = _find(text, ("experiments",))
-    if node.flow_style:
-        raise _not_line_by_line(name, said)
-    line_end = text.find("\n", _end(node))
-    line_end = len(text) if line_end < 0 else line_end
-    indent = " " * node.start_mark.column
-    return f"{text[:line_end]}\n{indent}{name}: {said}{text[line_end:]}"
+    try:
+        return extended(text, ("experiments",), name, listed.model_dump())
+    except ValueError:
+        raise _not_line_by_line(name, listed) from None
 
 
-def _not_line_by_line(name: str, said: str) -> UserError:
+def _not_line_by_line(name: str, listed: Listed) -> UserError:
     problem = "can't be added to: it is not one experiment a line"
-    return UserError(f"{PARAMETERS}: experiments", problem, f"Add {name}: {said} by hand.")
-
-
-def _find(text: str, keys: tuple[str, ...]) -> Any:
-    """The YAML node at a place that is known to be there."""
-    node: Any = yaml.compose(text, yaml.SafeLoader)
-    for key in keys:
-        node = next(value for found, value in node.value if found.value == key)
-    return node
-
-
-def _end(node: Any) -> int:
-    """Where a value's text ends; YAML counts what follows an indented block as part of it."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
-
-
-def _flow(value: Any) -> str:
-    """A value as YAML in one line."""
-    dumped = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=1000)
-    return str(dumped).strip()[1:-1]
+    remedy = f"Add {name}: {as_line(listed)} by hand."
+    return UserError(f"{PARAMETERS}: experiments", problem, remedy)
 
 
 def _write(texts: dict[Path, str], mapping: str) -> None:

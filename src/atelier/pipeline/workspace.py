@@ -15,6 +15,7 @@ from filelock import FileLock
 from atelier.config import default_scale
 from atelier.errors import UserError
 from atelier.paths import PARAMETERS, check_scale
+from atelier.rewriting import rewritten
 
 WORKTREES = Path(".atelier", "worktrees")
 SHARED = ("mlruns", ".atelier/checkpoints", ".venv")
@@ -66,9 +67,8 @@ def _bring_up_to_date(root: Path, place: Path, scale: str) -> None:
 
 
 def _set_scale(file: Path, scale: str) -> None:
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    changed = [f"scale: {scale}\n" if line.startswith("scale:") else line for line in lines]
-    file.write_text("".join(changed), encoding="utf-8")
+    changed = rewritten(file.read_text(encoding="utf-8"), {("scale",): scale})
+    file.write_text(changed, encoding="utf-8", newline="\n")
 
 
 def _share(ours: Path, theirs: Path) -> None:
