@@ -25,7 +25,7 @@ from gpu_measurement import STARTED, Measurement, say
 from gpu_tables import Report, markdown
 from gpu_training import Work
 
-from atelier import config
+from atelier import config, params
 from atelier.data.drawn import draw
 from atelier.data.prepare import prepare
 from atelier.drawing.scenes import DrawingCounts
@@ -86,7 +86,7 @@ class Benchmark:
     def run(self, scratch: Path) -> None:
         scale, root = self.arguments.scale, self.arguments.root
         works: dict[str, tuple[Work, config.Dataset]] = {}
-        for name in self.arguments.experiments or config.listed_experiments():
+        for name in self.arguments.experiments or params.listed_experiments():
             experiment = config.load_experiment(scale, name)
             works[name] = experiment, config.load_dataset(scale, experiment.dataset)
         folders = [root / "data" / d.data.path for _, d in works.values() if d.data.path]

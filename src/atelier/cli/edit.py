@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from atelier.bundle.client import Generator
 
-FORMS = (".png", ".gif", ".mp4")
+FORMS = (".png", ".gif", ".webp")
 FRAMES_PER_SECOND = 10
 LARGEST = 4096
 """Pictures in one file."""
 
 Out = Annotated[
-    Path, typer.Option(help="FILE.png for a grid, FILE.gif or FILE.mp4 for what moves.")
+    Path, typer.Option(help="FILE.png for a grid, FILE.gif or FILE.webp for what moves.")
 ]
 Truncation = Annotated[
     float, typer.Option(help="Scales the latent first: below 1 edits reach more of the pictures.")
@@ -270,16 +270,19 @@ def _check_size(pictures: int) -> None:
 def _write(out: Path, frames: "np.ndarray") -> None:
     """uint8 [R, C, S, S, 3]: rows of one sheet, or row after row as what moves, there and back."""
     from atelier.bundle.bundle_model import png
-    from atelier.cli.animation import gif, mp4
+    from atelier.cli.animation import LARGEST_SIDE, gif, webp
     from atelier.data.sheet import sheet
 
-    rows = frames.transpose(0, 1, 4, 2, 3)
+    rows, form = frames.transpose(0, 1, 4, 2, 3), out.suffix.lower()
     with writing(str(out)), all_or_none() as put:
-        if out.suffix.lower() == ".png":
+        if form == ".png":
             put(out, png(sheet(rows.reshape(-1, *rows.shape[2:]), rows.shape[1])))
             return
         moving = [sheet(row, row.shape[0]) for row in rows]
         moving += moving[-2:0:-1]
         if len(moving) < 2:
             raise UserError("--out", "one row does not move", "FILE.png")
-        put(out, (gif if out.suffix.lower() == ".gif" else mp4)(moving, FRAMES_PER_SECOND))
+        if (side := max(moving[0].shape)) > LARGEST_SIDE[form]:
+            problem = f"a row of {side:,} pixels is too long for a {form[1:]}"
+            raise UserError("--out", problem, f"{LARGEST_SIDE[form]:,} at most, or FILE.png")
+        put(out, (gif if form == ".gif" else webp)(moving, FRAMES_PER_SECOND))

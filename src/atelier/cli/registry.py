@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atelier.display import print_table
 from atelier.errors import UserError
 
 registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
@@ -21,11 +22,17 @@ def list_() -> None:
     if not _has_store() or not (registered := names(store := open_store())):
         typer.echo("Nothing is registered yet. Run: atelier repro")
         return
-    for name in registered:
-        for version in versions(store, name):
-            aliases = ", ".join(version.aliases) or "-"
-            verdict = version.tags.get("gate.reason", "the gate has not decided")
-            typer.echo(f"{version!s:24} {aliases:22} {version.digest[:12]}  {verdict}")
+    rows = [
+        (
+            str(version),
+            ", ".join(version.aliases) or "-",
+            version.digest[:12],
+            version.tags.get("gate.reason", "the gate has not decided"),
+        )
+        for name in registered
+        for version in versions(store, name)
+    ]
+    print_table(("version", "aliases", "digest", "what the gate said"), rows)
 
 
 @registry.command()
@@ -43,8 +50,7 @@ def show(reference: Reference) -> None:
         "run": version.run_id or "",
         **{key: text for key, text in sorted(version.tags.items()) if key != "gate.decision"},
     }
-    for key, text in facts.items():
-        typer.echo(f"{key:26} {text or '-'}")
+    print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
 
 
 Experiments = Annotated[

@@ -10,17 +10,10 @@ from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from atelier.data.importing import Imported, check_destination, import_dataset
+from atelier.display import progress_bar
 from atelier.errors import UserError
 
 ATTEMPTS = 5
@@ -139,15 +132,8 @@ def download(remote: Remote, target: Path, wait_seconds: float = 1.0) -> None:
     if target.exists() and remote.md5 and _md5(target) == remote.md5:
         return
     part = target.with_name(f"{target.name}.part")
-    console = Console(stderr=True)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(
-        TextColumn("{task.description}"),
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
+    columns = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    with progress_bar(*columns, transient=True) as progress:
         task = progress.add_task(target.name, total=None)
 
         def advance(there: int, total: int | None) -> None:

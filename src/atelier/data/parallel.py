@@ -10,9 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
+from atelier.display import progress_bar
 from atelier.errors import AtelierError
 
 Job = TypeVar("Job")
@@ -45,25 +45,12 @@ def in_parallel(
     chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
     if workers is None:
         workers = available_cores() if len(jobs) >= WORTH_PROCESSES else 1
-    with progress_bar() as progress:
+    columns = MofNCompleteColumn(), TimeRemainingColumn()
+    with progress_bar(*columns, transient=True) as progress:
         task = progress.add_task(title, total=len(jobs))
         for results in _each(function, chunks, min(workers, len(chunks))):
             yield from results
             progress.advance(task, len(results))
-
-
-def progress_bar() -> Progress:
-    """The bar of every data command; on stderr, so that stdout holds only results."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _each(function: Callable[[Any], list[Any]], chunks: list[Any], workers: int) -> Iterator[Any]:

@@ -1,7 +1,6 @@
 """A new experiment from one that is there: a file for each scale, and its line in params.yaml.
 
-Files are edited as text, at the places that YAML itself names, so that comments, order and style
-stay. All is checked before anything is written.
+All is checked before anything is written.
 """
 
 import re
@@ -20,10 +19,12 @@ from atelier.config import (
     load_experiment,
 )
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.params import Parameters, load_parameters
+from atelier.params import Listed, Parameters, load_parameters
 from atelier.paths import PARAMETERS, SCALES, Paths
+from atelier.rewriting import extended, rewritten
 from atelier.schema import check, unknown
 from atelier.task import CLASSIFICATION
 
@@ -49,10 +50,10 @@ def new_experiment(
         for scale in SCALES
     }
     made = [_checked(path, text) for path, text in texts.items()]
-    mapping = _with_line(PARAMETERS.read_text(encoding="utf-8"), name, listing(made[0]).as_line())
+    mapping = _with_line(PARAMETERS.read_text(encoding="utf-8"), name, listing(made[0]))
     expected = parameters.experiments | {name: listing(made[0])}
     if check(yaml.safe_load(mapping), Parameters, PARAMETERS).experiments != expected:
-        raise _not_line_by_line(name, listing(made[0]).as_line())
+        raise _not_line_by_line(name, listing(made[0]))  # such as one that repeats another by *name
     _write(texts, mapping)
     return list(texts)
 
@@ -81,9 +82,7 @@ def _text(scale: str, name: str, source: str, objective: str | None, model: str 
         loss = OBJECTIVES[str(objective)]
         changes["objective",] = {"name": objective, **loss.values}
         changes |= {("training", key): value for key, value in loss.training.items()}
-    for keys, value in changes.items():
-        text = _replaced(text, keys, value)
-    return text
+    return rewritten(text, changes)
 
 
 def _model_values(model: str, source: str) -> Mapping[str, Any]:
@@ -112,70 +111,30 @@ def _checked(path: Path, text: str) -> Experiment:
     return experiment
 
 
-def _replaced(text: str, keys: tuple[str, ...], value: Any) -> str:
-    """The text with another value at a place, in the style of the one that stands there."""
-    node = _find(text, keys)
-    start, end = node.start_mark.index, _end(node)
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        indent = "\n" + " " * node.start_mark.column
-        new = indent.join(f"{key}: {_flow(inner)}" for key, inner in value.items())
-    else:
-        new = _flow(value)
-    # A comment beside the old value says nothing of the new one.
-    rest = re.sub(r"^[ \t]+#[^\n]*", "", text[end:])
-    return text[:start] + new + rest
-
-
-def _with_line(text: str, name: str, said: str) -> str:
+def _with_line(text: str, name: str, listed: Listed) -> str:
     """params.yaml with one line more below `experiments`."""
-    node = _find(text, ("experiments",))
-    if node.flow_style:
-        raise _not_line_by_line(name, said)
-    line_end = text.find("\n", _end(node))
-    line_end = len(text) if line_end < 0 else line_end
-    indent = " " * node.start_mark.column
-    return f"{text[:line_end]}\n{indent}{name}: {said}{text[line_end:]}"
+    try:
+        return extended(text, ("experiments",), name, listed.model_dump())
+    except ValueError:
+        raise _not_line_by_line(name, listed) from None
 
 
-def _not_line_by_line(name: str, said: str) -> UserError:
+def _not_line_by_line(name: str, listed: Listed) -> UserError:
     problem = "can't be added to: it is not one experiment a line"
-    return UserError(f"{PARAMETERS}: experiments", problem, f"Add {name}: {said} by hand.")
-
-
-def _find(text: str, keys: tuple[str, ...]) -> Any:
-    """The YAML node at a place that is known to be there."""
-    node: Any = yaml.compose(text, yaml.SafeLoader)
-    for key in keys:
-        node = next(value for found, value in node.value if found.value == key)
-    return node
-
-
-def _end(node: Any) -> int:
-    """Where a value's text ends; YAML counts what follows an indented block as part of it."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
-
-
-def _flow(value: Any) -> str:
-    """A value as YAML in one line."""
-    dumped = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=1000)
-    return str(dumped).strip()[1:-1]
+    remedy = f"Add {name}: {listed.as_line()} by hand."
+    return UserError(f"{PARAMETERS}: experiments", problem, remedy)
 
 
 def _write(texts: dict[Path, str], mapping: str) -> None:
     """The mapping last: until it names them, nothing reads the files."""
     written: list[Path] = []
-    beside = PARAMETERS.with_suffix(".writing")
     try:
         for path, text in texts.items():
             with path.open("x", encoding="utf-8", newline="\n") as file:
                 written.append(path)
                 file.write(text)
-        beside.write_text(mapping, encoding="utf-8", newline="\n")
-        beside.replace(PARAMETERS)
+        write_whole(PARAMETERS, mapping)
     except OSError as error:
-        for path in (*written, beside):
+        for path in written:
             path.unlink(missing_ok=True)
         raise UserError(error.filename, f"cannot be written ({error.strerror})") from None

@@ -8,14 +8,14 @@ instead, the stage notices that its parent is gone.
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.pipeline.interruption import PARENT_VARIABLE
@@ -107,24 +107,27 @@ def end(process: subprocess.Popen[str], grace_seconds: float) -> None:
     deadline = time.monotonic() + grace_seconds
     if process.poll() is None:
         process.terminate()  # atelier hands it on to dvc and to the stage, as SIGINT
-    while _group(process.pid) and time.monotonic() < deadline:
-        process.poll()
+    while _works(process) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    for left in _group(process.pid):
-        left.kill()
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _group(leader: int) -> list[psutil.Process]:
-    """The living processes of a group; a zombie has ended."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.Error, ProcessLookupError):
-            continue
-    return found
+def _works(leader: subprocess.Popen[str]) -> bool:
+    """Whether the leader or anyone else of its group has not ended yet.
+
+    A zombie counts as one of the group. The leader is ours: asking for its exit code buries it. An
+    orphan's is buried by the first process of the machine, late or, in many a container, never;
+    but it holds our pipe no more, whose end the thread that drains it has then seen.
+    """
+    if leader.poll() is None:
+        return True
+    try:
+        os.killpg(leader.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return leader.stdout is None or not leader.stdout.closed
 
 
 def _drain(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:

@@ -13,13 +13,13 @@ from atelier.bundle.bundle_model import Bundle, Refused, open_bundle
 from atelier.bundle.comparison import Comparer
 from atelier.config import Experiment
 from atelier.data.folders import built_aside
+from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.models import MODELS
 from atelier.paths import Paths
 from atelier.tasks import MODULES
 from atelier.tasks.context import Context
-from atelier.training.display import say
 
 
 def choose_and_pack(experiment: Experiment, paths: Paths) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from atelier import config
 from atelier.data.batches import read_manifest
+from atelier.display import say
 from atelier.evaluation import report
 from atelier.evaluation.features import in_batches
 from atelier.evaluation.judge import (
@@ -18,7 +19,6 @@ from atelier.evaluation.judge import (
     judge_table,
     read_classifier,
 )
-from atelier.training.display import say
 
 
 def keep_best(

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from atelier.display import say
 from atelier.errors import Interrupted
-from atelier.training.display import say
 
 POLL_SECONDS = 0.5
 LOCKS_VARIABLE = "ATELIER_DEVICE_LOCKS"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from atelier.bundle.comparison import ComparerFactory
 from atelier.config import Experiment, load_experiment
+from atelier.display import say
 from atelier.paths import Paths
 from atelier.registry import sync as registry
 from atelier.registry import tracking
 from atelier.registry.follower import Follower
 from atelier.registry.lineage import Lineage, read_lineage
 from atelier.registry.store import Store, open_store
-from atelier.training.display import say
 
 TRIAL = "DVC_EXP_NAME"
 """Set by `dvc exp run`: such a trial is tracked, and registered only when it is asked for."""

@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from atelier.config import Experiment, Judge
+from atelier.display import say
 from atelier.errors import UserError
 from atelier.pipeline.definition import same_but_images
 from atelier.registry.tracking import history_digest
-from atelier.training.display import say
 from atelier.training.loop import snapshot_marks
 from atelier.training.setup import Learner
 

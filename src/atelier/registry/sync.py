@@ -15,6 +15,7 @@ from atelier.bundle.comparison import Comparer, ComparerFactory, Figures
 from atelier.config import Experiment
 from atelier.errors import UserError
 from atelier.evaluation import report
+from atelier.files import write_whole
 from atelier.paths import Paths
 from atelier.registry import loading, versions
 from atelier.registry.gate import (
@@ -230,6 +231,5 @@ def write_receipt(synced: Synced, scale: str) -> Path:
         "version": str(synced.version) if synced.version else None,
         "digest": synced.version.digest if synced.version else None,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
     return path

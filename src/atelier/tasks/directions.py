@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from atelier.data.images import to_bytes
+from atelier.display import say
 from atelier.editing.directions import find_directions
 from atelier.evaluation.features import in_batches
 from atelier.tasks.context import Context, Labels
 from atelier.tasks.pictures import made_from
-from atelier.training.display import say
 
 SAMPLES = 4000
 """Pictures that the judge labels; a rare attribute needs many to have its few positives."""

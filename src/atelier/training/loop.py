@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from atelier import config
+from atelier.display import progress
 from atelier.errors import Interrupted
 from atelier.objectives.phase import Batch, Phase, unchanged
 from atelier.training import checkpoint, ema, setup
-from atelier.training.display import progress
 from atelier.training.history import History, Window
 from atelier.training.stopping import EarlyStop
 
