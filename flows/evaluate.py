@@ -3,7 +3,7 @@
 from prefect import flow
 
 import stage
-from atelier.config import default_scale, listed_experiments
+from atelier.config import listed_experiments
 from atelier.pipeline.plan import road
 from atelier.pipeline.workspace import workspace
 from parameters import Experiment, Scale
@@ -22,4 +22,4 @@ def evaluate(experiments: list[Experiment] | None = None, scale: Scale | None = 
 
 
 if __name__ == "__main__":
-    evaluate(scale=default_scale())
+    evaluate()

@@ -103,10 +103,10 @@ WORKER = Service(
 
 
 def up(slots: int) -> None:
-    """Starts what does not run yet, applies prefect.yaml, and waits until all is healthy.
+    """Starts what does not run yet, deploys, and waits until all is healthy.
 
     Raises:
-        UserError: a port is taken by someone else.
+        UserError: a port is taken by someone else, or params.yaml or schedules.yaml is wrong.
         AtelierError: a service did not become healthy; its log is named.
     """
     STATE.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,11 @@ def up(slots: int) -> None:
 
 
 def apply(slots: int) -> None:
-    """Registers pool, slots, deployments and alarms; what is there already is renewed."""
+    """Registers pool, slots, deployments and alarms; what is there already is renewed.
+
+    Raises:
+        UserError: params.yaml or schedules.yaml is wrong, or there is no such block for alarms.
+    """
     prefect = [sys.executable, "-m", "prefect"]
     _run([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
     try:
@@ -132,7 +136,8 @@ def apply(slots: int) -> None:
         _run([*prefect, "gcl", "update", LIMIT, "--limit", str(slots)])
     except AtelierError:
         _run([*prefect, "gcl", "create", LIMIT, "--limit", str(slots)])
-    _run([*prefect, "--no-prompt", "deploy", "--all"])
+    for line in _run([sys.executable, "flows/deployments.py"]).splitlines():
+        say(line)
     _run([sys.executable, "flows/alarms.py"])
 
 
@@ -207,14 +212,16 @@ def _end(process: psutil.Process) -> None:
         one.kill()
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
+    """What a command of Prefect's, or of flows/, says."""
     done = subprocess.run(command, env=os.environ | environment(), capture_output=True, text=True)
     if done.returncode == UserError.exit_code:
         where, _, rest = done.stderr.strip().splitlines()[-1].partition(": ")
         raise UserError(where, rest)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines()[-8:]
-        raise AtelierError(f"{' '.join(command[2:6])}: {' '.join(line.strip() for line in said)}")
+        raise AtelierError(f"{' '.join(command[1:6])}: {' '.join(line.strip() for line in said)}")
+    return done.stdout
 
 
 def _port(name: str) -> str:
