@@ -27,6 +27,8 @@ from atelier.pipeline.services import POOL
 from watch import CHANGED, resource_of
 
 TRAIN = "flows/train.py:train"
+QUEUE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""The next run of a deployment waits for the one before."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,14 @@ def _train(name: str, listed: Listed, time: Schedule) -> RunnerDeployment:
 def _deployment(
     entrypoint: str, name: str, description: str, tags: list[str], time: Schedule, **more: Any
 ) -> RunnerDeployment:
+    """The flow is loaded: the form in Prefect's UI shows its parameters."""
     deployment = RunnerDeployment.from_entrypoint(
         entrypoint,
         name,
         description=description,
         tags=tags,
         schedules=[DeploymentScheduleCreate.from_schedule(time)],
-        # The next run of a deployment waits for the one before.
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-        ),
+        concurrency_limit=QUEUE,
         work_pool_name=POOL,
         # A flow that printed through its worker would end with it; its log goes to the server.
         job_variables={"stream_output": False},
