@@ -34,7 +34,7 @@ up: $(SETUP) ## Start Prefect's server, a worker and MLflow's pages on this mach
 down: $(SETUP) ## End what make up started
 	$(BIN)/atelier down
 
-deploy: $(SETUP) ## Apply prefect.yaml to the server
+deploy: $(SETUP) ## Apply params.yaml and schedules.yaml to the server
 	$(BIN)/atelier deploy
 
 test: $(SETUP) ## The fast tests and one small whole road, a process for each core

@@ -10,6 +10,7 @@ run does not stand in the way of the next.
 import os
 import sys
 from datetime import timedelta
+from typing import cast
 
 from prefect import get_client
 from prefect.automations import Automation
@@ -109,7 +110,8 @@ def apply() -> None:
 
 def _find(name: str) -> Automation | None:
     try:
-        return Automation.read(name=name)
+        # Prefect declares its overloads of `read` async; without a loop it answers at once.
+        return cast(Automation, Automation.read(name=name))
     except ValueError:
         return None
 

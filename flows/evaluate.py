@@ -5,7 +5,7 @@ from prefect import flow
 import stage
 from atelier.operations.staleness import road
 from atelier.operations.workspace import workspace
-from atelier.params import default_scale, listed_experiments
+from atelier.params import listed_experiments
 from parameters import Experiment, Scale
 from slot import device_slot
 
@@ -22,4 +22,4 @@ def evaluate(experiments: list[Experiment] | None = None, scale: Scale | None = 
 
 
 if __name__ == "__main__":
-    evaluate(scale=default_scale())
+    evaluate()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -47,7 +47,9 @@ def run(stage: str, force: bool = False) -> None:
     """Runs a stage in its task, with the slot where it computes on the device."""
     kind = stage.partition("@")[0]
     seconds = float(os.environ.get(TIMEOUT_VARIABLE, 3600 * HOURS.get(kind, OTHER_HOURS)))
-    waits = device_slot(stage) if kind in ON_DEVICE else nullcontext({})
+    waits: AbstractContextManager[dict[str, str]] = (
+        device_slot(stage) if kind in ON_DEVICE else nullcontext({})
+    )
     with waits as device:
         timed = run_stage.with_options(timeout_seconds=seconds)
         timed(stage, force, {**device, **_who_ordered()})

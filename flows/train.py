@@ -88,7 +88,7 @@ def train(experiment: Experiment, scale: Scale | None = None, force: bool = Fals
 
 def main(
     experiment: Annotated[str, typer.Argument(help="An experiment of params.yaml.")],
-    scale: Annotated[str | None, typer.Option(help="tiny, laptop or gpu.")] = None,
+    scale: Annotated[Scale | None, typer.Option(help="Another than params.yaml's.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train again.")] = False,
 ) -> None:
     """Train one experiment as a Prefect flow."""

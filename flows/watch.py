@@ -10,15 +10,21 @@ SEEN = "atelier_datasets"
 CHANGED = "atelier.data.changed"
 
 
+def resource_of(dataset: str) -> dict[str, str]:
+    """What an event about a dataset is about, and what a deployment waits for."""
+    return {"prefect.resource.id": f"atelier.dataset.{dataset}"}
+
+
 @flow(flow_run_name="watch data")
 def watch() -> list[str]:
     """Emits `atelier.data.changed` for each dataset whose hash changed; deployments wait for it."""
-    now, before = datasets.digests(), Variable.get(SEEN, default={})
+    now = datasets.digests()
+    before: dict[str, str] = Variable.get(SEEN, default={})
     found = datasets.changed(before, now)
     for name in found:
         emit_event(
             CHANGED,
-            resource={"prefect.resource.id": f"atelier.dataset.{name}"},
+            resource=resource_of(name),
             payload={"dataset": name, "before": before[name], "now": now[name]},
         )
     if now != before:

@@ -93,13 +93,8 @@ class Operator:
         return self.log(run_id)
 
     def schedule(self, crons: dict[str, str]) -> None:
-        """Sets the schedules of these deployments, and none for the others; applies the file."""
-        file = self.project / "prefect.yaml"
-        words = yaml.safe_load(file.read_text())
-        for deployment in words["deployments"]:
-            cron = crons.get(deployment["name"], NEVER)
-            deployment["schedules"] = [{"cron": cron, "timezone": "Etc/UTC"}]
-        file.write_text(yaml.safe_dump(words, sort_keys=False))
+        """Sets the schedules of these deployments, and none for the others; applies the table."""
+        set_schedules(self.project, crons)
         self.atelier("deploy")
 
     def processes(self, *words: str) -> list[psutil.Process]:
@@ -130,13 +125,19 @@ def begin(project: Path) -> Operator:
     """`atelier up` on free ports, with no schedule but those that a test asks for."""
     prefect, mlflow = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     operator = Operator(project, prefect, mlflow)
-    file = project / "prefect.yaml"
-    words = yaml.safe_load(file.read_text())
-    for deployment in words["deployments"]:
-        deployment["schedules"] = [{"cron": NEVER, "timezone": "Etc/UTC"}]
-    file.write_text(yaml.safe_dump(words, sort_keys=False))
+    set_schedules(project, {})
     operator.atelier("up")
     return operator
+
+
+def set_schedules(project: Path, crons: dict[str, str]) -> None:
+    """schedules.yaml with a line for each deployment; those that are not named never run."""
+    file, params = project / "schedules.yaml", project / "params.yaml"
+    table = yaml.safe_load(file.read_text())
+    listed = yaml.safe_load(params.read_text())["experiments"]
+    for block, names in (("experiments", listed), ("others", table["others"])):
+        table[block] = {name: {"cron": crons.get(name, NEVER)} for name in names}
+    file.write_text(yaml.safe_dump(table, sort_keys=False))
 
 
 def wait_for(condition: Any, seconds: float = 60, said: Any = lambda: "") -> None:

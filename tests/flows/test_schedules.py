@@ -63,6 +63,44 @@ def test_a_changed_file_changes_the_deployment_and_doubles_nothing(operator):
     assert len(automations) == len(set(automations))
 
 
+def test_experiments_come_and_go_with_their_deployments(operator):
+    """The table can name it; an operator's own deployment of the same flow is left alone."""
+    params, table = operator.project / "params.yaml", operator.project / "schedules.yaml"
+    listed, times = params.read_text(), table.read_text()
+    before = {one["name"] for one in operator.ask("deployments/filter")}
+    hinge = ("--from", "numbers", "--objective", "hinge")
+    operator.atelier("experiment", "new", "numbers-hinge", *hinge)
+    assert "train/numbers-hinge: new" in operator.atelier("deploy")
+    made = operator.get("deployments/name/train/numbers-hinge")
+    assert made["parameters"] == {"experiment": "numbers-hinge"}
+    assert _times(made) == [("10 2 * * *", "Etc/UTC", True)]
+
+    line = '  numbers-hinge: {cron: "0 22 * * 5", timezone: Europe/Rome, active: false}\n'
+    table.write_text(times.replace("experiments:\n", f"experiments:\n{line}"))
+    assert "new" not in operator.atelier("deploy")
+    renewed = operator.get("deployments/name/train/numbers-hinge")
+    assert renewed["id"] == made["id"]
+    assert _times(renewed) == [("0 22 * * 5", "Europe/Rome", False)]
+
+    own = {key: made[key] for key in ("flow_id", "entrypoint", "parameters", "tags")}
+    operator.ask("deployments/", name="by-hand", **own)
+    params.write_text(listed)
+    table.write_text(times)
+    for file in operator.project.glob("experiments/*/numbers-hinge.yaml"):
+        file.unlink()
+    assert "train/numbers-hinge: removed" in operator.atelier("deploy")
+    left = {one["name"] for one in operator.ask("deployments/filter")}
+    assert left == before | {"by-hand"}
+    automations = {one["name"] for one in operator.ask("automations/filter")}
+    assert "numbers__automation_1" in automations
+    assert not [name for name in automations if name.startswith("numbers-hinge")]
+
+
+def _times(deployment):
+    found = [(one["schedule"], one["active"]) for one in deployment["schedules"]]
+    return [(schedule["cron"], schedule["timezone"], active) for schedule, active in found]
+
+
 def _completed(operator, name, flow="train", but=()):
     """The completed runs of a deployment, the oldest first, without some."""
     found = operator.runs(f"{flow}/{name}")

@@ -78,7 +78,7 @@ Slots = Annotated[int, typer.Option(min=1, help="How many trainings at once: one
 
 @app.command()
 def up(slots: Slots = 1) -> None:
-    """Start Prefect's server, a worker and MLflow's pages, and apply prefect.yaml."""
+    """Start Prefect's server, a worker and MLflow's pages, and deploy."""
     from atelier.operations import services
 
     services.up(slots)
@@ -86,7 +86,7 @@ def up(slots: Slots = 1) -> None:
 
 @app.command()
 def deploy(slots: Slots = 1) -> None:
-    """Apply prefect.yaml, the slots and the alarms to the server."""
+    """Apply params.yaml, schedules.yaml, the slots and the alarms to the server."""
     from atelier.operations import services
 
     services.apply(slots)

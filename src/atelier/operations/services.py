@@ -105,10 +105,10 @@ WORKER = Service(
 
 
 def up(slots: int) -> None:
-    """Starts what does not run yet, applies prefect.yaml, and waits until all is healthy.
+    """Starts what does not run yet, deploys, and waits until all is healthy.
 
     Raises:
-        UserError: a port is taken by someone else.
+        UserError: a port is taken by someone else, or params.yaml or schedules.yaml is wrong.
         AtelierError: a service did not become healthy; its log is named.
     """
     STATE.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,11 @@ def up(slots: int) -> None:
 
 
 def apply(slots: int) -> None:
-    """Registers pool, slots, deployments and alarms; what is there already is renewed."""
+    """Registers pool, slots, deployments and alarms; what is there already is renewed.
+
+    Raises:
+        UserError: params.yaml or schedules.yaml is wrong, or there is no such block for alarms.
+    """
     prefect = (*MODULE, "prefect")
     _run(*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     try:
@@ -134,7 +138,8 @@ def apply(slots: int) -> None:
         _run(*prefect, "gcl", "update", LIMIT, "--limit", str(slots))
     except AtelierError:
         _run(*prefect, "gcl", "create", LIMIT, "--limit", str(slots))
-    _run(*prefect, "--no-prompt", "deploy", "--all")
+    for line in _run(sys.executable, "flows/deployments.py").splitlines():
+        say(line)
     _run(sys.executable, "flows/alarms.py")
 
 
@@ -209,13 +214,13 @@ def _end(process: psutil.Process) -> None:
         one.kill()
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
+    """What a command of Prefect's, or of flows/, says."""
     try:
-        run(*command, variables=environment())
+        return run(*command, variables=environment())
     except CommandFailed as failed:
         if failed.code == UserError.exit_code:
-            where, _, rest = failed.last.partition(": ")
-            raise UserError(where, rest) from None
+            raise UserError(failed.name, failed.last) from None
         # Prefect's last line alone is often the end of a frame.
         said = (failed.output + failed.error).strip().splitlines()[-8:]
         words = " ".join(line.strip() for line in said)
