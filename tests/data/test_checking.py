@@ -63,7 +63,7 @@ def test_everything_is_reported_at_once_and_nothing_is_changed(tmp_path):
 
 def test_the_configuration_says_how_large_images_must_be(pairs):
     config = DatasetConfig(
-        layout="pairs", path="horse2zebra", size_pixels=128, crop_share=1.0, limit=None
+        layout="pairs", path="horse2zebra", size_pixels=128, fit="crop", crop_share=1.0, limit=None
     )
     found = lines(check(pairs, config=config))
     assert len(found) == 26
