@@ -155,8 +155,10 @@ def layout_of(folder: Path) -> Layout | None:
         return "attributes"
     if any((folder / name).is_dir() for name in DOMAIN_FOLDERS):
         return "pairs"
+    if folder.name == TWINS or not folder.is_dir():
+        return None
     names = [path.relative_to(folder).as_posix() for path in walk(folder) if is_image(path)]
-    if folder.name == TWINS or not names:
+    if not names:
         return None
     return "classes" if are_classes(names) else "pictures"
 

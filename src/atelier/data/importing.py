@@ -102,9 +102,8 @@ def import_recognised(
     if without:
         inside = f"{IMAGES}/" if plan.layout == "attributes" else ""
         plan.drop({f"{inside}{one}" for one in without})
-        plan.notes.append(
-            f"{len(without):,} pictures were left out: {some([shown(one) for one in without])}"
-        )
+        names = some([shown(one) for one in without])
+        plan.notes.append(f"{len(without):,} left out as asked: {names}")
     return _bring(name, found.source, plan, root, workers)
 
 
@@ -177,7 +176,7 @@ def _judge(plan: Plan, looks: Sequence["Fault | bytes"]) -> None:
     if copies:
         plan.drop(copies.keys())
         pairs = [f"{shown(copy)} (as {shown(earlier)})" for copy, earlier in copies.items()]
-        plan.notes.append(f"{len(copies):,} exact copies were left out: {some(pairs)}")
+        plan.notes.append(f"{len(copies):,} left out, being exact copies: {some(pairs)}")
 
 
 def _folder(target: str) -> str:
