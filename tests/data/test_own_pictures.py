@@ -6,23 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.samples import (
-    encoded,
     numbered,
-    picture,
     tree_digest,
     write_faces,
     write_pairs,
     write_pictures,
     zipped,
 )
-from PIL import Image
 
 from atelier import config
-from atelier.data import checking, importing
+from atelier.data import importing
 from atelier.data.catalog import DatasetConfig, layout_of, read_catalog
 from atelier.data.checking import check
 from atelier.data.importing import import_dataset, import_recognised
-from atelier.data.names import LEAST, fraction, hashed_partition
+from atelier.data.names import LEAST, hashed_partition
 from atelier.data.prepare import prepare
 from atelier.data.recognising import measured, recognise_opened
 from atelier.data.sources import opened
@@ -273,29 +270,6 @@ def test_by_hand_in_data(tmp_path):
     assert layout_of(tmp_path / "twins") is None
     (tmp_path / "empty").mkdir()
     assert layout_of(tmp_path / "empty") is None
-
-
-def test_a_near_copy_in_another_split_is_told_and_stops_nothing(tmp_path, root):
-    names = [name for name in numbered(60) if fraction(name) >= 0.2][:20]
-    tested = next(f"t{n}.jpg" for n in range(99) if fraction(f"t{n}.jpg") < 0.1)
-    folder = write_pictures(root / "data" / "mine", [*numbered(40), *names])
-    original = Image.open(folder / names[0])
-    (folder / tested).write_bytes(encoded(original, quality=60))
-    [finding] = map(str, check(folder).findings)
-    assert f"{tested}: leaks from training into test: nearly equals {names[0]}" in finding
-    assert finding.endswith("Delete one: their names decide their splits.")
-    assert prepared(root, "pictures")["splits"]["test"]["count"] >= 2
-
-
-def test_frames_of_one_film_are_one_problem(tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, "SHOWN_LEAKS", 3)
-    folder = tmp_path / "film"
-    folder.mkdir()
-    for n in range(60):
-        (folder / f"{n}.jpg").write_bytes(encoded(picture(1), quality=60 + n // 2))
-    findings = [str(finding) for finding in check(folder).findings]
-    assert len(findings) == 4
-    assert "more copies and near copies, not shown. Training goes on" in findings[-1]
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,7 @@ REFUSED = {
         "is divided already, into test, train, which would be lost",
     ),
     "no classes": (numbered(9), {"layout": "classes"}, "holds no class folders"),
+    "numbers": (numbered(9), {"layout": "numbers"}, "numbers are computed"),
     "no pair": (numbered(9), {"layout": "pairs"}, r"no pair: .* with --a and --b"),
     "half a pair": (numbered(9), {"a": "x"}, "only one of --a and --b"),
     "no such folder": (numbered(9, "x"), {"a": "x", "b": "y"}, r"holds no folder y\. It has x"),

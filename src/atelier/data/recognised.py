@@ -88,7 +88,7 @@ class Recognised:
         if self.hashed and all(len(g) >= sum(self._least.values()) for g in self._groups()):
             counts = ", ".join(f"{count:,} {split}" for split, count in self.splits().items())
             filled = any(is_filled(group, self._least) for group in self._groups())
-            why = "few as they are, some fill up a split" if filled else "another will move none"
+            why = "so few that some had to fill a split" if filled else "others will move none"
             lines.append(f"split by each picture's name: {counts}; {why}")
         if self.left_out:
             names = some([shown(path.name) for path in self.left_out])

@@ -88,6 +88,9 @@ def recognise_opened(source: Source, layout: Layout | None = None) -> Recognised
             return Recognised(
                 source, layout, _pictures(chosen), tuple(tables), (), doubt * (len(tables) > 1)
             )
+        case "numbers":
+            remedy = "One of pictures, classes, attributes, pairs."
+            raise UserError("--as", "numbers are computed, they come from no folder", remedy)
         case "classes" if not by_folder(names).keys() - {""}:
             raise UserError(shown(source.given), "holds no class folders", "It takes two or more.")
         case _:
