@@ -148,12 +148,14 @@ class Dataset(Strict):
     name: str
     data: DatasetConfig
     judge: Judge | None
-    """None where arithmetic judges (numbers)."""
+    """None where arithmetic judges (numbers), and where nothing is labelled (pictures)."""
 
     @model_validator(mode="after")
     def _is_judged(self) -> Self:
-        if (self.judge is None) != (self.data.layout == "numbers"):
-            wanted = "null, because arithmetic judges" if self.judge else "a classifier"
+        because = {"numbers": "arithmetic judges", "pictures": "nothing is labelled"}
+        without = because.get(self.data.layout)
+        if (self.judge is None) != (without is not None):
+            wanted = f"null, because {without}" if without else "a classifier"
             raise ValueError(f"judge: layout {self.data.layout} takes {wanted}")
         return self
 

@@ -57,6 +57,20 @@ def write_pairs(folder: Path, train: int = 10, test: int = 3) -> Path:
     return folder
 
 
+def write_pictures(folder: Path, names: Iterable[str], start: int = 0, **sides: int) -> Path:
+    """Different pictures of those names, with folders where a name has one; PNG or JPEG."""
+    for seed, name in enumerate(names, start):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+        path.write_bytes(encoded(picture(5000 + seed, **sides), kind))
+    return folder
+
+
+def numbered(count: int, folder: str = "") -> list[str]:
+    return [f"{folder}/{n:03d}.jpg".lstrip("/") for n in range(count)]
+
+
 def zipped(source: Path, archive: Path) -> Path:
     with zipfile.ZipFile(archive, "w") as out:
         for path in sorted(source.rglob("*")):
@@ -75,6 +89,8 @@ def tree_digest(folder: Path) -> str:
     """SHA-256 of every path and content below a folder, empty folders and links included."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        digest.update(f"{path.relative_to(folder)}\0{path.is_symlink()}\0".encode())
+        digest.update(
+            f"{path.relative_to(folder)}\0{path.is_symlink()}\0".encode(errors="surrogateescape")
+        )
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()

@@ -10,7 +10,13 @@ from atelier.data.catalog import DatasetConfig, read_catalog, seeded_partition
 from atelier.data.tables import read_attributes, read_partition, write_attributes, write_partition
 from atelier.errors import UserError, UserErrors
 
-FACES = {"layout": "attributes", "path": "celeba", "size_pixels": 64, "crop_share": 0.787}
+FACES = {
+    "layout": "attributes",
+    "path": "celeba",
+    "size_pixels": 64,
+    "fit": "crop",
+    "crop_share": 0.787,
+}
 
 
 def test_attributes_layout(tmp_path):
@@ -162,7 +168,7 @@ def test_configuration_round_trip():
     config = DatasetConfig.model_validate({**FACES, "limit": None})
     assert config.name == "celeba"
     assert config.model_dump() == {**FACES, "limit": None}
-    numbers = dict.fromkeys(("path", "size_pixels", "crop_share", "limit"))
+    numbers = dict.fromkeys(("path", "size_pixels", "fit", "crop_share", "limit"))
     assert DatasetConfig.model_validate({"layout": "numbers", **numbers}).name == "numbers"
 
 

@@ -4,12 +4,21 @@ import time
 
 import numpy as np
 import pytest
-from data.samples import encoded, picture, tree_digest, write_faces, write_pairs
+from data.samples import (
+    encoded,
+    numbered,
+    picture,
+    tree_digest,
+    write_faces,
+    write_pairs,
+    write_pictures,
+)
 from PIL import Image, ImageEnhance
 
 from atelier.data import checking
 from atelier.data.catalog import DatasetConfig
 from atelier.data.checking import check
+from atelier.data.names import fraction
 from atelier.errors import UserError
 
 
@@ -63,7 +72,7 @@ def test_everything_is_reported_at_once_and_nothing_is_changed(tmp_path):
 
 def test_the_configuration_says_how_large_images_must_be(pairs):
     config = DatasetConfig(
-        layout="pairs", path="horse2zebra", size_pixels=128, crop_share=1.0, limit=None
+        layout="pairs", path="horse2zebra", size_pixels=128, fit="crop", crop_share=1.0, limit=None
     )
     found = lines(check(pairs, config=config))
     assert len(found) == 26
@@ -130,3 +139,25 @@ def test_no_dataset(tmp_path):
     (tmp_path / "celeba" / "photos").mkdir(parents=True)
     with pytest.raises(UserError, match="no dataset in a known layout"):
         check(tmp_path / "celeba")
+
+
+def test_a_near_copy_in_another_split_is_told(tmp_path):
+    names = [name for name in numbered(60) if fraction(name) >= 0.2][:20]
+    tested = next(f"t{n}.jpg" for n in range(99) if fraction(f"t{n}.jpg") < 0.1)
+    folder = write_pictures(tmp_path / "mine", [*numbered(40), *names])
+    original = Image.open(folder / names[0])
+    (folder / tested).write_bytes(encoded(original, quality=60))
+    [finding] = map(str, check(folder).findings)
+    assert f"{tested}: leaks from training into test: nearly equals {names[0]}" in finding
+    assert finding.endswith("Delete one: their names decide their splits.")
+
+
+def test_frames_of_one_film_are_one_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "SHOWN_LEAKS", 3)
+    folder = tmp_path / "film"
+    folder.mkdir()
+    for n in range(60):
+        (folder / f"{n}.jpg").write_bytes(encoded(picture(1), quality=60 + n // 2))
+    findings = [str(finding) for finding in check(folder).findings]
+    assert len(findings) == 4
+    assert "more copies and near copies, not shown. Training goes on" in findings[-1]

@@ -15,11 +15,15 @@ from atelier.errors import UserErrors
 
 
 def config(layout="pairs", path="horse2zebra", size=16, share=1.0, limit=None):
-    return DatasetConfig(layout=layout, path=path, size_pixels=size, crop_share=share, limit=limit)
+    return DatasetConfig(
+        layout=layout, path=path, size_pixels=size, fit="crop", crop_share=share, limit=limit
+    )
 
 
 FACES = config("attributes", "celeba", share=140 / 178)
-NUMBERS = DatasetConfig(layout="numbers", path=None, size_pixels=None, crop_share=None, limit=None)
+NUMBERS = DatasetConfig(
+    layout="numbers", path=None, size_pixels=None, fit=None, crop_share=None, limit=None
+)
 
 
 def prepared(root: Path, wanted: DatasetConfig, workers: int | None = None) -> Path:
@@ -36,10 +40,10 @@ def test_faces(tmp_path):
     write_faces(tmp_path / "data" / "celeba")
     out = prepared(tmp_path, FACES)
     said = manifest(out)
-    keys = ["dataset", "layout", "size_pixels", "crop", "drawn", "labels", "splits", "twins"]
-    assert list(said) == keys
+    keys = ["dataset", "layout", "size_pixels", "fit", "crop", "drawn", "labels", "splits"]
+    assert list(said) == [*keys, "twins"]
     assert (said["dataset"], said["layout"], said["drawn"]) == ("celeba", "attributes", False)
-    assert (said["size_pixels"], said["crop"]) == (16, 140 / 178)
+    assert (said["size_pixels"], said["fit"], said["crop"]) == (16, "crop", 140 / 178)
     assert said["labels"] == ["Eyeglasses", "Black_Hair", "Smiling"]
     assert said["splits"]["test"]["count"] == 2
     assert said["splits"]["test"]["names"] == ["000011.jpg", "000012.jpg"]

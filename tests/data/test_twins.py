@@ -18,10 +18,10 @@ COUNTS = DrawingCounts(
     faces_training=6, faces_validation=2, faces_test=24, animals_training=4, animals_test=3
 )
 PAIRS = DatasetConfig(
-    layout="pairs", path="horse2zebra", size_pixels=SIZE, crop_share=1.0, limit=None
+    layout="pairs", path="horse2zebra", size_pixels=SIZE, fit="crop", crop_share=1.0, limit=None
 )
 FACES = DatasetConfig(
-    layout="attributes", path="celeba", size_pixels=SIZE, crop_share=0.787, limit=None
+    layout="attributes", path="celeba", size_pixels=SIZE, fit="crop", crop_share=0.787, limit=None
 )
 A, B = {"domain_b": 0}, {"domain_b": 1}
 BLACK, BLOND = {"Black_Hair": 1, "Blond_Hair": 0}, {"Blond_Hair": 1, "Black_Hair": 0}

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from atelier.data.catalog import SYSTEM_LITTER, refuse
+from atelier.data.catalog import refuse
+from atelier.data.names import SYSTEM_LITTER
 from atelier.errors import UserError
 
 MAX_MEMBERS = 1_000_000

@@ -1,13 +1,14 @@
-"""The two layouts of raw datasets under `data/`, and what a folder in one of them holds.
+"""The layouts of raw datasets under `data/`, and what a folder in one of them holds.
 
+pictures    pictures at any depth, without labels
+classes     a folder for each class, with its pictures at any depth
 attributes  CelebA's: img_align_celeba/, list_attr_celeba.txt, list_eval_partition.txt
-pairs       CycleGAN's: trainA/, trainB/, testA/, testB/
+pairs       CycleGAN's: trainA/, trainB/, and testA/, testB/ or neither
 numbers     no folder at all: its images are computed
 """
 
-import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,25 +18,36 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from atelier.data.folders import BUILDING
+from atelier.data.names import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from atelier.data.names import (
+    LEAST,
+    are_classes,
+    hashed_partition,
+    held_out_partition,
+    image_names,
+    is_image,
+    seeded_partition,
+    too_few,
+    walk,
+)
+from atelier.data.plain import find_classes, find_pictures
 from atelier.data.tables import AttributeTable, Partition, read_attributes, read_partition
 from atelier.errors import UserError, UserErrors
 from atelier.paths import DOMAIN_FOLDERS, IMAGES, SPLITS
 from atelier.schema import Positive, Rate, Strict
 
-Layout = Literal["attributes", "pairs", "numbers"]
+Layout = Literal["pictures", "classes", "attributes", "pairs", "numbers"]
+Fit = Literal["crop", "pad"]
 
 ATTRIBUTES = "list_attr_celeba.txt"
 PARTITION = "list_eval_partition.txt"
 MARKER = "drawn.json"
 """Stands in folders that were drawn, and tells them from those that a user brought."""
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-)
-SYSTEM_LITTER = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+TWINS = "twins"
+"""The one folder of `data/` that is no dataset."""
+
 SHOWN_PROBLEMS = 20
-VALIDATION_SHARE = 0.1
-TEST_SHARE = 0.1
 
 
 class DatasetConfig(Strict):
@@ -45,18 +57,21 @@ class DatasetConfig(Strict):
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*$")] | None
     """The dataset's folder under `data/`, which is also its name."""
     size_pixels: Annotated[int, Field(ge=8, le=1024)] | None
+    fit: Fit | None
+    """How a picture becomes a square: its centre is cut out, or all of it is fitted in and its
+    border mirrored."""
     crop_share: Rate | None
-    """Side of the centred square that is kept, as a share of the shorter side."""
+    """Side of the centred square that is kept, as a share of the shorter side; null with `pad`."""
     limit: Positive | None
     """Images per split; null keeps all."""
 
     @model_validator(mode="after")
     def _fits_layout(self) -> "DatasetConfig":
-        needed = {"path": self.path, "size_pixels": self.size_pixels, "crop_share": self.crop_share}
-        for key, value in needed.items():
-            if (value is None) != (self.layout == "numbers"):
-                wanted = "null" if self.layout == "numbers" else "a value"
-                raise ValueError(f"layout {self.layout} takes {wanted} for {key} (got {value!r})")
+        numbers = self.layout == "numbers"
+        needed = {"path": self.path, "size_pixels": self.size_pixels, "fit": self.fit}
+        _check_nulls(f"layout {self.layout}", needed, wanted=not numbers)
+        by = f"layout {self.layout}" if numbers else f"fit {self.fit}"
+        _check_nulls(by, {"crop_share": self.crop_share}, wanted=self.fit == "crop")
         if self.size_pixels is not None and self.size_pixels & (self.size_pixels - 1):
             raise ValueError(f"size_pixels is a power of two (got {self.size_pixels})")
         return self
@@ -104,6 +119,8 @@ class Catalog:
     drawn: bool
     labels: tuple[str, ...]
     splits: dict[str, Split]
+    hashed: bool = False
+    """Whether each picture's name decides its split."""
 
 
 def read_catalog(folder: Path, layout: Layout) -> Catalog:
@@ -122,14 +139,31 @@ def inspect(folder: Path, layout: Layout) -> tuple[Catalog, list[UserError]]:
     if not folder.is_dir():
         remedy = "`dvc repro` draws it; `atelier data import` and `fetch` bring a real one."
         raise UserError(folder, "no such folder", remedy)
-    return _inspect_attributes(folder) if layout == "attributes" else _inspect_pairs(folder)
+    match layout:
+        case "attributes":
+            return _inspect_attributes(folder)
+        case "pairs":
+            return _inspect_pairs(folder)
+        case _:
+            return _inspect_plain(folder, layout)
 
 
 def layout_of(folder: Path) -> Layout | None:
-    """Tells the layout by what stands in the folder; None for neither."""
+    """Tells the layout by what stands in the folder; None for none.
+
+    Pictures that were imported without the labels that their folders would give look like classes:
+    only the dataset's YAML tells them apart.
+    """
     if (folder / IMAGES).is_dir() or (folder / ATTRIBUTES).is_file():
         return "attributes"
-    return "pairs" if any((folder / name).is_dir() for name in DOMAIN_FOLDERS) else None
+    if any((folder / name).is_dir() for name in DOMAIN_FOLDERS):
+        return "pairs"
+    if folder.name == TWINS or not folder.is_dir():
+        return None
+    names = [path.relative_to(folder).as_posix() for path in walk(folder) if is_image(path)]
+    if not names:
+        return None
+    return "classes" if are_classes(names) else "pictures"
 
 
 def is_imported(folder: Path) -> bool:
@@ -154,46 +188,6 @@ def refuse(where: object, problems: Sequence[UserError]) -> None:
         left = len(problems) - SHOWN_PROBLEMS
         more = [UserError(where, f"{left} more problems, not shown")] if left > 0 else []
         raise UserErrors([*problems[:SHOWN_PROBLEMS], *more])
-
-
-def image_names(folder: Path) -> tuple[list[str], list[UserError]]:
-    """Sorted names of the image files in a folder, and a problem for each other thing there."""
-    names, problems = [], []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_LITTER:
-            continue
-        if entry.is_dir():
-            problems.append(UserError(entry, "a folder among images", "Move or delete it."))
-        elif entry.suffix.lower() not in IMAGE_SUFFIXES:
-            what = f"not an image's name (got {entry.suffix or 'no suffix'})"
-            problems.append(UserError(entry, what, f"Images end in {_suffixes()}."))
-        else:
-            names.append(entry.name)
-    return names, problems
-
-
-def seeded_partition(names: Sequence[str]) -> dict[str, str]:
-    """Name -> split for data that comes without a partition: 80/10/10, by digest of the name."""
-    order = digest_order(sorted(names), "partition")
-    test = _share(len(order), TEST_SHARE)
-    held_out = test + _share(len(order), VALIDATION_SHARE)
-    parts = ["test"] * test + ["validation"] * (held_out - test)
-    parts += ["training"] * (len(order) - held_out)
-    return dict(zip(order, parts, strict=True))
-
-
-def digest_order(names: Sequence[str], salt: str) -> list[str]:
-    """A shuffle by digest: depends on each name alone, on no generator and no library's version."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
-
-
-def _share(count: int, share: float) -> int:
-    """A share of `count`, at least one where more than two can be divided."""
-    return max(round(count * share), 1 if count > 2 else 0)
-
-
-def _suffixes() -> str:
-    return " ".join(sorted(IMAGE_SUFFIXES))
 
 
 def _inspect_attributes(folder: Path) -> tuple[Catalog, list[UserError]]:
@@ -246,7 +240,8 @@ def _unpartitioned(path: Path, names: list[str], partition: Partition) -> list[U
 def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
     problems: list[UserError] = []
     names: dict[str, list[str]] = {}
-    for domain in DOMAIN_FOLDERS:
+    hashed = not any((folder / f"test{domain}").is_dir() for domain in "AB")
+    for domain in ("trainA", "trainB") if hashed else DOMAIN_FOLDERS:
         if not (folder / domain).is_dir():
             remedy = f"A pair folder has {', '.join(DOMAIN_FOLDERS)}."
             problems.append(UserError(folder / domain, "no such folder", remedy))
@@ -255,21 +250,48 @@ def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
         names[domain], faults = image_names(folder / domain)
         problems += faults
         least = 2 if domain.startswith("train") else 1
-        if len(names[domain]) < least:
+        if len(names[domain]) < least and not hashed:
             what = f"holds too few images (got {len(names[domain])})"
             problems.append(UserError(folder / domain, what, f"It takes {least} or more."))
-    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    found: dict[str, str] = {}
     for domain in ("A", "B"):
-        train = digest_order(names[f"train{domain}"], "validation")
-        held_out = max(round(len(train) * VALIDATION_SHARE), 1)
-        parts["validation"] += [f"train{domain}/{name}" for name in sorted(train[:held_out])]
-        parts["training"] += [f"train{domain}/{name}" for name in sorted(train[held_out:])]
-        parts["test"] += [f"test{domain}/{name}" for name in names[f"test{domain}"]]
-    splits = {split: _domain_split(parts[split]) for split in SPLITS}
+        # Counterparts in the two folders have one name: they stay in one split.
+        parts = hashed_partition(names[f"train{domain}"], LEAST)
+        if not hashed:
+            parts = held_out_partition(names[f"train{domain}"])
+            found |= {f"test{domain}/{name}": "test" for name in names[f"test{domain}"]}
+        elif (folder / f"train{domain}").is_dir():
+            problems += too_few(folder / f"train{domain}", parts, LEAST)
+        found |= {f"train{domain}/{name}": split for name, split in parts.items()}
+    splits = {}
+    for split in SPLITS:
+        chosen = sorted(name for name, part in found.items() if part == split)
+        splits[split] = _domain_split(chosen)
     drawn = (folder / MARKER).exists()
-    return Catalog(folder.name, "pairs", folder, drawn, ("domain_b",), splits), problems
+    return Catalog(folder.name, "pairs", folder, drawn, ("domain_b",), splits, hashed), problems
 
 
 def _domain_split(names: list[str]) -> Split:
     in_b = [name.split("/")[0].endswith("B") for name in names]
     return Split(tuple(names), np.array(in_b, np.uint8).reshape(-1, 1))
+
+
+def _inspect_plain(folder: Path, layout: Layout) -> tuple[Catalog, list[UserError]]:
+    found = find_classes(folder) if layout == "classes" else find_pictures(folder)
+    splits = {}
+    for split in SPLITS:
+        names = tuple(sorted(name for name, part in found.parts.items() if part == split))
+        bits = np.zeros((len(names), len(found.labels)), np.uint8)
+        if found.labels:
+            bits[np.arange(len(names)), [found.columns[name] for name in names]] = 1
+        splits[split] = Split(names, bits)
+    drawn = (folder / MARKER).exists()
+    catalog = Catalog(folder.name, layout, folder, drawn, found.labels, splits, hashed=True)
+    return catalog, found.problems
+
+
+def _check_nulls(by: str, values: Mapping[str, object], wanted: bool) -> None:
+    for key, value in values.items():
+        if (value is not None) != wanted:
+            takes = "a value" if wanted else "null"
+            raise ValueError(f"{by} takes {takes} for {key} (got {value!r})")

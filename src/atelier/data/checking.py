@@ -20,6 +20,9 @@ from atelier.data.prepare import size_fault
 from atelier.errors import UserError
 from atelier.paths import SPLITS
 
+SHOWN_LEAKS = 20
+"""Of pictures whose names decide their split; the others are counted."""
+
 THUMBNAIL_PIXELS = 32
 NEAR = 0.98
 """Correlation of two gray thumbnails, at half their side, that makes a pair worth a finer look.
@@ -50,7 +53,7 @@ class Report:
 class _Job:
     path: Path
     size_pixels: int
-    crop_share: float
+    crop_share: float | None
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ def check(
 ) -> Report:
     """Decodes every image, in parallel, and compares them all.
 
+    It stops nothing: a dataset with findings can be prepared and trained on, unless an image can't
+    be read or is too small.
+
     Args:
         layout: None recognises it by what stands in the folder.
         config: how the dataset will be prepared, which says how large its images must be; without
@@ -94,7 +100,7 @@ def check(
     catalog, findings = inspect(folder, layout)
     named = [(name, split) for split in SPLITS for name in catalog.splits[split].names]
     size = config.size_pixels if config and config.size_pixels else MIN_PIXELS
-    share = config.crop_share if config and config.crop_share else 1.0
+    share = config.crop_share if config else 1.0
     jobs = [_Job(catalog.images / name, size, share) for name, _ in named]
     looks = in_parallel(_look_at, jobs, workers, f"checking {folder.name}")
     seen = []
@@ -103,7 +109,8 @@ def check(
             findings.append(fault.error())
         if look:
             seen.append(_Seen(name, split, look))
-    findings += [*_copies(catalog, seen), *_near_copies(catalog, seen)]
+    copies = [*_copies(catalog, seen), *_near_copies(catalog, seen)]
+    findings += _at_most(catalog, copies) if catalog.hashed else copies
     counts = {split: len(catalog.splits[split].names) for split in SPLITS}
     return Report(folder, counts, tuple(findings))
 
@@ -156,11 +163,23 @@ def _near_copies(catalog: Catalog, seen: Sequence[_Seen]) -> Iterator[UserError]
                 yield _copy_error(catalog, first, image, what)
 
 
+def _at_most(catalog: Catalog, copies: list[UserError]) -> list[UserError]:
+    """The first ones and a count: many frames of one film are one problem, not thousands."""
+    left = len(copies) - SHOWN_LEAKS
+    if left <= 0:
+        return copies
+    what = f"{left:,} more copies and near copies, not shown"
+    remedy = "Training goes on, but figures praise memory: keep fewer pictures of one scene."
+    return [*copies[:SHOWN_LEAKS], UserError(catalog.images, what, remedy)]
+
+
 def _copy_error(catalog: Catalog, first: _Seen, image: _Seen, what: str) -> UserError:
     path = catalog.images / image.name
     if first.split == image.split:
         return UserError(path, f"duplicate: {what}", "Delete one of the two.")
     leak = f"leaks from {first.split} into {image.split}: {what}"
+    if catalog.hashed:
+        return UserError(path, leak, "Delete one: their names decide their splits.")
     return UserError(path, leak, "Keep both in one split, or delete one.")
 
 

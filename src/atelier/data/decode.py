@@ -3,11 +3,13 @@
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from atelier.errors import UserError
 
@@ -16,6 +18,18 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 
 MAX_PIXELS = 64_000_000
 """A small file can declare a picture that fills the memory: larger ones are refused unread."""
+
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientation -> what turns such a picture upright."""
 
 MIN_PIXELS = 16
 """A side shorter than this holds no picture to learn from."""
@@ -37,6 +51,9 @@ DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,15 @@ def decode(path: Path) -> Image.Image:
 
 def try_decode(path: Path) -> Image.Image | Fault:
     """The same, with what is wrong as a value."""
+    return _opened(path, _decoded)
+
+
+def size_of(path: Path) -> tuple[int, int] | Fault:
+    """Width and height of the picture upright, from the file's head alone; or what is wrong."""
+    return _opened(path, _size)
+
+
+def _opened(path: Path, read: Callable[[Path, Image.Image], Read | Fault]) -> Read | Fault:
     try:
         with warnings.catch_warnings():
             # Pillow warns about large pictures and odd metadata; ours are the limits that count.
@@ -76,8 +102,7 @@ def try_decode(path: Path) -> Image.Image | Fault:
                 if image.width * image.height > MAX_PIXELS:
                     what = f"too many pixels (got {image.width}x{image.height})"
                     return Fault(path, what, f"{MAX_PIXELS:,} are allowed.")
-                image.load()
-                return _to_rgb(path, ImageOps.exif_transpose(image))
+                return read(path, image)
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         return Fault(path, "empty" if empty else "not an image, or its head is damaged")
@@ -85,6 +110,27 @@ def try_decode(path: Path) -> Image.Image | Fault:
         if isinstance(error, OSError) and error.strerror:
             return Fault(path, f"cannot be read ({error.strerror})")
         return Fault(path, f"damaged or cut short ({_brief(error)})")
+
+
+def _decoded(path: Path, image: Image.Image) -> Image.Image | Fault:
+    image.load()
+    turn = UPRIGHT.get(_orientation(image))
+    return _to_rgb(path, image if turn is None else image.transpose(turn))
+
+
+def _size(path: Path, image: Image.Image) -> tuple[int, int]:
+    # Pillow turns the size of a TIFF itself, before it is loaded.
+    on_its_side = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
+    return (image.height, image.width) if on_its_side else (image.width, image.height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """As the picture's EXIF says; odd metadata, which Pillow's own function trips over, say 1."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except DAMAGED:
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def _to_rgb(path: Path, image: Image.Image) -> Image.Image | Fault:

@@ -1,45 +1,38 @@
 """Brings a user's own dataset into `data/`: a folder or a zip, checked whole before it is kept."""
 
-import os
+import dataclasses
+import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from atelier.data.archives import unpack
 from atelier.data.catalog import (
     ATTRIBUTES,
-    IMAGE_SUFFIXES,
     PARTITION,
-    SYSTEM_LITTER,
+    TWINS,
     Catalog,
     Layout,
-    image_names,
     is_imported,
     read_catalog,
     refuse,
     remove_drawn,
-    seeded_partition,
 )
 from atelier.data.decode import MIN_PIXELS, Fault, try_decode
-from atelier.data.folders import built_aside, data_lock
+from atelier.data.folders import built_aside
+from atelier.data.names import shown
 from atelier.data.parallel import in_parallel
-from atelier.data.tables import (
-    AttributeTable,
-    read_attributes,
-    read_partition,
-    write_attributes,
-    write_partition,
-)
-from atelier.errors import UserError, UserErrors
-from atelier.paths import DOMAIN_FOLDERS, IMAGES, SPLITS
+from atelier.data.planning import Plan, plan_faces, plan_pairs, plan_recognised
+from atelier.data.recognised import Recognised, some
+from atelier.data.recognising import recognise_opened
+from atelier.data.sources import Source, opened, renamed
+from atelier.data.tables import write_attributes, write_partition
+from atelier.errors import UserError
+from atelier.paths import IMAGES
 
 LAYOUTS: dict[str, Layout] = {"celeba": "attributes", "horse2zebra": "pairs"}
-"""The datasets that experiments name; any other name may have either layout."""
+"""The datasets that experiments name; any other name may have any layout."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +43,17 @@ class Imported:
     notes: tuple[str, ...]
 
 
-@dataclass
-class _Plan:
-    """Which file goes where below the dataset's folder; the tables are written anew, as TXT."""
-
-    files: dict[str, Path]
-    table: AttributeTable | None = None
-    splits: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    problems: list[UserError] = field(default_factory=list)
-
-
 def import_dataset(
     name: str,
-    source: Path,
+    source: Path | None,
     root: Path,
     replace: bool = False,
     subset: bool = False,
     workers: int | None = None,
+    *,
+    layout: Layout | None = None,
+    a: str | Path | None = None,
+    b: str | Path | None = None,
 ) -> Imported:
     """Copies a dataset, byte for byte, into `root/data/<name>`. The source is never changed.
 
@@ -76,203 +62,143 @@ def import_dataset(
         source: a folder or a zip; tables and folders may stand at any depth in it.
         replace: whether another imported dataset of that name may go. A drawn one always may.
         subset: whether rows of the tables without an image are left out instead of refused.
+        layout: what it is taken for; None looks, or knows it by the name.
+        a, b: two folders or zips that make a pair; relative to `source`, if that is given.
 
     Raises:
         UserErrors: every fault of the source, by file; `data/` is then as it was.
     """
     check_destination(name, root, replace)
-    destination = root / "data" / name
-    if destination.resolve().is_relative_to(source.resolve()):
-        raise UserError(source, f"holds {destination} itself", "Give a folder beside data/.")
-    with data_lock(root), _opened(source, root) as folders:
-        plan = _plan(name, source, folders, subset)
-        plan.problems += _image_faults(list(plan.files.values()), workers)
-        refuse(source, plan.problems)
-        with built_aside(destination) as building:
-            _write(plan, building)
-        remove_drawn(root / "data" / "twins" / name)
-    catalog = read_catalog(destination, "attributes" if plan.table else "pairs")
-    return Imported(catalog, tuple(plan.notes))
+    with opened(source, root, a, b) as found:
+        _check_apart(name, found, root)
+        known = LAYOUTS.get(name) if layout is None and a is None else None
+        if known == "attributes":
+            plan = plan_faces(found.given, found.files(), subset)
+        elif known == "pairs":
+            plan = plan_pairs(found.given, found.files())
+        else:
+            plan = plan_recognised(_fitting(name, recognise_opened(found, layout)), subset)
+        return _bring(name, found, plan, root, workers)
+
+
+def import_recognised(
+    name: str,
+    found: Recognised,
+    root: Path,
+    replace: bool = False,
+    subset: bool = False,
+    workers: int | None = None,
+    without: Collection[str] = (),
+) -> Imported:
+    """The same for what was recognised while its source is still open: see `sources.opened`.
+
+    Args:
+        without: names of recognised pictures that stay where they are, such as those that are too
+            small for the size that was chosen.
+    """
+    check_destination(name, root, replace)
+    _check_apart(name, found.source, root)
+    plan = plan_recognised(_fitting(name, found), subset)
+    if without:
+        inside = f"{IMAGES}/" if plan.layout == "attributes" else ""
+        plan.drop({f"{inside}{one}" for one in without})
+        names = some([shown(one) for one in without])
+        plan.notes.append(f"{len(without):,} left out as asked: {names}")
+    return _bring(name, found.source, plan, root, workers)
 
 
 def check_destination(name: str, root: Path, replace: bool) -> None:
     """Raises a UserError where `data/<name>` is no name for a dataset, or is not to be replaced."""
-    if not re.fullmatch(r"\w[\w.-]*", name) or name in ("twins", "numbers"):
+    if not re.fullmatch(r"\w[\w.-]*", name) or name in (TWINS, "numbers"):
         raise UserError(repr(name), "no name for a dataset", "Letters, digits, _ . and - make one.")
     if is_imported(root / "data" / name) and not replace:
         what = "an imported dataset is there already"
         raise UserError(root / "data" / name, what, "Add --replace to let it go.")
 
 
-@contextmanager
-def _opened(source: Path, root: Path) -> Iterator[list[Path]]:
-    """The source as folders: itself, and whatever zips had to be unpacked for it.
+def _check_apart(name: str, source: Source, root: Path) -> None:
+    destination = root / "data" / name
+    for folder in source.folders:
+        if destination.resolve().is_relative_to(folder.resolve()):
+            raise UserError(folder, f"holds {destination} itself", "Give a folder beside data/.")
 
-    CelebA's own download is a folder of tables beside a zip of images, so zips in a folder without
-    images are opened too.
+
+def _fitting(name: str, found: Recognised) -> Recognised:
+    layout = LAYOUTS.get(name, found.layout)
+    if layout != found.layout:
+        what = f"has layout {layout}, which the shipped experiments rest on (got {found.layout})"
+        raise UserError(name, what, "Give your dataset a name of its own.")
+    return found
+
+
+def _bring(name: str, source: Source, plan: Plan, root: Path, workers: int | None) -> Imported:
+    """Looks at every picture, copies them all aside, reads what came of it, and only then swaps."""
+    destination = root / "data" / name
+    looks = in_parallel(_look_at, list(plan.files.values()), workers, "checking images")
+    _judge(plan, list(looks))
+    refuse(source.given, plan.problems)
+    with built_aside(destination) as building:
+        _write(plan, building)
+        try:
+            catalog = read_catalog(building, plan.layout)
+        except UserError as error:
+            raise renamed(error, _as_given(source, building)) from None
+    remove_drawn(root / "data" / TWINS / name)
+    images = destination / catalog.images.relative_to(building)
+    kept = dataclasses.replace(catalog, dataset=name, images=images)
+    return Imported(kept, tuple(plan.notes))
+
+
+def _as_given(source: Source, building: Path) -> dict[Path, Path]:
+    """What the user calls the folders of a dataset that is not in its place yet."""
+    if source.domains is None:
+        return {building: source.given}
+    return {building / f"train{d}": f for d, f in zip("AB", source.domains, strict=True)}
+
+
+def _judge(plan: Plan, looks: Sequence["Fault | bytes"]) -> None:
+    """Adds the pictures' faults; where names decide the split, lets exact copies go.
+
+    A copy whose name is in another split would be a leak, and one in another class or domain has
+    two labels, of which one is wrong.
     """
-    if not source.exists():
-        raise UserError(source, "no such file or folder")
-    archives = [source] if source.is_file() else []
-    if source.is_dir() and not any(_is_image(path) for path in _walk(source)):
-        archives = sorted(source.glob("*.zip"))
-    scratch = root / ".atelier" / "unpacked"
-    shutil.rmtree(scratch, ignore_errors=True)
-    folders = [source] if source.is_dir() else []
-    try:
-        for archive in archives:
-            folder = scratch / archive.name
-            folder.mkdir(parents=True)
-            unpack(archive, folder)
-            folders.append(folder)
-        yield folders
-    except UserError as error:
-        parents = {scratch / archive.name: archive for archive in archives}
-        raise _as_user_names(error, parents) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    first: dict[bytes, str] = {}
+    copies: dict[str, str] = {}
+    for (target, path), look in zip(plan.files.items(), looks, strict=True):
+        if isinstance(look, Fault):
+            plan.problems.append(look.error())
+        elif plan.hashed and (earlier := first.setdefault(look, target)) != target:
+            if plan.layout == "pictures" or _folder(earlier) == _folder(target):
+                copies[target] = earlier
+                continue
+            what = f"is the same picture as {shown(plan.files[earlier])}, in another folder"
+            plan.problems.append(UserError(shown(path), what, "Delete one of the two."))
+    if copies:
+        plan.drop(copies.keys())
+        pairs = [f"{shown(copy)} (as {shown(earlier)})" for copy, earlier in copies.items()]
+        plan.notes.append(f"{len(copies):,} left out, being exact copies: {some(pairs)}")
 
 
-def _as_user_names(error: UserError, parents: dict[Path, Path]) -> UserErrors:
-    """Names unpacked files as the user knows them: as members of the archive."""
-    errors = error.errors if isinstance(error, UserErrors) else [error]
-    lines = [str(one) for one in errors]
-    for folder, archive in parents.items():
-        lines = [line.replace(f"{folder}{os.sep}", f"{archive}/") for line in lines]
-    return UserErrors([UserError(*line.split(": ", 1)) for line in lines])
+def _folder(target: str) -> str:
+    return target.partition("/")[0]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, sorted, through links to folders, but through none twice."""
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not _is_litter(f))
-        yield from (Path(parent) / name for name in sorted(files) if not _is_litter(name))
+def _look_at(paths: Sequence[Path]) -> list[Fault | bytes]:
+    return [_look_at_one(path) for path in paths]
 
 
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_LITTER
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _plan(name: str, source: Path, folders: Sequence[Path], subset: bool) -> _Plan:
-    files = [path for folder in folders for path in _walk(folder)]
-    paired = any(path.parent.name in DOMAIN_FOLDERS for path in files)
-    layout = LAYOUTS.get(name) or ("pairs" if paired else "attributes")
-    return _plan_pairs(source, files) if layout == "pairs" else _plan_faces(source, files, subset)
-
-
-def _plan_pairs(source: Path, files: Sequence[Path]) -> _Plan:
-    plan = _Plan({})
-    for domain in DOMAIN_FOLDERS:
-        found = sorted({path.parent for path in files if path.parent.name == domain})
-        if len(found) == 1:
-            names, faults = image_names(found[0])
-            plan.problems += faults
-            plan.files |= {f"{domain}/{name}": found[0] / name for name in names}
-            least = 2 if domain.startswith("train") else 1
-            if len(names) < least:
-                what = f"holds too few images (got {len(names)})"
-                plan.problems.append(UserError(found[0], what, f"It takes {least} or more."))
-        else:
-            what = f"has {len(found) or 'no'} folder{'s' * (len(found) > 1)} {domain} with images"
-            remedy = f"A pair dataset has one each of {', '.join(DOMAIN_FOLDERS)}."
-            plan.problems.append(UserError(source, what, remedy))
-    return plan
-
-
-def _plan_faces(source: Path, files: Sequence[Path], subset: bool) -> _Plan:
-    parents = sorted({path.parent for path in files if _is_image(path)})
-    if len(parents) != 1:
-        what = "several folders hold images" if parents else "no images found"
-        got = f" ({', '.join(parent.name for parent in parents[:5])})" if parents else ""
-        remedy = f"CelebA's layout is one folder {IMAGES} and {ATTRIBUTES}."
-        raise UserError(source, what + got, remedy)
-    names, problems = image_names(parents[0])
-    plan = _Plan({f"{IMAGES}/{name}": parents[0] / name for name in names}, problems=problems)
-    attributes = _table_file(source, files, "list_attr")
-    if attributes is None:
-        remedy = f"It takes {ATTRIBUTES} or the same as .csv."
-        raise UserErrors([*problems, UserError(source, "no attribute table found", remedy)])
-    table, faults = read_attributes(attributes)
-    plan.problems += faults
-    chosen = _matched(attributes, names, table.names, table.faulty, subset, plan)
-    rows = {name: row for row, name in enumerate(table.names)}
-    values = table.values[[rows[name] for name in chosen]].astype(np.uint8)
-    plan.table = AttributeTable(table.labels, tuple(chosen), values)
-    partition = _table_file(source, files, "list_eval")
-    if partition is None:
-        plan.splits = seeded_partition(chosen)
-        plan.notes.append("no partition file: split 80/10/10, by a digest of each name")
-        return plan
-    parts, faults = read_partition(partition)
-    plan.problems += faults
-    matched = _matched(partition, names, list(parts.splits), parts.faulty, subset, plan)
-    plan.splits = {name: parts.splits[name] for name in matched}
-    if not plan.problems:
-        empty = [split for split in SPLITS if split not in plan.splits.values()]
-        remedy = "Without a partition file, 80/10/10 are divided."
-        plan.problems += [UserError(partition, f"no image is in {s}", remedy) for s in empty]
-    return plan
-
-
-def _table_file(source: Path, files: Sequence[Path], start: str) -> Path | None:
-    found = [p for p in files if p.stem.startswith(start) and p.suffix.lower() in (".txt", ".csv")]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise UserError(source, f"several tables of one kind (got {names})", "Keep one of them.")
-    return found[0] if found else None
-
-
-def _matched(
-    table: Path,
-    names: Sequence[str],
-    described: Sequence[str],
-    faulty: frozenset[str],
-    subset: bool,
-    plan: _Plan,
-) -> list[str]:
-    """The images that have a row; images without one, and rows without image, become problems."""
-    present, rows = set(names), set(described)
-    unlabelled = [name for name in names if name not in rows and name not in faulty]
-    plan.problems += [UserError(table, f"no row for the image {name}") for name in unlabelled]
-    lost = [name for name in described if name not in present]
-    if subset and lost:
-        plan.notes.append(f"{table.name}: {len(lost):,} rows without an image were left out")
-    elif lost:
-        remedy = "Add --subset to leave such rows out."
-        plan.problems += [UserError(table, f"a row for {n}, but no image", remedy) for n in lost]
-    return [name for name in names if name in rows]
-
-
-def _image_faults(paths: Sequence[Path], workers: int | None) -> list[UserError]:
-    faults = [f for f in in_parallel(_look_at, paths, workers, "checking images") if f]
-    return [fault.error() for fault in faults]
-
-
-def _look_at(paths: Sequence[Path]) -> list[Fault | None]:
-    return [_image_fault(path) for path in paths]
-
-
-def _image_fault(path: Path) -> Fault | None:
+def _look_at_one(path: Path) -> Fault | bytes:
+    """A digest of the file, where it holds a picture."""
     image = try_decode(path)
     if isinstance(image, Fault):
         return image
     if min(image.size) < MIN_PIXELS:
         what = f"too small (got {image.width}x{image.height})"
         return Fault(path, what, f"Each side has {MIN_PIXELS} px or more.")
-    return None
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
-def _write(plan: _Plan, building: Path) -> None:
+def _write(plan: Plan, building: Path) -> None:
     try:
         for folder in {(building / target).parent for target in plan.files}:
             folder.mkdir(parents=True, exist_ok=True)

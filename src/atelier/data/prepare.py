@@ -1,4 +1,4 @@
-"""Decodes, crops and resizes a dataset once, into arrays that training maps into memory."""
+"""Decodes and resizes a dataset once, to squares in arrays that training maps into memory."""
 
 import hashlib
 import json
@@ -22,11 +22,14 @@ from atelier.data.twins import (
     array_names,
     described,
     mask_to_square,
+    resized_mask,
     twin_files,
 )
 
 MAX_ENLARGEMENT = 2
-"""A crop may be enlarged to at most twice its size: beyond, networks would learn the blur."""
+"""A picture may be enlarged to at most twice its size: beyond, networks would learn the blur."""
+MAX_THINNESS = 8
+"""Longer side to shorter of a picture that is fitted in whole: of a thinner one nothing is left."""
 NUMBERS_SHAPE = (100,)
 
 
@@ -37,7 +40,7 @@ class _Job:
     source: Path
     array: Path
     place: tuple[int, ...]
-    crop_share: float
+    crop_share: float | None
     mask: bool = False
 
 
@@ -76,31 +79,79 @@ def crop_box(width: int, height: int, share: float) -> tuple[int, int, int, int]
     return left, top, left + side, top + side
 
 
-def size_fault(path: Path, image: Image.Image, size_pixels: int, share: float) -> Fault | None:
-    """Names an image whose crop is too small for `size_pixels`."""
-    left, _, right, _ = crop_box(image.width, image.height, share)
-    needed = max(size_pixels // MAX_ENLARGEMENT, MIN_PIXELS)
-    if right - left >= needed:
-        return None
-    what = f"too small (got {image.width}x{image.height}, {right - left} px after the crop)"
-    return Fault(path, what, f"{size_pixels} px are made from {needed} px or more.")
+def kept_side(width: int, height: int, crop_share: float | None) -> int:
+    """Pixels of the original that a square's side is made from; None: all of it is fitted in."""
+    if crop_share is None:
+        return max(width, height)
+    left, _, right, _ = crop_box(width, height, crop_share)
+    return right - left
 
 
-def to_square(image: Image.Image, size_pixels: int, crop_share: float) -> NDArray[np.uint8]:
-    """RGB image -> uint8 [3, S, S], cropped and antialiased.
+def least_side(size_pixels: int) -> int:
+    """How many pixels a square of this size is made from, at least."""
+    return max(size_pixels // MAX_ENLARGEMENT, MIN_PIXELS)
+
+
+def size_fault(
+    path: Path, image: Image.Image, size_pixels: int, crop_share: float | None
+) -> Fault | None:
+    """Names an image that is too small for `size_pixels`, or too thin to be fitted in whole."""
+    got, needed = f"got {image.width}x{image.height}", least_side(size_pixels)
+    side = kept_side(image.width, image.height, crop_share)
+    if side < needed:
+        cropped = "" if crop_share is None else f", {side} px after the crop"
+        remedy = f"{size_pixels} px are made from {needed} px or more."
+        return Fault(path, f"too small ({got}{cropped})", remedy)
+    if crop_share is None and side > MAX_THINNESS * min(image.size):
+        remedy = f"`fit: pad` takes up to {MAX_THINNESS} to 1; `fit: crop` cuts its centre out."
+        return Fault(path, f"too thin to be fitted in whole ({got})", remedy)
+    return None
+
+
+def to_square(image: Image.Image, size_pixels: int, crop_share: float | None) -> NDArray[np.uint8]:
+    """RGB image -> uint8 [3, S, S], antialiased: a centred crop, or all of it (crop_share None).
 
     Bicubic: its weights need no sine, whose last bits differ between processors, so that the
     arrays are equal everywhere.
     """
+    if crop_share is None:
+        small = image.resize(fitted(*image.size, size_pixels), Image.Resampling.BICUBIC)
+        return padded(np.asarray(small).transpose(2, 0, 1), size_pixels)
     box = crop_box(image.width, image.height, crop_share)
     square = image.resize((size_pixels, size_pixels), Image.Resampling.BICUBIC, box=box)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
+def fitted(width: int, height: int, size_pixels: int) -> tuple[int, int]:
+    """Width and height of a whole picture, scaled so that its longer side is `size_pixels`."""
+    longer = max(width, height)
+    return (
+        max(round(width * size_pixels / longer), 1),
+        max(round(height * size_pixels / longer), 1),
+    )
+
+
+def padded(pixels: NDArray[np.uint8], size_pixels: int) -> NDArray[np.uint8]:
+    """[..., H, W] -> [..., S, S]: centred, the border mirrored; repeated where it is too thin."""
+    missing = [size_pixels - side for side in pixels.shape[-2:]]
+    around = [(0, 0)] * (pixels.ndim - 2) + [(gap // 2, gap - gap // 2) for gap in missing]
+    too_thin = any(after > side for side, (_, after) in zip(pixels.shape, around, strict=True))
+    filled = np.pad(pixels, around, mode="edge" if too_thin else "symmetric")
+    return np.ascontiguousarray(filled)
+
+
+def _mask_square(
+    mask: Image.Image, size_pixels: int, crop_share: float | None
+) -> NDArray[np.uint8]:
+    """Mask of 0 and 255 -> uint8 [S, S], framed as `to_square` frames its picture."""
+    if crop_share is None:
+        return padded(resized_mask(mask, fitted(*mask.size, size_pixels)), size_pixels)
+    return mask_to_square(mask, size_pixels, crop_box(mask.width, mask.height, crop_share))
+
+
 def _lay_out(building: Path, catalog: Catalog, config: DatasetConfig) -> list[_Job]:
     """Writes the labels and the empty arrays, and says which file goes to which row."""
     assert config.size_pixels is not None
-    assert config.crop_share is not None
     jobs = []
     for name, split in catalog.splits.items():
         chosen = split.first(config.limit)
@@ -119,7 +170,6 @@ def _lay_out_twins(building: Path, twins: list[TwinFiles], config: DatasetConfig
     jobs = []
     for files in twins:
         assert config.size_pixels is not None
-        assert config.crop_share is not None
         count, square = len(files.rows), (config.size_pixels, config.size_pixels)
         images, masks, rows = (building / name for name in array_names(files.direction.name))
         np.save(rows, np.array(files.rows, np.int32))
@@ -147,11 +197,8 @@ def _prepare_one(job: _Job, array: NDArray[np.uint8]) -> Fault | None:
         return image
     if fault := size_fault(job.source, image, size_pixels, job.crop_share):
         return fault
-    if job.mask:
-        box = crop_box(image.width, image.height, job.crop_share)
-        array[job.place] = mask_to_square(image, size_pixels, box)
-    else:
-        array[job.place] = to_square(image, size_pixels, job.crop_share)
+    to_pixels = _mask_square if job.mask else to_square
+    array[job.place] = to_pixels(image, size_pixels, job.crop_share)
     return None
 
 
@@ -164,6 +211,7 @@ def _manifest(
         "dataset": catalog.dataset,
         "layout": catalog.layout,
         "size_pixels": config.size_pixels,
+        "fit": config.fit,
         "crop": config.crop_share,
         "drawn": catalog.drawn,
         "labels": catalog.labels,

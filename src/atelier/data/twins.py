@@ -99,13 +99,20 @@ def twin_files(folder: Path, catalog: Catalog, split: Split) -> list[TwinFiles]:
 def mask_to_square(
     mask: Image.Image, size_pixels: int, box: tuple[int, int, int, int]
 ) -> NDArray[np.uint8]:
-    """Mask of 0 and 255 -> uint8 [S, S], the part of each pixel that comes from inside.
+    """Mask of 0 and 255 -> uint8 [S, S], of the part of it that a crop keeps."""
+    return resized_mask(mask, (size_pixels, size_pixels), box)
+
+
+def resized_mask(
+    mask: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Mask of 0 and 255 -> uint8 [H, W], the part of each pixel that comes from inside.
 
     The picture's own resampling, in floats: its weights reach two pixels out and some are negative,
     and a pixel is outside only where nothing from inside went into it.
     """
     inside = Image.fromarray((np.asarray(mask.convert("L")) > 127).astype(np.float32))
-    part = np.asarray(inside.resize((size_pixels,) * 2, Image.Resampling.BICUBIC, box=box))
+    part = np.asarray(inside.resize(size, Image.Resampling.BICUBIC, box=box))
     scaled = np.clip(np.round(part * 255), 0, 255).astype(np.uint8)
     return np.where(np.abs(part) > UNTOUCHED, np.maximum(scaled, 1), 0).astype(np.uint8)
 
