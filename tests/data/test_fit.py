@@ -8,10 +8,11 @@ from data.samples import numbered, picture, write_pictures
 from PIL import Image
 
 from atelier.data.catalog import DatasetConfig
+from atelier.data.drawn import draw
 from atelier.data.prepare import padded, prepare, size_fault, to_square
 from atelier.data.recognised import Picture
 from atelier.data.sizes import largest_size, propose_size
-from atelier.drawing import DrawingCounts, draw
+from atelier.drawing.scenes import DrawingCounts
 from atelier.errors import UserError, UserErrors
 
 

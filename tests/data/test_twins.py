@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from atelier.data.catalog import DatasetConfig
+from atelier.data.drawn import draw
 from atelier.data.prepare import crop_box, prepare, to_square
 from atelier.data.twins import Twins, array_names, mask_to_square, open_twins
-from atelier.drawing import DrawingCounts, draw
+from atelier.drawing.scenes import DrawingCounts
 from atelier.errors import UserError
 
 SIZE = 32
