@@ -89,7 +89,7 @@ def tiny(text):
 
 
 def home(project, folder):
-    """A home with somebody's own CelebA and a plain folder of pictures in it, and a git identity."""
+    """A home with somebody's own CelebA, a plain folder of pictures, and a git identity."""
     own = folder / "Downloads" / "celeba"
     shutil.copytree(project / "data/celeba", own)
     (own / "drawn.json").unlink()
