@@ -433,14 +433,17 @@ class Bundle:
         raise self._lacks("translates")
 
     def to_square(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] -> uint8 [S, S, 3]: the training images' centred crop.
+        """uint8 [H, W, 3] -> uint8 [S, S, 3]: framed as the training images were, by their centred
+        crop or with all of it fitted in.
 
         A picture that has the size of the training images is one of their kind and stays whole.
         """
         size, (height, width) = self.size_pixels, _sides(picture)
         if (height, width) == (size, size):
             return picture
-        side = max(round(min(height, width) * float(self.manifest["crop_share"])), 1)
+        if (share := self.manifest["crop_share"]) is None:
+            return _fitted(picture, size)[0]
+        side = max(round(min(height, width) * float(share)), 1)
         left, top = (width - side) // 2, (height - side) // 2
         box = (left, top, left + side, top + side)
         return np.asarray(Image.fromarray(picture).resize((size, size), _BICUBIC, box=box))
@@ -681,12 +684,7 @@ class TranslationBundle(Bundle):
         if (height, width) == (size, size):
             only: np.ndarray = self.translate(picture[None], direction)[0]
             return only
-        scale = size / max(height, width)
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (size - rows) // 2, (size - columns) // 2
-        small = np.asarray(Image.fromarray(picture).resize((columns, rows), _BICUBIC))
-        around = ((top, size - rows - top), (left, size - columns - left), (0, 0))
-        square = np.pad(small, around, mode="symmetric")
+        square, (top, left, rows, columns) = _fitted(picture, size)
         changed = self._translated(square[None], direction)[0] - _to_float(
             square.transpose(2, 0, 1)
         )
@@ -845,6 +843,24 @@ def _sides(image: np.ndarray) -> tuple[int, int]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise Refused("image", f"uint8 [H, W, 3] (got {image.dtype} {list(image.shape)})")
     return image.shape[0], image.shape[1]
+
+
+def _fitted(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """uint8 [H, W, 3] -> [S, S, 3] with all of it inside, the rest mirrored, or repeated where the
+    picture is too thin; and where in it: top, left, rows, columns."""
+    height, width = _sides(picture)
+    scale = size / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - rows) // 2, (size - columns) // 2
+    small = np.asarray(Image.fromarray(picture).resize((columns, rows), _BICUBIC))
+    around = ((top, size - rows - top), (left, size - columns - left), (0, 0))
+    too_thin = size - rows - top > rows or size - columns - left > columns
+    return np.pad(small, around, mode="edge" if too_thin else "symmetric"), (
+        top,
+        left,
+        rows,
+        columns,
+    )
 
 
 def _to_float(pixels: np.ndarray) -> np.ndarray:

@@ -54,8 +54,9 @@ class BundleDescription:
     """What a conditional generator is asked for, in its network's order."""
     directions: tuple[str, ...] = ()
     """The names of the rows of the array `directions`."""
-    crop_share: float = 1.0
-    """Side of the training images' centred crop, as a share of the shorter side."""
+    crop_share: float | None = 1.0
+    """Side of the training images' centred crop, as a share of the shorter side; None where all of
+    a picture was fitted in."""
     words: dict[str, Any] = field(default_factory=dict)
     """Facts of the task, such as a decoder's sigma; JSON."""
 

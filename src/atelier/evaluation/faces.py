@@ -70,7 +70,7 @@ def score_images(
 def kid_table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """KID of the generator beside ceiling and floors, a row each: for a plot."""
     rows = []
-    for extractor in ("judge", "witness"):
+    for extractor in (name for name in ("judge", "witness") if name in metrics):
         figures = metrics[extractor]
         for key in ("kid", *sorted(k for k in figures if k.startswith("kid_"))):
             if not key.endswith("standard_error"):
