@@ -855,12 +855,8 @@ def _fitted(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int,
     small = np.asarray(Image.fromarray(picture).resize((columns, rows), _BICUBIC))
     around = ((top, size - rows - top), (left, size - columns - left), (0, 0))
     too_thin = size - rows - top > rows or size - columns - left > columns
-    return np.pad(small, around, mode="edge" if too_thin else "symmetric"), (
-        top,
-        left,
-        rows,
-        columns,
-    )
+    padded = np.pad(small, around, mode="edge" if too_thin else "symmetric")
+    return padded, (top, left, rows, columns)
 
 
 def _to_float(pixels: np.ndarray) -> np.ndarray:

@@ -74,9 +74,10 @@ def repro(
 ) -> None:
     """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.operations import repro as pipeline
+    from atelier.operations import workspace
 
     if scale is not None:
-        pipeline.change_scale(scale)
+        workspace.change_scale(scale)
     pipeline.reproduce(targets or [], force, single_item, sync)
 
 
