@@ -1,11 +1,11 @@
 """Files that a command leaves: none is replaced untold, and all of them appear, or none."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from atelier.errors import UserError
+from atelier.files import written_aside
 
 Put = Callable[[Path, bytes], None]
 """Takes the content of one of the files."""
@@ -37,24 +37,19 @@ def writing(out: str) -> Iterator[None]:
 @contextmanager
 def all_or_none() -> Iterator[Put]:
     """Files put in the block get their names at its end; after an error nothing is left of them."""
-    waiting: dict[Path, Path] = {}
     made: list[Path] = []
-
-    def put(path: Path, content: bytes) -> None:
-        for folder in reversed(path.parents):
-            if not folder.exists():
-                folder.mkdir()
-                made.append(folder)
-        waiting[path] = path.with_name(f".{path.name}.writing")
-        waiting[path].write_bytes(content)
-
     try:
-        yield put
-        for path, beside in waiting.items():
-            os.replace(beside, path)
+        with ExitStack() as waiting:
+
+            def put(path: Path, content: bytes) -> None:
+                for folder in reversed(path.parents):
+                    if not folder.exists():
+                        folder.mkdir()
+                        made.append(folder)
+                waiting.enter_context(written_aside(path)).write_bytes(content)
+
+            yield put
     except BaseException:
-        for beside in waiting.values():
-            beside.unlink(missing_ok=True)
         for folder in reversed(made):
             if not any(folder.iterdir()):
                 folder.rmdir()

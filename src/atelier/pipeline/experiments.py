@@ -22,6 +22,7 @@ from atelier.config import (
     load_parameters,
 )
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.paths import PARAMETERS, SCALES, Paths
 from atelier.rewriting import extended, rewritten
 from atelier.schema import check, unknown
@@ -161,15 +162,13 @@ def _not_line_by_line(name: str, listed: Listed) -> UserError:
 def _write(texts: dict[Path, str], mapping: str) -> None:
     """The mapping last: until it names them, nothing reads the files."""
     written: list[Path] = []
-    beside = PARAMETERS.with_suffix(".writing")
     try:
         for path, text in texts.items():
             with path.open("x", encoding="utf-8", newline="\n") as file:
                 written.append(path)
                 file.write(text)
-        beside.write_text(mapping, encoding="utf-8", newline="\n")
-        beside.replace(PARAMETERS)
+        write_whole(PARAMETERS, mapping)
     except OSError as error:
-        for path in (*written, beside):
+        for path in written:
             path.unlink(missing_ok=True)
         raise UserError(error.filename, f"cannot be written ({error.strerror})") from None

@@ -5,13 +5,11 @@ whether they will really run, DVC decides when it comes to them.
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atelier.commands import MODULE, CommandFailed, run
 from atelier.config import listed_experiments
 from atelier.display import say
 from atelier.errors import AtelierError
@@ -71,15 +69,19 @@ def direct_reasons(
 
     It fails where another DVC works on their paths; then it is asked again, once they are free.
     """
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *stages]
-    quiet = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    while (done := subprocess.run(command, capture_output=True, text=True, env=quiet)).returncode:
-        # Who stood in the way may have gone since: then it is worth another try, too.
-        if not waited(tell) and BUSY not in done.stderr:
-            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise AtelierError(f"dvc status: {said[-1]}")
-    words = json.loads(done.stdout or "{}")
+    words = json.loads(_dvc_status(stages, tell) or "{}")
     return {stage: tuple(_in_words(entries)) for stage, entries in words.items()}
+
+
+def _dvc_status(stages: Sequence[str], tell: Callable[[str], None]) -> str:
+    command = (*MODULE, "dvc", "--wait-for-lock", "status", "--json", *stages)
+    while True:
+        try:
+            return run(*command, variables={"DVC_NO_ANALYTICS": "1"})
+        except CommandFailed as failed:
+            # Who stood in the way may have gone since: then it is worth another try, too.
+            if not waited(tell) and BUSY not in failed.error:
+                raise AtelierError(f"dvc status: {failed.last}") from None
 
 
 def upstream(stage: str, scale: str) -> tuple[str, ...]:

@@ -1,11 +1,9 @@
 """What a scheduled run hands on: files to the DVC remote, figures to a git branch."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from atelier.commands import MODULE, answer, run
 from atelier.errors import AtelierError
 
 BRANCH = "atelier/results"
@@ -14,9 +12,9 @@ RESULTS = ("dvc.lock", "data.dvc", "artifacts/*/*/metrics.json", "artifacts/*/*/
 
 def push() -> str:
     """`dvc push` with the run cache to the default remote; says what was done."""
-    if not _run(sys.executable, "-m", "dvc", "remote", "list").strip():
+    if not run(*MODULE, "dvc", "remote", "list").strip():
         return "no DVC remote is set; nothing was pushed"
-    said = _run(sys.executable, "-m", "dvc", "--wait-for-lock", "push", "--run-cache")
+    said = run(*MODULE, "dvc", "--wait-for-lock", "push", "--run-cache")
     return f"dvc push: {(said.strip().splitlines() or ['done'])[-1]}"
 
 
@@ -29,40 +27,27 @@ def commit(message: str, branch: str = BRANCH) -> str:
     reference = f"refs/heads/{branch}"
     if _current() == reference:
         raise AtelierError(f"{branch}: is checked out here; a flow commits to no branch in use.")
-    found = _try("git", "rev-parse", "--verify", "--quiet", reference)
-    parent = found or _run("git", "rev-parse", "HEAD").strip()
+    found = answer("git", "rev-parse", "--verify", "--quiet", reference).strip()
+    parent = found or run("git", "rev-parse", "HEAD").strip()
     files = [str(path) for pattern in RESULTS for path in sorted(Path().glob(pattern))]
     with tempfile.TemporaryDirectory() as scratch:
         index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
-        _run("git", "read-tree", parent, **index)
-        _run("git", "add", "--force", "--", *files, **index)
-        tree = _run("git", "write-tree", **index).strip()
-    if tree == _run("git", "rev-parse", f"{parent}^{{tree}}").strip():
+        run("git", "read-tree", parent, variables=index)
+        run("git", "add", "--force", "--", *files, variables=index)
+        tree = run("git", "write-tree", variables=index).strip()
+    if tree == run("git", "rev-parse", f"{parent}^{{tree}}").strip():
         return f"{branch}: nothing new"
-    made = _run("git", *_author(), "commit-tree", tree, "-p", parent, "-m", message).strip()
-    _run("git", "update-ref", reference, made, found or "")
+    made = run("git", *_author(), "commit-tree", tree, "-p", parent, "-m", message).strip()
+    run("git", "update-ref", reference, made, found or "")
     return f"{branch}: {made[:12]}"
 
 
 def _author() -> tuple[str, ...]:
     """The repository's own author, or one that says who it was."""
-    if _try("git", "config", "user.email"):
+    if answer("git", "config", "user.email"):
         return ()
     return ("-c", "user.name=Atelier", "-c", "user.email=atelier@localhost")
 
 
 def _current() -> str:
-    return _try("git", "symbolic-ref", "--quiet", "HEAD")
-
-
-def _try(*command: str) -> str:
-    """What a command says; empty where it fails."""
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
-
-
-def _run(*command: str, **variables: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise AtelierError(f"{' '.join(command[:3])}: {said}")
-    return done.stdout
+    return answer("git", "symbolic-ref", "--quiet", "HEAD").strip()

@@ -7,7 +7,6 @@ whom to wait.
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from types import FrameType
 
 import psutil
 
+from atelier.commands import MODULE, CommandFailed, run
 from atelier.config import default_scale, listed_experiments
 from atelier.display import say
 from atelier.errors import AtelierError, Interrupted, UserError
@@ -48,7 +48,7 @@ def reproduce(
         raise UserError("dvc.yaml", "no such file", "Run this in the repository's root.")
     options = [*(["--force"] if force else []), *(["--single-item"] if single_item else [])]
     # DVC's lock on the repository is short and waited for; a busy path is not: see below.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, *targets]
+    command = [*MODULE, "dvc", "--wait-for-lock", "repro", *options, *targets]
     while True:
         code, met = _run(command)
         if code == 0:
@@ -142,11 +142,11 @@ def _sync_registry() -> None:
 
 def _check_data() -> None:
     """DVC rewrites a hash that drifted without a word; here the word is said."""
-    changed = subprocess.run(
-        ["git", "diff", "--quiet", "--", "data.dvc"], check=False, capture_output=True
-    )
-    if changed.returncode == 1:
-        say(
-            "data.dvc: the data differ from those of the last commit. If you changed them, commit "
-            "data.dvc; if not, they were drawn with other versions: git diff data.dvc"
-        )
+    try:
+        run("git", "diff", "--quiet", "--", "data.dvc")
+    except CommandFailed as failed:
+        if failed.code == 1:
+            say(
+                "data.dvc: the data differ from those of the last commit. If you changed them, "
+                "commit data.dvc; if not, they were drawn with other versions: git diff data.dvc"
+            )

@@ -18,8 +18,10 @@ from pathlib import Path
 import psutil
 import requests
 
+from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError, UserError
+from atelier.files import write_whole
 from atelier.registry.store import LOCAL_URI
 
 STATE = Path(".atelier", "services")
@@ -82,7 +84,7 @@ def environment() -> dict[str, str]:
 
 def services() -> list[Service]:
     """In the order in which they start."""
-    prefect = (sys.executable, "-m", "prefect")
+    prefect = (*MODULE, "prefect")
     found: list[Service] = []
     if not os.environ.get("PREFECT_API_URL"):
         start = (*prefect, "server", "start", "--host", "127.0.0.1", "--port", _port("prefect"))
@@ -90,14 +92,14 @@ def services() -> list[Service]:
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         store = ("--backend-store-uri", LOCAL_URI, "--artifacts-destination", "mlruns/artifacts")
         where = ("--host", "127.0.0.1", "--port", _port("mlflow"), "--workers", "1")
-        command = (sys.executable, "-m", "mlflow", "ui", *store, *where)
+        command = (*MODULE, "mlflow", "ui", *store, *where)
         found.append(Service("mlflow", command, f"{mlflow_url()}/health"))
     return found
 
 
 WORKER = Service(
     "worker",
-    (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"),
+    (*MODULE, "prefect", "worker", "start", "--pool", POOL, "--type", "process"),
     "",
 )
 
@@ -125,15 +127,15 @@ def up(slots: int) -> None:
 
 def apply(slots: int) -> None:
     """Registers pool, slots, deployments and alarms; what is there already is renewed."""
-    prefect = [sys.executable, "-m", "prefect"]
-    _run([*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
+    prefect = (*MODULE, "prefect")
+    _run(*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     try:
-        _run([*prefect, "gcl", "inspect", LIMIT])
-        _run([*prefect, "gcl", "update", LIMIT, "--limit", str(slots)])
+        _run(*prefect, "gcl", "inspect", LIMIT)
+        _run(*prefect, "gcl", "update", LIMIT, "--limit", str(slots))
     except AtelierError:
-        _run([*prefect, "gcl", "create", LIMIT, "--limit", str(slots)])
-    _run([*prefect, "--no-prompt", "deploy", "--all"])
-    _run([sys.executable, "flows/alarms.py"])
+        _run(*prefect, "gcl", "create", LIMIT, "--limit", str(slots))
+    _run(*prefect, "--no-prompt", "deploy", "--all")
+    _run(sys.executable, "flows/alarms.py")
 
 
 def down() -> None:
@@ -167,7 +169,7 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     created = psutil.Process(process.pid).create_time()
-    service.record.write_text(json.dumps({"pid": process.pid, "created": created}))
+    write_whole(service.record, json.dumps({"pid": process.pid, "created": created}))
 
 
 def _refuse_taken_port(name: str) -> None:
@@ -207,14 +209,17 @@ def _end(process: psutil.Process) -> None:
         one.kill()
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, env=os.environ | environment(), capture_output=True, text=True)
-    if done.returncode == UserError.exit_code:
-        where, _, rest = done.stderr.strip().splitlines()[-1].partition(": ")
-        raise UserError(where, rest)
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()[-8:]
-        raise AtelierError(f"{' '.join(command[2:6])}: {' '.join(line.strip() for line in said)}")
+def _run(*command: str) -> None:
+    try:
+        run(*command, variables=environment())
+    except CommandFailed as failed:
+        if failed.code == UserError.exit_code:
+            where, _, rest = failed.last.partition(": ")
+            raise UserError(where, rest) from None
+        # Prefect's last line alone is often the end of a frame.
+        said = (failed.output + failed.error).strip().splitlines()[-8:]
+        words = " ".join(line.strip() for line in said)
+        raise AtelierError(f"{failed.name}: {words}") from None
 
 
 def _port(name: str) -> str:

@@ -5,15 +5,16 @@ works at `laptop` scale in the repository's own folder.
 """
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
+from atelier.commands import CommandFailed, run
 from atelier.config import default_scale
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.paths import PARAMETERS, check_scale
 from atelier.rewriting import rewritten
 
@@ -67,8 +68,7 @@ def _bring_up_to_date(root: Path, place: Path, scale: str) -> None:
 
 
 def _set_scale(file: Path, scale: str) -> None:
-    changed = rewritten(file.read_text(encoding="utf-8"), {("scale",): scale})
-    file.write_text(changed, encoding="utf-8", newline="\n")
+    write_whole(file, rewritten(file.read_text(encoding="utf-8"), {("scale",): scale}))
 
 
 def _share(ours: Path, theirs: Path) -> None:
@@ -85,8 +85,8 @@ def _share(ours: Path, theirs: Path) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["git failed"])[-1]
-        raise UserError(f"git {arguments[0]}", said, "Another scale needs a git repository.")
-    return done.stdout
+    try:
+        return run("git", *arguments, folder=folder)
+    except CommandFailed as failed:
+        remedy = "Another scale needs a git repository."
+        raise UserError(f"git {arguments[0]}", failed.last, remedy) from None

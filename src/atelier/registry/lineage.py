@@ -1,11 +1,12 @@
 """Where a run or a version comes from: the commit, what was changed since, the data's hash."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from atelier.commands import answer
 
 FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 """Set by a flow for the stages that it runs: who ordered the work, and its page."""
@@ -38,27 +39,16 @@ class Lineage:
 
 def read_lineage() -> Lineage:
     """The state of the repository in the working directory."""
-    patch = _git("diff", "HEAD", "--no-ext-diff", "--no-color")
+    patch = answer("git", "diff", "HEAD", "--no-ext-diff", "--no-color")
     if len(patch) > LARGEST_PATCH:
         patch = patch[:LARGEST_PATCH] + "\n# cut here: the patch is larger than 5 MB\n"
     return Lineage(
-        commit=_git("rev-parse", "HEAD").strip(),
+        commit=answer("git", "rev-parse", "HEAD").strip(),
         patch=patch,
         data_digest=_data_digest(Path("data.dvc")),
         flow_run=os.environ.get(FLOW_RUN, ""),
         flow_run_url=os.environ.get(FLOW_RUN_URL, ""),
     )
-
-
-def _git(*arguments: str) -> str:
-    """git's answer; empty where there is no git or no repository, which is no reason to stop."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, errors="replace", timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def _data_digest(file: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from atelier.config import Experiment, Paths
 from atelier.errors import UserError
 from atelier.evaluation import report
+from atelier.files import write_whole
 from atelier.registry import bundle, generator, versions
 from atelier.registry.bundle_model import Bundle, Refused, open_bundle
 from atelier.registry.gate import (
@@ -209,6 +210,5 @@ def write_receipt(synced: Synced, scale: str) -> Path:
         "version": str(synced.version) if synced.version else None,
         "digest": synced.version.digest if synced.version else None,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
     return path

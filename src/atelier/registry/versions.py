@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.registry import bundle, packaging
 from atelier.registry.gate import Decision
 from atelier.registry.store import BUNDLES, FOLDER, Store, locked
@@ -178,8 +179,7 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
             "champion": str(before) if before else None,
             "decision": decision.to_dict(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(words, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
         if decision.promote:
             _set_champion(store, challenger)
     return path

@@ -1,6 +1,5 @@
 """Saving and loading the state of a training, whole or not at all."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from atelier.errors import AtelierError
+from atelier.files import written_aside
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -17,13 +17,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     The state holds tensors, numbers, strings, lists and dicts only, so that it loads with
     `weights_only`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".writing")
-    with beside.open("wb") as file:
+    with written_aside(path, durable=True) as beside, beside.open("wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:

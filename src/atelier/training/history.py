@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from atelier.data.images import to_bytes
 from atelier.data.sheet import sheet
+from atelier.files import ASIDE, written_aside
 
 
 class History:
@@ -28,7 +29,7 @@ class History:
     def rewind(self, images: int) -> None:
         """Forgets everything from after `images`."""
         for left in [*self.folder.glob("samples/*"), *self.folder.glob("snapshots/*")]:
-            if left.suffix == ".writing" or int(left.stem) > images:
+            if left.suffix == ASIDE or int(left.stem) > images:
                 left.unlink()
         if not self.table.exists():
             return
@@ -36,10 +37,8 @@ class History:
             header, *rows = list(csv.reader(file)) or [[]]
         # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
         kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
-        beside = self.table.with_suffix(".writing")
-        with beside.open("w", newline="") as file:
+        with written_aside(self.table) as beside, beside.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *kept] if kept else [])
-        beside.replace(self.table)
 
     def log(self, step: int, images: int, metrics: dict[str, float]) -> None:
         """Adds a row; the first one sets the columns."""
@@ -60,17 +59,14 @@ class History:
     def sample(self, images: int, pictures: Tensor) -> None:
         """Saves [N, 3, S, S] in [-1, 1] as one grid."""
         grid = Image.fromarray(sheet(to_bytes(pictures.float().cpu()).numpy()))
-        path = self.folder / "samples" / f"{images:09d}.png"
-        beside = path.with_suffix(".writing")
-        grid.save(beside, format="PNG")
-        beside.replace(path)
+        with written_aside(self.folder / "samples" / f"{images:09d}.png") as beside:
+            grid.save(beside, format="PNG")
 
     def snapshot(self, images: int, averages: nn.ModuleDict) -> None:
         """Saves the averaged weights as safetensors, by the names of their networks."""
-        path = self.folder / "snapshots" / f"{images:09d}.safetensors"
-        beside = path.with_suffix(".writing")
-        save_file({k: v.contiguous().cpu() for k, v in averages.state_dict().items()}, beside)
-        beside.replace(path)
+        tensors = {k: v.contiguous().cpu() for k, v in averages.state_dict().items()}
+        with written_aside(self.folder / "snapshots" / f"{images:09d}.safetensors") as beside:
+            save_file(tensors, beside)
 
 
 def long_table(history: Path) -> list[dict[str, str]]:
