@@ -167,7 +167,9 @@ def test_the_identity_does_nothing(world, ways) -> None:
     }
     for name in (A2B, B2A):
         figures = found[name]
-        assert figures["twin"]["inside"] == figures["twin"]["change"] == 0
+        assert figures["twin"]["change"] == 0
+        # Of spectra, whose last bit may depend on where in memory the pictures lie.
+        assert figures["twin"]["inside"] == pytest.approx(0, abs=1e-5)
         assert figures["twin"]["outside"] == 0
         assert figures["judge"]["kid"] == pytest.approx(figures["judge"]["kid_untouched"])
         # Nothing hides in a copy: what comes back is the noise itself, E|n| = 0.8 sigma.
@@ -273,7 +275,7 @@ def test_the_gate_sees_each_way(ways, perfect) -> None:
     none = {A2B: identity, B2A: identity}
     found = compare_translations(half, none, ways)
     assert found[A2B]["judge"].p_value < 0.01
-    assert found[B2A]["judge"].difference == 0
+    assert found[B2A]["judge"].difference == pytest.approx(0, abs=1e-9)
     back = compare_translations(none, half, ways)
     assert back[A2B]["judge"].p_value > 0.99
 
