@@ -378,7 +378,7 @@ class Bundle:
 
         Output k depends on (seed, k) and its attributes alone: its latent is drawn for it, and the
         program always runs on 64 rows, because convolutions of another batch size may differ in
-        the last bit.
+        the last bit. So it may on another processor, or with other threads.
 
         Args:
             attributes: [K] for all or [count, K], in [0, 1]; a conditional generator needs them.
@@ -400,7 +400,11 @@ class Bundle:
         return np.concatenate([self._published(rows.numpy()) for rows in made])
 
     def decode(self, latents: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
-        """float32 [N, L] -> uint8 [N, S, S, 3], or numbers; attributes as in `outputs`."""
+        """float32 [N, L] -> uint8 [N, S, S, 3], or numbers; attributes as in `outputs`.
+
+        The latents of a sample, in their order, give that sample. One that was moved to another
+        place of its 64 rows may differ in the last bit.
+        """
         return self._published(self.decode_raw(latents, attributes))
 
     def decode_raw(self, latents: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
@@ -493,7 +497,9 @@ class Bundle:
         return np.concatenate(made)
 
     def _run(self, network: str, *inputs: np.ndarray) -> torch.Tensor:
-        tensors = [torch.from_numpy(np.array(one, np.float32, order="C")) for one in inputs]
+        # Copied into torch's memory, which begins at multiples of 64 bytes: MKL may add in another
+        # order where numbers begin elsewhere, and numpy's begin anywhere.
+        tensors = [torch.tensor(np.ascontiguousarray(one, np.float32)) for one in inputs]
         with torch.inference_mode():
             made: torch.Tensor = self.networks[network](*tensors)
         return made

@@ -72,7 +72,8 @@ def pack(
     """Writes the bundle's folder, whole or not at all, and returns its digest.
 
     Equal weights, arrays and words give equal bytes: no clock, path or run stands in any member.
-    What was at `out` is replaced.
+    Only the example is made by the networks, so that another processor, or other threads, may
+    draw a pixel otherwise; the digest leaves it out. What was at `out` is replaced.
 
     Args:
         networks: those that the class of the task in bundle_model names; float32 copies of them in
