@@ -88,8 +88,8 @@ def _conditional(work: config.Experiment, prepared: Path, count: int) -> list[Re
     """The attributes of test images, again and again."""
     names, labels = labels_of_test(prepared)
     sampling = cast("Any", work.sampling)
-    asked = labels[np.arange(count) % len(labels)][:, columns(names, sampling.attributes)]
-    inputs = (noise(work, count), torch.from_numpy(asked).float())
+    conditions = labels[np.arange(count) % len(labels)][:, columns(names, sampling.attributes)]
+    inputs = (noise(work, count), torch.from_numpy(conditions).float())
     return [Request("samples", ("generator",), inputs, images_of_test(prepared))]
 
 

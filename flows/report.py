@@ -1,4 +1,4 @@
-"""What a flow shows in Prefect: what is stale, figures beside the champion's, the gate's decision."""
+"""What a flow shows in Prefect: what is stale, figures, what the gate said, and pictures."""
 
 import base64
 from collections.abc import Iterator

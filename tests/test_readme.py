@@ -217,9 +217,9 @@ def test_the_table_has_every_experiment_and_its_size():
     assert rows.keys() == listed.keys()
     for name, row in rows.items():
         experiment = load_experiment("laptop", name)
-        model, asked = experiment.model, getattr(experiment.sampling, "attributes", ())
+        model, conditions = experiment.model, getattr(experiment.sampling, "attributes", ())
         shape = (100,) if experiment.task.makes == "numbers" else (3, 64, 64)
-        nets = MODELS[model.name].build(model, shape, len(asked))
+        nets = MODELS[model.name].build(model, shape, len(conditions))
         for network in nets.values():
             assert f"{sum(p.numel() for p in network.parameters()):,}" in row
 

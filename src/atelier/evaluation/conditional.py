@@ -24,7 +24,7 @@ from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance, o
 from atelier.models.judge import Judge
 
 ConditionalSampler = Callable[[Labels, int], Images]
-"""(attributes [N, K], seed) -> uint8 [N, 3, S, S]."""
+"""(conditions [N, K], seed) -> uint8 [N, 3, S, S]."""
 Verdicts = npt.NDArray[np.bool_]
 """[N, K]: what the judge sees of each attribute."""
 
@@ -199,8 +199,8 @@ def accuracy(
         right &= counts[:, None]
     figures: dict[str, dict[str, float]] = {"with": {}, "without": {}}
     for column, name in enumerate(attributes):
-        for side, asked in (("with", 1), ("without", 0)):
-            chosen = requests[:, column] == asked
+        for side, condition in (("with", 1), ("without", 0)):
+            chosen = requests[:, column] == condition
             if chosen.any():
                 figures[side][name] = float(right[chosen, column].mean())
     shares = [*figures["with"].values(), *figures["without"].values()]
@@ -209,5 +209,5 @@ def accuracy(
 
 def request_name(combination: Labels, attributes: Sequence[str]) -> str:
     """[K] -> "Eyeglasses and Male", or "none": what a metric's name may hold."""
-    asked = [name for name, value in zip(attributes, combination, strict=True) if value]
-    return " and ".join(asked) or "none"
+    present = [name for name, value in zip(attributes, combination, strict=True) if value]
+    return " and ".join(present) or "none"

@@ -64,8 +64,8 @@ def evaluate_edits(
         UserError: fewer than LEAST_NEGATIVES pictures lack the target.
     """
     place = list(judge_labels).index(target)
-    asked = [name for name in others if name != target]
-    columns = [list(judge_labels).index(name) for name in asked]
+    watched = [name for name in others if name != target]
+    columns = [list(judge_labels).index(name) for name in watched]
     before = in_batches(judge, decode(latents))
     lacking = before[:, place] <= 0
     if (count := int(lacking.sum())) < LEAST_NEGATIVES:
@@ -85,8 +85,8 @@ def evaluate_edits(
         "flipped_in_range": float(counted.mean()),
         "flipped_out_of_range": float((flipped & ~counted).mean()),
         "median_step": float(np.median(steps[counted])) if counted.any() else LARGEST_STEP,
-        "changed": {name: float(share) for name, share in zip(asked, changed, strict=True)},
-        "most_changed": float(changed.max()) if len(asked) else 0.0,
+        "changed": {name: float(share) for name, share in zip(watched, changed, strict=True)},
+        "most_changed": float(changed.max()) if len(watched) else 0.0,
         "settings": {
             "samples": count,
             "largest_step": LARGEST_STEP,

@@ -49,12 +49,12 @@ def evaluate_vae(
 ) -> dict[str, Any]:
     """The bound and the used codes over the reference's reals; distances of samples to them."""
     reals = reference.reals
-    surprise, kl = bound(distribution, decode, reals, sigma, seed)
-    nats, dimensions = float((surprise + kl).mean()), reals[0].size
+    negative_log_likelihood, kl = bound(distribution, decode, reals, sigma, seed)
+    nats, dimensions = float((negative_log_likelihood + kl).mean()), reals[0].size
     means = np.concatenate([found for found, _ in _in_batches(distribution, reals)])
     figures: dict[str, Any] = {
         "nats_per_image": nats,
-        "reconstruction_nats_per_image": float(surprise.mean()),
+        "reconstruction_nats_per_image": float(negative_log_likelihood.mean()),
         "kl_nats_per_image": float(kl.mean()),
         "bits_per_dimension": nats / dimensions / math.log(2) + math.log2(LEVELS),
         "sigma": sigma,
@@ -112,12 +112,13 @@ def bound(
     """The two terms of the negative bound: -log p(image | draw), and KL to N(0, 1): nats, [N]."""
     dimensions = images[0].size
     constant = 0.5 * dimensions * math.log(2 * math.pi * sigma**2)
-    surprise = constant + _errors(distribution, decode, images, seed) / (2 * sigma**2)
+    errors = _errors(distribution, decode, images, seed)
+    negative_log_likelihood = constant + errors / (2 * sigma**2)
     parts = []
     for means, log_variances in _in_batches(distribution, images):
         inner = means.astype("f8") ** 2 + np.expm1(log_variances.astype("f8")) - log_variances
         parts.append(0.5 * inner.sum(axis=1))
-    return surprise, np.concatenate(parts)
+    return negative_log_likelihood, np.concatenate(parts)
 
 
 def active_units(means: Codes) -> int:

@@ -230,8 +230,8 @@ def errors_of(bundle: Bundle, images: Images) -> Errors:
     if not bundle.is_variational:
         return squared_errors(images, reconstructed(bundle, images))
     sigma = float(bundle.manifest["words"]["sigma"])
-    likelihood, kl = bound(distribution(bundle), bundle.decode_raw, images, sigma, seed=0)
-    return likelihood + kl
+    negative_log_likelihood, kl = bound(distribution(bundle), bundle.decode_raw, images, sigma, seed=0)
+    return negative_log_likelihood + kl
 
 
 def reconstructed(bundle: Bundle, images: Images) -> Images:

@@ -1,4 +1,4 @@
-"""Translation between two domains, both ways."""
+"""Translation between two domains, in both directions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 CHOSEN_ON = 128
-"""Validation images each way at most: translating is the dearest part of choosing."""
+"""Validation images of each direction at most: translating is the dearest part of choosing."""
 
 
 def preview(learner: "Learner") -> Tensor | None:
@@ -42,7 +42,7 @@ def preview(learner: "Learner") -> Tensor | None:
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> float:
-    """Mean KID of both ways to the target domain's validation images."""
+    """Mean KID of both directions to the target domain's validation images."""
     directions = open_both(context, CHOSEN_ON)
     return translation_figure(_translate(networks["a2b"]), _translate(networks["b2a"]), directions)
 
