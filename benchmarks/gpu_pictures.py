@@ -16,7 +16,7 @@ from atelier import config
 from atelier.data.images import to_bytes, to_float
 from atelier.data.numbers import multiples_share
 from atelier.data.sampling import columns, members
-from atelier.evaluation.features import Images, WitnessFeatures, spread
+from atelier.evaluation.features import Images, WitnessFeatures, evenly
 from atelier.evaluation.kid import kid
 
 CHUNK = 100
@@ -139,7 +139,7 @@ def ceiling(request: Request, prepared: Path) -> float | None:
     if request.reals is None or request.networks in (("a2b",), ("b2a",)):
         return None
     extract, training = witness(prepared)
-    return kid(extract(request.reals), extract(spread(training, len(request)))).value
+    return kid(extract(request.reals), extract(evenly(training, len(request)))).value
 
 
 def differences(device_made: Tensor, cpu_made: Tensor) -> dict[str, float]:

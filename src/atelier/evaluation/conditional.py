@@ -17,7 +17,7 @@ import numpy.typing as npt
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
 from atelier.evaluation.faces import open_bounds, score_images
-from atelier.evaluation.features import Images, in_batches, spread
+from atelier.evaluation.features import Images, evenly, in_batches
 from atelier.evaluation.kid import kid
 from atelier.evaluation.range import judge_range
 from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance, open_reference
@@ -125,7 +125,7 @@ def open_examination(
         columns(judge_labels, attributes),
         tuple(attributes),
         seen_combinations(prepared, attributes),
-        spread(rows, len(reference.reals)),
+        evenly(rows, len(reference.reals)),
     )
 
 

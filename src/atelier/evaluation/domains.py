@@ -17,8 +17,8 @@ from atelier.data.sampling import Domains, Labels, columns, members
 from atelier.errors import UserError
 from atelier.evaluation.features import (
     Images,
+    evenly,
     in_batches,
-    spread,
 )
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet, open_extractors
@@ -123,7 +123,7 @@ def open_directions(
             ceiling=training[likewise],
         )
     known = Range.fit(
-        extractors["judge"].training, extractors["judge"](spread(images, RANGE_REALS))
+        extractors["judge"].training, extractors["judge"](evenly(images, RANGE_REALS))
     )
     return BothDirections(of, judge, tuple(judge_labels), domains, known, seed)
 

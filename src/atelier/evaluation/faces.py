@@ -1,12 +1,12 @@
-"""Scores a generator of images against a split of its dataset: every figure, ceiling and floor."""
+"""Scores a generator of images against a split of its dataset: every figure, and what scales it."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from atelier.evaluation import frechet, manifold
-from atelier.evaluation.features import Extractor, Features, Images, spread
-from atelier.evaluation.floors import blurred, shuffled
+from atelier.evaluation.degraded import blurred, shuffled
+from atelier.evaluation.features import Extractor, Features, Images, evenly
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet, open_reference
 from atelier.models.judge import Judge
@@ -32,11 +32,11 @@ def evaluate_faces(
 def open_bounds(
     reference: ReferenceSet, count: int, seed: int, other: Images | None = None
 ) -> Bounds:
-    """The ceiling and the floors, `count` images each; `other`: one more wrong set."""
-    reals = spread(reference.training, count)
+    """The ceiling and the degraded sets, `count` images each; `other`: one more wrong set."""
+    reals = evenly(reference.training, count)
     sets = {CEILING: reals, "blurred": blurred(reals), "shuffled": shuffled(reals, seed)}
     if other is not None:
-        sets["other"] = spread(other, count)
+        sets["other"] = evenly(other, count)
     return {name: reference.features(images) for name, images in sets.items()}
 
 
@@ -68,7 +68,7 @@ def score_images(
 
 
 def kid_table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """KID of the generator beside ceiling and floors, a row each: for a plot."""
+    """KID of the generator beside its ceiling and degraded sets, a row each: for a plot."""
     rows = []
     for extractor in ("judge", "witness"):
         figures = metrics[extractor]

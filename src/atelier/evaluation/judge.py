@@ -24,7 +24,7 @@ Labels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
 
 
-def floor(drawn: bool) -> float:
+def accuracy_floor(drawn: bool) -> float:
     """Balanced accuracy from which figures that rest on a label can be trusted."""
     return FLOOR_DRAWN if drawn else FLOOR_REAL
 
@@ -66,7 +66,7 @@ def judge_report(
     scores = {
         name: row["balanced_accuracy"] for name, row in rows.items() if row["balanced_accuracy"]
     }
-    least = floor(drawn)
+    least = accuracy_floor(drawn)
     trusted = [name for name in used if float(str(scores.get(name, 0))) >= least]
     untrusted = [name for name in used if name not in trusted]
     return {

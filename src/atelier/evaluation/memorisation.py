@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from atelier.evaluation.features import Extractor, Images, spread
+from atelier.evaluation.features import Extractor, Images, evenly
 from atelier.evaluation.reference import ReferenceSet
 
 SIDE = 32
@@ -38,7 +38,7 @@ def memorisation(
     Training and held-out images are thinned to equal numbers, evenly over each set.
     """
     count = min(len(training), len(held_out))
-    known, other = spread(training, count), spread(held_out, count)
+    known, other = evenly(training, count), evenly(held_out, count)
     figures: dict[str, Any] = {}
     for name, seen in (("pixels", _small), ("witness", witness)):
         near, far = (

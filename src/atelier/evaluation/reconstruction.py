@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from atelier.data.images import to_bytes
-from atelier.evaluation.features import BATCH, Images, spread
+from atelier.evaluation.features import BATCH, Images, evenly
 from atelier.evaluation.similarity import psnr, ssim
 
 Codes = npt.NDArray[np.float32]
@@ -25,7 +25,7 @@ Decode = Callable[[Codes], Floats]
 
 PCA_ROWS = 10_000
 """Training images at most that principal components are fitted to: all of them must be in memory.
-Of a larger set they are spread evenly."""
+Of a larger set, evenly."""
 
 
 def evaluate_reconstruction(
@@ -34,7 +34,7 @@ def evaluate_reconstruction(
     """Figures over a split's images; those of principal components end in `_pca`."""
     codes = encode(images[:1]).shape[1]
     figures = reconstruction_figures(images, reconstruct(encode, decode, images))
-    known = spread(training, PCA_ROWS)
+    known = evenly(training, PCA_ROWS)
     components = min(codes, len(known), known[0].size)
     linear = reconstruction_figures(images, principal_reconstructions(known, images, components))
     figures |= {f"{key}_pca": value for key, value in linear.items()}

@@ -20,7 +20,7 @@ from atelier.evaluation.features import (
     Images,
     JudgeFeatures,
     WitnessFeatures,
-    spread,
+    evenly,
 )
 from atelier.evaluation.kid import Comparison, Estimate, compare, kid
 from atelier.models.judge import Judge
@@ -84,7 +84,7 @@ def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) 
         known = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
-    reals = spread(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
+    reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
     extractors = open_extractors(judge, training)
     real_features = {name: extract(reals) for name, extract in extractors.items()}
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)

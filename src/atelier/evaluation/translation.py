@@ -14,9 +14,9 @@ import numpy as np
 
 from atelier.data.sampling import Domains, columns
 from atelier.data.twins import SPLIT, Twins, open_twins
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Features, Images
-from atelier.evaluation.floors import blurred
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
 from atelier.models.judge import Judge
 
@@ -189,7 +189,7 @@ def _l1(first: Images, second: Images) -> float:
 
 
 def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
-    """KID to the target's reals by extractor, beside its ceiling and its floors."""
+    """KID to the target's reals by extractor, beside ceiling, blur and untouched inputs."""
     sets = {
         "kid": outputs[direction.matched],
         "kid_ceiling": direction.ceiling,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atelier.evaluation.features import BATCH, Features, Images, spread
-from atelier.evaluation.floors import blurred
+from atelier.evaluation.degraded import blurred
+from atelier.evaluation.features import BATCH, Features, Images, evenly
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reconstruction import Codes, Decode, reconstruct
 from atelier.evaluation.reference import ReferenceSet
@@ -75,7 +75,7 @@ def _sets(
     """What is set beside the reals. The reconstructions are of training images, as the ceiling is:
     those of the reals themselves would be nearer than any sample can be."""
     normal = sample("normal")
-    ceiling = spread(reference.training, len(normal))
+    ceiling = evenly(reference.training, len(normal))
     return {
         "normal": normal,
         "mixture": sample("mixture"),
@@ -101,7 +101,7 @@ def _distances(reals: Features, sets: dict[str, Features]) -> dict[str, Any]:
 def decoder_sigma(distribution: Distribution, decode: Decode, training: Images, seed: int) -> float:
     """The deviation that makes training images likeliest, in [0, 1] and at least a grey level:
     the root of the mean squared error of decoded draws."""
-    errors = _errors(distribution, decode, spread(training, SIGMA_ROWS), seed)
+    errors = _errors(distribution, decode, evenly(training, SIGMA_ROWS), seed)
     mean = float(errors.sum()) / (len(errors) * training[0].size)
     return max(math.sqrt(mean), SMALLEST_SIGMA)
 

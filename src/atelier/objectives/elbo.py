@@ -8,7 +8,7 @@ level (Theis et al. 2016, arXiv 1511.01844), so that the density is bounded by w
 
 Figures are nats per image, summed over pixels and channels, or over codes. We deviate: the loss is
 divided by the number of pixel values, which Adam does not mind and a log can show; the KL's weight
-warms up from a tenth; the deviation has a floor of a grey level.
+warms up from a tenth; the deviation is at least a grey level.
 """
 
 import math

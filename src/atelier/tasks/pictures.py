@@ -60,7 +60,7 @@ def sampled(bundle: Bundle, count: int, seed: int, **request: Any) -> Images:
 
 
 def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """KID beside its ceiling and floors, a bar each."""
+    """KID beside its ceiling and degraded sets, a bar each."""
     return [
         {"name": f"{row['extractor']}: {row['set']}", "value": row["kid"], **row}
         for row in kid_table(metrics)

@@ -24,7 +24,7 @@ from atelier.bundle.pack import BundleDescription, pairs
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_first, channels_last, to_float
 from atelier.evaluation import report
-from atelier.evaluation.features import Extractor, Images, WitnessFeatures, spread
+from atelier.evaluation.features import Extractor, Images, WitnessFeatures, evenly
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
@@ -95,7 +95,7 @@ class Halves:
 def figure(networks: nn.ModuleDict, context: Context) -> float:
     """Mean squared error of the validation images; of a variational one, the bound in nats."""
     halves = _halves(networks, context)
-    images = spread(context.images(), context.samples)
+    images = evenly(context.images(), context.samples)
     if not _is_variational(halves, context):
         made = reconstruct(halves.encode, halves.decode, images)
         return float(squared_errors(images, made).mean())
@@ -105,7 +105,7 @@ def figure(networks: nn.ModuleDict, context: Context) -> float:
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
     halves = _halves(networks, context)
-    shown = channels_last(np.array(spread(context.images(), EXAMPLES)))
+    shown = channels_last(np.array(evenly(context.images(), EXAMPLES)))
 
     def example(bundle: Bundle) -> np.ndarray:
         return pairs((shown, bundle.reconstruct(shown)))
@@ -122,9 +122,9 @@ def _described_variational(
     halves: Halves, context: Context, images: int
 ) -> tuple[BundleDescription, dict[str, Any]]:
     """With a mixture fitted to the codes of training images, and directions where labels tell."""
-    training = spread(context.images(TRAINING), ENCODED)
+    training = evenly(context.images(TRAINING), ENCODED)
     codes = np.concatenate([halves.encode(part) for part in np.array_split(training, 20)])
-    labels = spread(context.labels(TRAINING), ENCODED)
+    labels = evenly(context.labels(TRAINING), ENCODED)
     found = directions_of(codes, labels, context)
     arrays = {
         **fit_mixture(codes, context.seed),
@@ -151,7 +151,7 @@ training images is cropped to the centred square that they were."""
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
-    images = np.array(spread(context.images(), context.samples))
+    images = np.array(evenly(context.images(), context.samples))
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
@@ -188,7 +188,7 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
     report.write_table(folder / "kid.csv", rows)
     for name, pictures in made.items():
         report.write_grid(folder / f"{name}.png", pictures[:SHOWN])
-    edited = encoding(bundle)(np.array(spread(context.images(), EDITED)))
+    edited = encoding(bundle)(np.array(evenly(context.images(), EDITED)))
     return {
         "elbo": figures,
         **distances,
@@ -199,10 +199,10 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
 
 def comparer(context: Context) -> Comparer:
     """Held to the test images by error alone; the witness, which needs no judge, stands by."""
-    images = np.array(spread(context.images(), context.samples))
+    images = np.array(evenly(context.images(), context.samples))
     training = context.images(TRAINING)
     witness = WitnessFeatures(training)
-    diverse = mean_pairwise_distance(witness(spread(images, DIVERSE)))
+    diverse = mean_pairwise_distance(witness(evenly(images, DIVERSE)))
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
     worst = float(squared_errors(images, mean).mean())
 
@@ -210,7 +210,7 @@ def comparer(context: Context) -> Comparer:
         if bundle.is_variational:
             made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler="mixture")
         else:
-            made = reconstructed(bundle, spread(images, DIVERSE))
+            made = reconstructed(bundle, evenly(images, DIVERSE))
         return mean_pairwise_distance(witness(made)) / diverse
 
     def floors(bundle: Bundle) -> list[str]:
@@ -230,7 +230,8 @@ def errors_of(bundle: Bundle, images: Images) -> Errors:
     if not bundle.is_variational:
         return squared_errors(images, reconstructed(bundle, images))
     sigma = float(bundle.manifest["words"]["sigma"])
-    negative_log_likelihood, kl = bound(distribution(bundle), bundle.decode_raw, images, sigma, seed=0)
+    encode = distribution(bundle)
+    negative_log_likelihood, kl = bound(encode, bundle.decode_raw, images, sigma, seed=0)
     return negative_log_likelihood + kl
 
 

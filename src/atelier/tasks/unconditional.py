@@ -64,7 +64,7 @@ def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> N
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
-    """Distances to the test images beside ceiling and floors."""
+    """Distances to the test images beside ceiling and degraded sets."""
     pictures = sampled(bundle, context.samples, context.seed)
     bounds = open_bounds(context.reference, context.samples, context.seed)
     metrics = score_images(pictures, context.reference, bounds, context.seed)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from atelier.evaluation.degraded import blurred, shuffled
 from atelier.evaluation.features import Images
-from atelier.evaluation.floors import blurred, shuffled
 
 Draw = Callable[[int, int], Images]
 
