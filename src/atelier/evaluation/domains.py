@@ -20,6 +20,7 @@ from atelier.evaluation.features import (
     evenly,
     in_batches,
 )
+from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet, open_extractors
 from atelier.models.judge import Judge
@@ -122,9 +123,7 @@ def open_directions(
             target=ReferenceSet(split, manifest, training, reals, extractors, features),
             ceiling=training[likewise],
         )
-    known = Range.fit(
-        extractors["judge"].training, extractors["judge"](evenly(images, RANGE_REALS))
-    )
+    known = Range.fit(extractors[JUDGE].training, extractors[JUDGE](evenly(images, RANGE_REALS)))
     return BothDirections(of, judge, tuple(judge_labels), domains, known, seed)
 
 

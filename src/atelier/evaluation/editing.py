@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atelier.errors import UserError
 from atelier.evaluation.features import Images, in_batches
+from atelier.evaluation.keys import JUDGE, SETTINGS
 from atelier.evaluation.range import judge_range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.models.judge import Judge
@@ -78,7 +79,7 @@ def evaluate_edits(
     flipped = np.isfinite(steps)
     counted = np.zeros(count, bool)
     if flipped.any():
-        features = reference.extractors["judge"](pictures[flipped])
+        features = reference.extractors[JUDGE](pictures[flipped])
         counted[flipped] = judge_range(reference).in_range(features)
     changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
     return {
@@ -87,7 +88,7 @@ def evaluate_edits(
         "median_step": float(np.median(steps[counted])) if counted.any() else LARGEST_STEP,
         "changed": {name: float(share) for name, share in zip(watched, changed, strict=True)},
         "most_changed": float(changed.max()) if len(watched) else 0.0,
-        "settings": {
+        SETTINGS: {
             "samples": count,
             "largest_step": LARGEST_STEP,
             "grid": GRID,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from atelier.data.images import to_float
+from atelier.evaluation.keys import JUDGE, WITNESS
 from atelier.evaluation.witness import Witness
 from atelier.models.judge import Judge
 
@@ -69,7 +70,7 @@ class Standardiser:
 class JudgeFeatures:
     """Channel means and deviations at three depths of a judge."""
 
-    name = "judge"
+    name = JUDGE
 
     def __init__(self, judge: Judge, training: Images) -> None:
         self.judge = judge.eval()
@@ -87,7 +88,7 @@ class JudgeFeatures:
 class WitnessFeatures:
     """Random convolutions and the radial power spectrum."""
 
-    name = "witness"
+    name = WITNESS
 
     def __init__(self, training: Images) -> None:
         self.witness = Witness(channels=training.shape[1])

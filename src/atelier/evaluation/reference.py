@@ -22,6 +22,7 @@ from atelier.evaluation.features import (
     WitnessFeatures,
     evenly,
 )
+from atelier.evaluation.keys import JUDGE, WITNESS
 from atelier.evaluation.kid import Comparison, Estimate, compare, kid
 from atelier.models.judge import Judge
 
@@ -44,7 +45,7 @@ class ReferenceSet:
     @property
     def chooses(self) -> str:
         """The extractor that chooses snapshots and gates: the judge, or the witness without one."""
-        return JudgeFeatures.name if JudgeFeatures.name in self.extractors else WitnessFeatures.name
+        return JUDGE if JUDGE in self.extractors else WITNESS
 
     def features(self, images: Images) -> dict[str, Features]:
         """Of any images of the split's shape, by extractor."""
@@ -68,8 +69,8 @@ class ReferenceSet:
 
     def diversity_share(self, fakes: dict[str, Features]) -> float:
         """Mean pairwise witness distance as a share of the reals': see COLLAPSED_BELOW."""
-        reals = mean_pairwise_distance(self.real_features["witness"])
-        return mean_pairwise_distance(fakes["witness"]) / reals
+        reals = mean_pairwise_distance(self.real_features[WITNESS])
+        return mean_pairwise_distance(fakes[WITNESS]) / reals
 
 
 def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) -> ReferenceSet:

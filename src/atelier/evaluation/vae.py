@@ -14,6 +14,15 @@ import numpy.typing as npt
 
 from atelier.evaluation.degraded import blurred
 from atelier.evaluation.features import BATCH, Features, Images, evenly
+from atelier.evaluation.keys import (
+    BLURRED,
+    CEILING,
+    MIXTURE,
+    NORMAL,
+    SETTINGS,
+    distance_to,
+    error_of,
+)
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reconstruction import Codes, Decode, reconstruct
 from atelier.evaluation.reference import ReferenceSet
@@ -35,6 +44,7 @@ about them."""
 COMPONENTS = 10
 ROWS_PER_COMPONENT = 50
 """Codes at least for each component of a mixture, and twice as many as it has numbers."""
+RECONSTRUCTIONS = "reconstructions"
 LARGEST_GAP = 0.25
 """What sampling may add to a reconstruction's KID, as a share of what a blur adds to the reals'."""
 
@@ -65,7 +75,7 @@ def evaluate_vae(
     for extractor, of_reals in reference.real_features.items():
         found = {name: of[extractor] for name, of in features.items()}
         figures[extractor] = _distances(of_reals, found)
-    figures["settings"] = {"images": len(reals), "seed": seed, "split": reference.split}
+    figures[SETTINGS] = {"images": len(reals), "seed": seed, "split": reference.split}
     return figures
 
 
@@ -74,14 +84,14 @@ def _sets(
 ) -> dict[str, Images]:
     """What is set beside the reals. The reconstructions are of training images, as the ceiling is:
     those of the reals themselves would be nearer than any sample can be."""
-    normal = sample("normal")
+    normal = sample(NORMAL)
     ceiling = evenly(reference.training, len(normal))
     return {
-        "normal": normal,
-        "mixture": sample("mixture"),
-        "reconstructions": reconstruct(lambda images: distribution(images)[0], decode, ceiling),
-        "blurred": blurred(ceiling),
-        "ceiling": ceiling,
+        NORMAL: normal,
+        MIXTURE: sample(MIXTURE),
+        RECONSTRUCTIONS: reconstruct(lambda images: distribution(images)[0], decode, ceiling),
+        BLURRED: blurred(ceiling),
+        CEILING: ceiling,
     }
 
 
@@ -90,10 +100,12 @@ def _distances(reals: Features, sets: dict[str, Features]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, features in sets.items():
         found = kid(reals, features)
-        figures[f"kid_{name}"] = found.value
-        figures[f"kid_{name}_standard_error"] = found.standard_error
-    gap = figures["kid_mixture"] - figures["kid_reconstructions"]
-    allowed = LARGEST_GAP * (figures["kid_blurred"] - figures["kid_ceiling"])
+        figures[distance_to(name)] = found.value
+        figures[error_of(distance_to(name))] = found.standard_error
+    mixture, reconstructions, blur, ceiling = (
+        figures[distance_to(name)] for name in (MIXTURE, RECONSTRUCTIONS, BLURRED, CEILING)
+    )
+    gap, allowed = mixture - reconstructions, LARGEST_GAP * (blur - ceiling)
     within = bool(gap <= allowed)
     return {**figures, "gap": gap, "largest_gap": allowed, "within_bound": within}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atelier.config import load_experiment
+from atelier.evaluation.keys import SETTINGS
 from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
@@ -69,7 +70,7 @@ def figures_beside_champion(experiment: str, scale: str) -> list[dict[str, str]]
     return [
         {"figure": key, "now": f"{value:.4g}", "champion": theirs.get(key, "")}
         for key, value in ours.items()
-        if not key.startswith("settings/")
+        if not key.startswith(f"{SETTINGS}/")
     ]
 
 

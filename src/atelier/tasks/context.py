@@ -16,6 +16,7 @@ from atelier.data.sampling import columns
 from atelier.errors import UserError
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import open_judge
+from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.models.judge import Judge
 from atelier.paths import Paths
@@ -125,7 +126,7 @@ class Context:
                 "latent_dim": getattr(self.experiment.model, "latent_dim", None),
                 "output_shape": self.shape,
                 "dataset": self.experiment.dataset,
-                "judge": None if self.judge is None else "judge",
+                "judge": None if self.judge is None else JUDGE,
                 "selected_images": selected_images,
                 "crop_share": self.manifest.get("crop", 1.0),
                 **words,

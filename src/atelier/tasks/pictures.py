@@ -16,6 +16,7 @@ from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.faces import kid_table
 from atelier.evaluation.features import Features, Images
+from atelier.evaluation.keys import LEFT_OUT
 from atelier.evaluation.reference import ReferenceSet
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
@@ -73,7 +74,7 @@ def score_edits(
     """What each direction of a used attribute does to the pictures of these latents."""
     judge = context.judge
     if judge is None:
-        return {"left_out": "no labels, so no judge to see an edit"}
+        return {LEFT_OUT: "no labels, so no judge to see an edit"}
     labels = context.judge_words["labels"]
     others = [name for name in OTHERS if name in context.trusted_labels]
 
@@ -91,7 +92,7 @@ def score_edits(
                 target=name, others=others,
             )  # fmt: skip
         except UserError as error:
-            figures[name] = {"left_out": str(error)}
+            figures[name] = {LEFT_OUT: str(error)}
     return figures
 
 

@@ -25,6 +25,16 @@ from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_first, channels_last, to_float
 from atelier.evaluation import report
 from atelier.evaluation.features import Extractor, Images, WitnessFeatures, evenly
+from atelier.evaluation.keys import (
+    EDITING,
+    MEMORISATION,
+    MIXTURE,
+    NORMAL,
+    PSNR_DB,
+    SETTINGS,
+    kid_keys,
+    of_components,
+)
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
@@ -155,11 +165,11 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
-    settings = _settings(context, len(images)) | figures.pop("settings")
-    metrics: dict[str, Any] = {"reconstruction": figures, "settings": settings}
+    settings = _settings(context, len(images)) | figures.pop(SETTINGS)
+    metrics: dict[str, Any] = {"reconstruction": figures, SETTINGS: settings}
     rows = [
-        {"name": "principal components", "value": figures["psnr_db_pca"]},
-        {"name": context.experiment.name, "value": figures["psnr_db"]},
+        {"name": "principal components", "value": figures[of_components(PSNR_DB)]},
+        {"name": context.experiment.name, "value": figures[PSNR_DB]},
     ]
     report.write_table(folder / "psnr.csv", rows)
     shown = images[: SHOWN // 2]
@@ -170,20 +180,19 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
 def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     made = {
         name: sampled(bundle, context.samples, context.seed, sampler=name)
-        for name in ("normal", "mixture")
+        for name in (NORMAL, MIXTURE)
     }
     sigma = float(bundle.manifest["words"]["sigma"])
     figures = evaluate_vae(
         distribution(bundle), bundle.decode_raw, made.__getitem__, context.reference, sigma,
         context.seed,
     )  # fmt: skip
-    figures.pop("settings")
+    figures.pop(SETTINGS)
     distances = {name: figures.pop(name) for name in context.reference.extractors}
     rows = [
-        {"name": f"{extractor}: {key.removeprefix('kid_')}", "value": value}
+        {"name": f"{extractor}: {set_name}", "value": of[key]}
         for extractor, of in distances.items()
-        for key, value in of.items()
-        if key.startswith("kid_") and not key.endswith("standard_error")
+        for set_name, key in kid_keys(of).items()
     ]
     report.write_table(folder / "kid.csv", rows)
     for name, pictures in made.items():
@@ -192,8 +201,8 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
     return {
         "elbo": figures,
         **distances,
-        "memorisation": evaluate_memorisation(made["mixture"], context.reference),
-        "editing": score_edits(bundle, edited, context),
+        MEMORISATION: evaluate_memorisation(made[MIXTURE], context.reference),
+        EDITING: score_edits(bundle, edited, context),
     }
 
 
@@ -208,7 +217,7 @@ def comparer(context: Context) -> Comparer:
 
     def diversity(bundle: Bundle) -> float:
         if bundle.is_variational:
-            made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler="mixture")
+            made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler=MIXTURE)
         else:
             made = reconstructed(bundle, evenly(images, DIVERSE))
         return mean_pairwise_distance(witness(made)) / diverse

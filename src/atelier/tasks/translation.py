@@ -20,6 +20,7 @@ from atelier.data.sampling import Domains
 from atelier.evaluation import report
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Images
+from atelier.evaluation.keys import DOES_NOTHING, JUDGE, KID, kid_keys
 from atelier.evaluation.translation import score_directions, translation_figure, twins_of
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
 from atelier.tasks.context import Context
@@ -76,12 +77,13 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
         rows = _shown(direction, name, bundle, context.prepared)
         report.write_grid(folder / f"{name}.png", *rows)
     rows_of_kid = [
-        {"name": f"{name} {extractor}: {key.removeprefix('kid').strip('_') or 'translation'}"}
-        | {"value": value}
+        {
+            "name": f"{name} {extractor}: {set_name or 'translation'}",
+            "value": metrics[name][extractor][key],
+        }
         for name, direction in directions.of.items()
         for extractor in direction.target.extractors
-        for key, value in metrics[name][extractor].items()
-        if not key.endswith("standard_error")
+        for set_name, key in kid_keys(metrics[name][extractor]).items()
     ]
     report.write_table(folder / "kid.csv", rows_of_kid)
     return metrics
@@ -150,12 +152,12 @@ class TranslationComparer:
         a2b, b2a = (partial(translated, bundle, name) for name in self.directions.of)
         metrics = score_directions(a2b, b2a, self.directions, self.prepared)
         broken = [
-            f"{name} does nothing" for name in self.directions.of if metrics[name]["does_nothing"]
+            f"{name} does nothing" for name in self.directions.of if metrics[name][DOES_NOTHING]
         ]
         return figures_of(
             bundle,
             self.rests_on,
-            score=float(np.mean([metrics[name]["judge"]["kid"] for name in self.directions.of])),
+            score=float(np.mean([metrics[name][JUDGE][KID] for name in self.directions.of])),
             finite=all(self._is_finite(bundle, name) for name in self.directions.of),
             diversity=min(self._diversity(bundle, name) for name in self.directions.of),
             broken_floors=broken,
