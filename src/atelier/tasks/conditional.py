@@ -30,6 +30,7 @@ from atelier.evaluation.conditional import (
     shuffled_rows,
 )
 from atelier.evaluation.features import Images
+from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import ACCURACY, MEMORISATION, WITH, WITHOUT
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.tasks.context import Context, Labels
@@ -144,7 +145,7 @@ def comparer(context: Context) -> Comparer:
 
 
 def examination(context: Context) -> Examination:
-    labels, judge = context.judge_words["labels"], context.judge
+    labels, judge = context.judge_words[LABELS], context.judge
     assert judge is not None  # a condition is a label
     return open_examination(context.reference, context.prepared, judge, labels, context.attributes)
 

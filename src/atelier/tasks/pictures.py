@@ -16,6 +16,7 @@ from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.faces import kid_table
 from atelier.evaluation.features import Features, Images
+from atelier.evaluation.judge import LABELS, USED_LABELS
 from atelier.evaluation.keys import LEFT_OUT
 from atelier.evaluation.reference import ReferenceSet
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
@@ -75,14 +76,14 @@ def score_edits(
     judge = context.judge
     if judge is None:
         return {LEFT_OUT: "no labels, so no judge to see an edit"}
-    labels = context.judge_words["labels"]
+    labels = context.judge_words[LABELS]
     others = [name for name in OTHERS if name in context.trusted_labels]
 
     def decode(rows: npt.NDArray[np.float32]) -> Images:
         return channels_first(bundle.decode(rows))
 
     figures: dict[str, Any] = {}
-    for name in context.judge_words["used_labels"]:
+    for name in context.judge_words[USED_LABELS]:
         if name not in bundle.directions:
             continue
         direction = bundle.arrays["directions"][bundle.directions.index(name)]

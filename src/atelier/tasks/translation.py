@@ -20,6 +20,7 @@ from atelier.data.sampling import Domains
 from atelier.evaluation import report
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Images
+from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import DOES_NOTHING, JUDGE, KID, kid_keys
 from atelier.evaluation.translation import score_directions, translation_figure, twins_of
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
@@ -101,7 +102,7 @@ def open_both(context: Context, count: int | None = None) -> BothDirections:
     return open_directions(
         context.prepared,
         judge,
-        context.judge_words["labels"],
+        context.judge_words[LABELS],
         domains,
         context.split,
         context.seed,
