@@ -13,9 +13,9 @@ from atelier.data.images import to_float
 from atelier.data.sampling import Domains
 from atelier.data.twins import array_names
 from atelier.errors import UserError
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_directions
 from atelier.evaluation.features import Images
-from atelier.evaluation.floors import blurred
 from atelier.evaluation.translation import (
     Translate,
     evaluate_translation,

@@ -61,8 +61,8 @@ def test_each_image_is_made_alone():
 
 def test_the_embedding_is_linear_so_that_fractions_blend():
     embedding = build()["generator"].embedding
-    asked = embedding(cdcgan.signed(torch.tensor([[0.0, 1, 0], [0.25, 1, 0], [1.0, 1, 0]])))
-    assert torch.allclose(asked[1], 0.75 * asked[0] + 0.25 * asked[2], atol=1e-6)
+    embedded = embedding(cdcgan.signed(torch.tensor([[0.0, 1, 0], [0.25, 1, 0], [1.0, 1, 0]])))
+    assert torch.allclose(embedded[1], 0.75 * embedded[0] + 0.25 * embedded[2], atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])

@@ -208,7 +208,7 @@ def _try(bundle: Bundle) -> dict[str, torch.Tensor]:
         inputs["attributes"] = combinations(bundle, CHUNK)
     with torch.inference_mode():
         return {
-            name: bundle.networks[name](*(torch.from_numpy(inputs[k]).float() for k in kinds))
+            name: bundle.networks[name](*(torch.from_numpy(inputs[k].astype("f4")) for k in kinds))
             for name, kinds in bundle.NETWORKS.items()
         }
 

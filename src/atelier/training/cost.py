@@ -77,12 +77,12 @@ def _operations(
     setting = Setting(latent_dim, torch.full((labels,), 0.5), family.task.takes_attributes)
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
     nets = family.build(work.model, shape, labels)
-    images, asked = torch.empty(count, *shape), torch.empty(count, labels)
+    images, conditions = torch.empty(count, *shape), torch.empty(count, labels)
 
     @cache
     def step(part: int) -> float:
         progress = (part + 0.5) / PARTS
-        batch = Batch(images, labels=asked, other=images, progress=progress)
+        batch = Batch(images, labels=conditions, other=images, progress=progress)
         return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in phases))
 
     def over(first: int, last: int) -> float:

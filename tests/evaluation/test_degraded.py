@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.rounding import assert_same_pictures
 
+from atelier.evaluation.degraded import blurred, shuffled
 from atelier.evaluation.features import Images
-from atelier.evaluation.floors import blurred, shuffled
 
 Draw = Callable[[int, int], Images]
 
