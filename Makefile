@@ -37,7 +37,7 @@ down: $(SETUP) ## End what make up started
 deploy: $(SETUP) ## Apply params.yaml and schedules.yaml to the server
 	$(BIN)/atelier deploy
 
-test: $(SETUP) ## The fast tests and one small whole road, a process for each core
+test: $(SETUP) ## The fast tests and one small whole pipeline, a process for each core
 	$(BIN)/python -m pytest -n logical -m "not slow and not server and not browser and not gpu"
 
 test-all: $(SETUP) ## All tests, slow ones and those with real servers too

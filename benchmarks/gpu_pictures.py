@@ -16,7 +16,7 @@ from atelier import config
 from atelier.data.images import to_bytes, to_float
 from atelier.data.numbers import multiples_share
 from atelier.data.sampling import columns, members
-from atelier.evaluation.features import Images, WitnessFeatures, spread
+from atelier.evaluation.features import Images, WitnessFeatures, evenly
 from atelier.evaluation.kid import kid
 
 CHUNK = 100
@@ -88,8 +88,8 @@ def _conditional(work: config.Experiment, prepared: Path, count: int) -> list[Re
     """The attributes of test images, again and again."""
     names, labels = labels_of_test(prepared)
     sampling = cast("Any", work.sampling)
-    asked = labels[np.arange(count) % len(labels)][:, columns(names, sampling.attributes)]
-    inputs = (noise(work, count), torch.from_numpy(asked).float())
+    conditions = labels[np.arange(count) % len(labels)][:, columns(names, sampling.attributes)]
+    inputs = (noise(work, count), torch.from_numpy(conditions).float())
     return [Request("samples", ("generator",), inputs, images_of_test(prepared))]
 
 
@@ -139,7 +139,7 @@ def ceiling(request: Request, prepared: Path) -> float | None:
     if request.reals is None or request.networks in (("a2b",), ("b2a",)):
         return None
     extract, training = witness(prepared)
-    return kid(extract(request.reals), extract(spread(training, len(request)))).value
+    return kid(extract(request.reals), extract(evenly(training, len(request)))).value
 
 
 def differences(device_made: Tensor, cpu_made: Tensor) -> dict[str, float]:

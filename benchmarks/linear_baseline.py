@@ -15,6 +15,12 @@ import torch
 
 from atelier.config import Experiment, load_dataset
 from atelier.data.prepare import prepare
+from atelier.evaluation.keys import (
+    ALL_ZERO_SHARE,
+    ENTROPY_SHARE,
+    MULTIPLES_SHARE,
+    VALUES_COVERED,
+)
 from atelier.evaluation.numbers import score_numbers
 from atelier.evaluation.report import write_metrics
 from atelier.schema import load
@@ -22,10 +28,10 @@ from atelier.training import loop, runtime, setup
 
 FILES = (Path("experiments/laptop/numbers.yaml"), Path("benchmarks/linear-baseline.yaml"))
 COLUMNS = {
-    "multiples_share": "multiples of 5",
-    "values_covered": "values of 20",
-    "entropy_share": "entropy, of ln 20",
-    "all_zero_share": "all-zero rows",
+    MULTIPLES_SHARE: "multiples of 5",
+    VALUES_COVERED: "values of 20",
+    ENTROPY_SHARE: "entropy, of ln 20",
+    ALL_ZERO_SHARE: "all-zero rows",
     "steps": "steps",
 }
 Figures = dict[str, float]

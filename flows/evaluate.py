@@ -3,7 +3,7 @@
 from prefect import flow
 
 import stage
-from atelier.operations.staleness import road
+from atelier.operations.staleness import stages_of
 from atelier.operations.workspace import workspace
 from atelier.params import listed_experiments
 from parameters import Experiment, Scale
@@ -15,7 +15,7 @@ def evaluate(experiments: list[Experiment] | None = None, scale: Scale | None = 
     """Scores each champion from its bundle; the figures become tags of its version."""
     chosen = experiments or list(listed_experiments())
     with workspace(scale) as at:
-        for needed in dict.fromkeys(one for name in chosen for one in road(name)[:3]):
+        for needed in dict.fromkeys(one for name in chosen for one in stages_of(name)[:3]):
             stage.run(needed)  # the data and their judges
         with device_slot("registry score"):
             stage.run_command(f"registry score {' '.join(chosen)} --scale {at}")

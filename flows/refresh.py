@@ -4,8 +4,7 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 
-from atelier.operations import publication
-from atelier.operations import status as standing
+from atelier.operations import publication, status
 from atelier.params import default_scale, listed_experiments
 from parameters import Experiment, Scale
 from train import train
@@ -46,7 +45,7 @@ def refresh(
     for name in experiments or list(listed_experiments()):
         try:
             done = train(name, scale, force)
-            champion = standing.champion_of(name, scale or default_scale()) or "none yet"
+            champion = status.champion_of(name, scale or default_scale()) or "none yet"
         except Exception as error:  # a border: the others shall have their turn
             failed.append(name)
             done, champion = f"failed: {error}", "as before"

@@ -1,4 +1,4 @@
-"""What a flow shows in Prefect: the plan, figures beside the champion's, the decision, pictures."""
+"""What a flow shows in Prefect: what is stale, figures, what the gate said, and pictures."""
 
 import base64
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from atelier.operations import status as standing
+from atelier.operations import status
 from atelier.operations.staleness import Step
 
 CHAMPION_REPLACED = "atelier.champion.replaced"
@@ -29,7 +29,7 @@ def unless_away() -> Iterator[None]:
 
 
 @unless_away()
-def show_plan(experiment: str, scale: str, steps: list[Step]) -> None:
+def show_steps(experiment: str, scale: str, steps: list[Step]) -> None:
     rows = "\n".join(
         f"| `{step.stage}` | {'**stale**' if step.stale else 'up to date'} "
         f"| {'; '.join(step.reasons)} |"
@@ -37,16 +37,16 @@ def show_plan(experiment: str, scale: str, steps: list[Step]) -> None:
     )
     create_markdown_artifact(
         f"## {experiment} at {scale} scale\n\n| stage | | why |\n|---|---|---|\n{rows}\n",
-        key=f"plan-{experiment}-{scale}",
+        key=f"stale-{experiment}-{scale}",
         description="What is stale, and why",
     )
 
 
 @unless_away()
-def show_standing(found: standing.Standing, scale: str) -> None:
-    """Artifacts of a finished road: figures, the gate's decision, links, the latest pictures."""
+def show_status(found: status.Status, scale: str) -> None:
+    """Artifacts of a finished run: figures, the gate's decision, links, the latest pictures."""
     key = f"{found.experiment}-{scale}"
-    if rows := standing.figures_beside_champion(found.experiment, scale):
+    if rows := status.figures_beside_champion(found.experiment, scale):
         create_table_artifact(rows, key=f"figures-{key}", description="On the test split")
     verdict = "promoted to champion" if found.promoted else "kept as challenger"
     links = "".join(f"- [{what}]({url})\n" for what, url in found.links)
@@ -56,7 +56,7 @@ def show_standing(found: standing.Standing, scale: str) -> None:
         key=f"gate-{key}",
         description="The gate's decision",
     )
-    if picture := standing.latest_pictures(found.experiment, scale):
+    if picture := status.latest_pictures(found.experiment, scale):
         data = base64.b64encode(picture.read_bytes()).decode()
         create_image_artifact(
             f"data:image/png;base64,{data}",
@@ -65,7 +65,7 @@ def show_standing(found: standing.Standing, scale: str) -> None:
         )
 
 
-def tell_champion(found: standing.Standing, before: str) -> None:
+def tell_champion(found: status.Status, before: str) -> None:
     """An event where the champion is another than `before`."""
     if found.champion and found.champion != before:
         emit_event(

@@ -50,13 +50,13 @@ class Timed(Line):
 
 
 class Night(Strict):
-    """The hours over which experiments are spread; from an hour to the same is a whole day."""
+    """The hours that experiments share; from an hour to the same is a whole day."""
 
     from_hour: Hour
     until_hour: Hour
     minutes_apart: Positive
 
-    def spread(self, names: Sequence[str]) -> dict[str, str]:
+    def crons(self, names: Sequence[str]) -> dict[str, str]:
         """A cron expression for each; one more at the end moves none before it, while all fit."""
         window = 60 * ((self.until_hour - self.from_hour - 1) % 24 + 1)
         apart = min(self.minutes_apart, window / max(len(names), 1))
@@ -89,7 +89,7 @@ def of_experiments(names: Sequence[str]) -> dict[str, Schedule]:
     table = load(TABLE, Table)
     lines = table.experiments or {}
     _refuse_unknown("experiments", lines, names)
-    nightly = table.nightly.spread(names)
+    nightly = table.nightly.crons(names)
     return {name: table.schedule(lines.get(name, Line()), nightly[name]) for name in names}
 
 

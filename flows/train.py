@@ -1,4 +1,4 @@
-"""Train one experiment: whatever is stale on its road, from the data to the registry.
+"""Train one experiment: whatever is stale in its pipeline, from the data to the registry.
 
 python flows/train.py faces-gan --scale tiny        works without a server, too
 """
@@ -20,9 +20,8 @@ import report
 import stage
 from atelier.config import load_experiment
 from atelier.errors import AtelierError
-from atelier.operations import datasets
-from atelier.operations import status as standing
-from atelier.operations.staleness import DATA, Step, plan
+from atelier.operations import datasets, status
+from atelier.operations.staleness import DATA, Step, steps_of
 from atelier.operations.workspace import workspace
 from atelier.params import default_scale, listed_experiments
 from parameters import Experiment, Scale
@@ -48,11 +47,11 @@ def _earlier_runs() -> int:
         return client.count_flow_runs(deployment_filter=these, flow_run_filter=begun)
 
 
-@task(task_run_name="plan {experiment}", persist_result=False)
+@task(task_run_name="what is stale of {experiment}", persist_result=False)
 def look(experiment: str, scale: str) -> list[Step]:
     """Asks DVC what is stale."""
-    steps = plan(experiment, scale, get_run_logger().info)
-    report.show_plan(experiment, scale, steps)
+    steps = steps_of(experiment, scale, get_run_logger().info)
+    report.show_steps(experiment, scale, steps)
     return steps
 
 
@@ -76,12 +75,12 @@ def train(experiment: Experiment, scale: Scale | None = None, force: bool = Fals
             logger.info("%s: nothing is stale", experiment)
             return f"{experiment}: nothing is stale"
         logger.info("%s: stale: %s", experiment, ", ".join(stale))
-        before = standing.champion_of(experiment, at)
+        before = status.champion_of(experiment, at)
         for name in stale:
             stage.run(name, force and name != DATA and name.partition("@")[0] in OWN)
         stage.run_command(f"registry sync {experiment} --scale {at}")
-        found = standing.standing(experiment, at)
-        report.show_standing(found, at)
+        found = status.status_of(experiment, at)
+        report.show_status(found, at)
         report.tell_champion(found, before)
         return f"{experiment}: {found.latest}: {found.reason}"
 

@@ -1,6 +1,6 @@
-"""What every test shares: a clean environment, devices that nobody else trains on, one whole road.
+"""What every test shares: a clean environment, devices that nobody else trains on, one whole run.
 
-The road is gone once, for all tests that look at what it left. Where several processes run the
+The pipeline is run once, for all tests that look at what it left. Where several processes run the
 tests (`pytest -n`), one begins with those, and each file stays in one process with its fixtures.
 """
 
@@ -31,18 +31,18 @@ from tests.project import copy_repository, run
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
-ROAD = "the road"
-ON_THE_ROAD = {
+PIPELINE = "the pipeline"
+ON_THE_PIPELINE = {
     "tests/operations/test_staleness.py",
     "tests/operations/test_status.py",
     "tests/pipeline/test_plots.py",
-    "tests/pipeline/test_road.py",
+    "tests/pipeline/test_pipeline.py",
 }
-"""Fast tests that look at it; another process would have to go it again."""
+"""Fast tests that look at it; another process would have to run it again."""
 
 
 class Schedule(LoadScopeScheduling):
-    """Hands whole files to the processes, and all that look at the road to one."""
+    """Hands whole files to the processes, and all that look at the pipeline to one."""
 
     def _split_scope(self, nodeid):
         return unit(nodeid)
@@ -50,16 +50,16 @@ class Schedule(LoadScopeScheduling):
 
 def unit(nodeid):
     file = nodeid.partition("::")[0]
-    return ROAD if file in ON_THE_ROAD else file
+    return PIPELINE if file in ON_THE_PIPELINE else file
 
 
 def pytest_xdist_make_scheduler(config, log):
-    config.option.loadscopereorder = False  # the road takes longest, though it has few tests
+    config.option.loadscopereorder = False  # the pipeline takes longest, though it has few tests
     return Schedule(config, log)
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: unit(item.nodeid) != ROAD)
+    items.sort(key=lambda item: unit(item.nodeid) != PIPELINE)
 
 
 @pytest.fixture(autouse=True)
@@ -72,15 +72,15 @@ def _clean_environment(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def road(tmp_path_factory):
+def pipeline(tmp_path_factory):
     """A project after its first `dvc repro` at tiny scale. Leave it as it is."""
-    folder = copy_repository(tmp_path_factory.mktemp("road"))
+    folder = copy_repository(tmp_path_factory.mktemp("pipeline"))
     run(folder, "dvc", "repro")
     return folder
 
 
 @pytest.fixture
-def project(road, tmp_path):
-    """A copy of the project on its road, to be changed at will."""
-    run(road.parent, "cp", "-r", f"{road}/.", str(tmp_path))
+def project(pipeline, tmp_path):
+    """A copy of the project after its pipeline ran, to be changed at will."""
+    run(pipeline.parent, "cp", "-r", f"{pipeline}/.", str(tmp_path))
     return tmp_path

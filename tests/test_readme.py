@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "mlruns/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOT_RUN = {
-    "make repro": "the long run itself; tests/pipeline/test_road.py does it at tiny scale",
+    "make repro": "the long run itself; tests/pipeline/test_pipeline.py runs it at tiny scale",
     "make test": "these tests",
     ". .venv/bin/activate": "the tests have their environment already",
     "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1": "runs until it is "
@@ -102,7 +102,7 @@ def home(project, folder):
 def test_every_command_and_example_of_the_readme_works(project, tmp_path_factory):
     variables = {"HOME": home(project, tmp_path_factory.mktemp("home"))}
     run(project, "git", "add", "--all", **variables)
-    run(project, "git", "commit", "--quiet", "-m", "after the first road", **variables)
+    run(project, "git", "commit", "--quiet", "-m", "after the first run", **variables)
     for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", README, re.DOTALL | re.M):
         if language == "python":
             run(project, sys.executable, "-c", tiny(block), **variables)
@@ -221,22 +221,22 @@ def test_the_table_has_every_experiment_and_its_size():
     assert rows.keys() == listed.keys()
     for name, row in rows.items():
         experiment = load_experiment("laptop", name)
-        model, asked = experiment.model, getattr(experiment.sampling, "attributes", ())
+        model, conditions = experiment.model, getattr(experiment.sampling, "attributes", ())
         shape = (100,) if experiment.task.makes == "numbers" else (3, 64, 64)
-        nets = MODELS[model.name].build(model, shape, len(asked))
+        nets = MODELS[model.name].build(model, shape, len(conditions))
         for network in nets.values():
             assert f"{sum(p.numel() for p in network.parameters()):,}" in row
 
 
-def test_the_pictures_are_what_they_say(road):
-    """The script that a person runs after `make repro`, on what a small road drew."""
+def test_the_pictures_are_what_they_say(pipeline):
+    """The script that a person runs after `make repro`, on what a small pipeline drew."""
     program = """
 import sys
 sys.path.insert(0, "docs")
 import pictures
 print(pictures.faces().shape, pictures.animals().shape[1:])
 """
-    said = run(road, sys.executable, "-c", program)
+    said = run(pipeline, sys.executable, "-c", program)
     assert "(48, 3, 64, 64) (3, 64, 64)" in said
 
 

@@ -49,7 +49,7 @@ def toy_numbers(seed: int = 0) -> nn.Module:
     return nn.Sequential(nn.Linear(8, 100), nn.ReLU())
 
 
-class Asked(nn.Module):
+class Conditioned(nn.Module):
     """Latent [B, 8], attributes [B, 3] -> images whose red is the first attribute, and so on."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ TOYS = {
         {"directions": directions()},
     ),
     "conditional": Toy(
-        {"generator": Asked()},
+        {"generator": Conditioned()},
         named("faces-cgan", "conditional", attributes=ATTRIBUTES, **STEERED),
         sheet_of_samples,
         {"combinations": SEEN, "directions": directions()},

@@ -1,6 +1,6 @@
 """The command `atelier` from a process that has imported everything: a fork for each call.
 
-Importing torch, scikit-learn and MLflow takes 4 to 8 s of each command, and a road has some forty.
+Importing torch, scikit-learn and MLflow takes 4 to 8 s of each command; a pipeline has some forty.
 So tests that wait for their commands find, first on their path, an `atelier` which hands its
 arguments, directory, environment and standard streams to one waiting process. Each call still is a
 process of its own. What starts, stops and kills commands is tested on the real one.

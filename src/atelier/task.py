@@ -47,7 +47,7 @@ CONDITIONAL = Task(
 )
 TRANSLATION = Task(
     "translation",
-    "pictures of one domain from pictures of another, both ways",
+    "pictures of one domain from pictures of another, in both directions",
     {"a2b": ("image",), "b2a": ("image",)},
     "pictures",
     sampling="domains",

@@ -1,4 +1,4 @@
-"""The seed's variant is what it says it is, can be selected, and is measured as it is published."""
+"""The book's variant is what it says it is, can be selected, and is measured as it is published."""
 
 import importlib.util
 import shutil

@@ -56,7 +56,7 @@ def test_what_a_model_publishes_packs_loads_and_answers(name: str, tmp_path: Pat
     toy.pack(tmp_path / "again")
     assert contents(tmp_path / "bundle") == contents(tmp_path / "again")
     opened = open_bundle(tmp_path / "bundle")
-    asked = columns(opened.manifest)
+    accepted = columns(opened.manifest)
     if opened.can_sample:
         combination = SEEN[1] if opened.attributes else None
         many = opened.sample(3, 5, attributes=combination)
@@ -67,20 +67,17 @@ def test_what_a_model_publishes_packs_loads_and_answers(name: str, tmp_path: Pat
         raw = next(opened.outputs(3, 5, attributes=combination))
         with torch.inference_mode():
             latents = torch.from_numpy(opened.latents(3, 5))
-            given = [torch.from_numpy(np.stack([combination] * 3)).float()] if asked_by(toy) else []
+            stacked = [] if combination is None else [np.stack([combination] * 3)]
+            given = [torch.from_numpy(rows).float() for rows in stacked]
             network = toy.networks.get("generator", toy.networks.get("decoder"))
             assert network is not None
             torch.testing.assert_close(raw, network.eval()(latents, *given), atol=1e-4, rtol=1e-4)
-    if "image_base64" in asked:
+    if "image_base64" in accepted:
         photo = pictures(1, SIDE + 9)[0]
         buffer = io.BytesIO()
         Image.fromarray(photo).save(buffer, "PNG")
         row = {"image_base64": base64.b64encode(buffer.getvalue()).decode()}
-        row |= {"direction": "B2A"} if "direction" in asked else {}
+        row |= {"direction": "B2A"} if "direction" in accepted else {}
         (made,) = answer(opened, [row], None)
         size = Image.open(io.BytesIO(base64.b64decode(made["png_base64"]))).size
         assert size == ((SIDE + 9,) * 2 if opened.task == "translation" else (SIDE,) * 2)
-
-
-def asked_by(toy: Toy) -> bool:
-    return bool(toy.description.attributes)

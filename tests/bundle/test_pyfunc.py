@@ -149,9 +149,9 @@ def test_mlflow_answers_for_each_task_as_the_bundle_does(
 
     write_model(packed(name), tmp_path / "model")
     model = pyfunc.load_model(str(tmp_path / "model"))
-    asked = set(model.metadata.get_input_schema().input_names())
+    accepted = set(model.metadata.get_input_schema().input_names())
     opened = open_bundle(packed(name))
-    assert asked == set(columns(opened.manifest))
+    assert accepted == set(columns(opened.manifest))
     rows = model.predict(REQUESTS[name])
     assert rows == answer(opened, REQUESTS[name], None)
     assert set(rows[0]) <= set(model.metadata.get_output_schema().input_names())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.rounding import are_apart, assert_alike
 from tests.toys import ATTRIBUTES, SIZE, TOYS, directions, mixture, pictures
 
 from atelier.bundle import bundle_model
@@ -39,26 +40,56 @@ def pictures_of(rows: list[dict[str, Any]]) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", SAMPLED)
 def test_output_k_depends_on_the_seed_and_k_alone(bundles: dict[str, Bundle], name: str) -> None:
     opened = bundles[name]
-    asked = np.array([1.0, 0.0, 0.5]) if opened.attributes else None
-    many = opened.sample(100, 3, attributes=asked)
-    np.testing.assert_array_equal(opened.sample(70, 3, attributes=asked), many[:70])
-    np.testing.assert_array_equal(opened.sample(1, 3, attributes=asked), many[:1])
-    assert (opened.sample(100, 4, attributes=asked) != many).any()
+    conditions = np.array([1.0, 0.0, 0.5]) if opened.attributes else None
+    many = opened.sample(100, 3, attributes=conditions)
+    np.testing.assert_array_equal(opened.sample(70, 3, attributes=conditions), many[:70])
+    np.testing.assert_array_equal(opened.sample(1, 3, attributes=conditions), many[:1])
+    assert (opened.sample(100, 4, attributes=conditions) != many).any()
     latents = opened.latents(100, 3)
     assert latents.shape == (100, 8)
-    np.testing.assert_array_equal(opened.decode(latents, asked), many)
-    np.testing.assert_array_equal(opened.decode(latents[2:3], asked)[0], many[2])
+    np.testing.assert_array_equal(opened.decode(latents, conditions), many)
+    # In another place of its 64 rows it may be rounded otherwise.
+    raw = opened.decode_raw(latents, conditions)
+    assert_alike(opened.decode_raw(latents[2:3], conditions), raw[2:3])
+    assert are_apart(raw[3:4], raw[2:3])
+
+
+@pytest.mark.parametrize("name", ["conditional", "translation", "vae"])
+def test_networks_are_given_rows_in_aligned_memory(
+    bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As torch lays them; numpy's own begin at any multiple of 16 bytes."""
+    opened, begins = bundles[name], []
+
+    def noting(network: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def run(*rows: torch.Tensor) -> torch.Tensor:
+            assert all(one.is_contiguous() for one in rows)
+            begins.extend(one.data_ptr() % 64 for one in rows)
+            return network(*rows)
+
+        return run
+
+    networks = {key: noting(network) for key, network in opened.networks.items()}
+    monkeypatch.setattr(opened, "networks", networks)
+    for count in range(1, 9):
+        if opened.can_sample:
+            opened.sample(count, attributes=np.ones(3) if opened.attributes else None)
+        if name == "translation":
+            opened.translate(pictures(count).transpose(0, 2, 1, 3), "A2B")
+        if name == "vae":
+            opened.reconstruct(pictures(count).transpose(0, 2, 1, 3))
+    assert set(begins) == {0}
 
 
 def test_each_row_of_attributes_is_its_own_picture(bundles: dict[str, Bundle]) -> None:
     opened = bundles["conditional"]
-    asked = np.random.default_rng(0).random((70, 3)).astype(np.float32)
-    made = opened.sample(70, 1, attributes=asked)
+    conditions = np.random.default_rng(0).random((70, 3)).astype(np.float32)
+    made = opened.sample(70, 1, attributes=conditions)
     for k in (0, 1, 69):
-        alone = opened.sample(70, 1, attributes=asked[k])
+        alone = opened.sample(70, 1, attributes=conditions[k])
         np.testing.assert_array_equal(made[k], alone[k])
     red = made[..., 0].mean(axis=(1, 2))
-    assert np.corrcoef(red, asked[:, 0])[0, 1] > 0.95
+    assert np.corrcoef(red, conditions[:, 0])[0, 1] > 0.95
 
 
 SEEN = [
@@ -75,11 +106,11 @@ SEEN = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "seen"), SEEN)
+@pytest.mark.parametrize(("attributes", "seen"), SEEN)
 def test_what_was_never_seen_together_is_made_only_where_it_is_allowed(
-    bundles: dict[str, Bundle], asked: str, seen: bool
+    bundles: dict[str, Bundle], attributes: str, seen: bool
 ) -> None:
-    row = {"count": 2, "attributes": asked}
+    row = {"count": 2, "attributes": attributes}
     if seen:
         assert len(answer(bundles["conditional"], [row], None)) == 2
     else:

@@ -90,8 +90,8 @@ def test_twins_of_a_padded_dataset_are_framed_as_their_pictures(tmp_path):
     )
     draw(tmp_path, counts, workers=1)
     prepare(config("attributes", "celeba"), tmp_path, tmp_path / "out", workers=1)
-    for way in ("black_to_blond", "blond_to_black"):
-        stem = tmp_path / "out" / f"test_twins_{way}"
+    for direction in ("black_to_blond", "blond_to_black"):
+        stem = tmp_path / "out" / f"test_twins_{direction}"
         if stem.with_name(f"{stem.name}.npy").exists():
             break
     rows, twins, masks = (

@@ -20,7 +20,7 @@ from atelier.models.judge import Judge
 Draw = Callable[[int, int], Images]
 ATTRIBUTES = ("Dark", "Upright")
 NAMES = ["Upright", "Other", "Dark"]
-"""Of the dataset, and of its judge: in another order than what is asked for."""
+"""Of the dataset, and of its judge: in another order than the conditions."""
 SHARES = {(0, 0): 0.3, (0, 1): 0.5, (1, 0): 0.2}
 """Of combinations; dark and upright is never seen."""
 COUNTS = {"training": 400, "test": 300}
@@ -43,7 +43,7 @@ def judge(classifier: Judge) -> Judge:
 
 
 def pictures(requests: Labels, seed: int, draw: Draw) -> Images:
-    """What was asked for, exactly."""
+    """The conditions, met exactly."""
     images = draw(seed, len(requests)).copy()
     lying = requests[:, 1] == 0
     images[lying] = images[lying].swapaxes(2, 3)
@@ -53,15 +53,15 @@ def pictures(requests: Labels, seed: int, draw: Draw) -> Images:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, discs: Draw) -> Path:
-    folder: Path = tmp_path_factory.mktemp("asked")
+    folder: Path = tmp_path_factory.mktemp("conditional")
     for seed, (split, count) in enumerate(COUNTS.items()):
         sizes = [round(share * count) for share in SHARES.values()]
-        asked = np.repeat(np.array(list(SHARES), np.uint8), sizes, axis=0)
+        conditions = np.repeat(np.array(list(SHARES), np.uint8), sizes, axis=0)
         order = np.random.default_rng(seed).permutation(count)
         labels = np.zeros((count, 3), np.uint8)
-        labels[:, 2], labels[:, 0] = asked[order].T
+        labels[:, 2], labels[:, 0] = conditions[order].T
         np.save(folder / f"{split}_labels.npy", labels)
-        np.save(folder / f"{split}.npy", pictures(asked[order], seed, discs))
+        np.save(folder / f"{split}.npy", pictures(conditions[order], seed, discs))
     manifest = {
         "dataset": "discs", "layout": "attributes", "size_pixels": 32, "crop": 1.0, "drawn": True,
         "labels": NAMES,
@@ -85,10 +85,10 @@ def obedient(discs: Draw) -> conditional.ConditionalSampler:
 def test_who_makes_what_is_asked_for_loses_nothing(
     folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
 ) -> None:
-    asked: list[Labels] = []
+    received: list[Labels] = []
 
     def sample(requests: Labels, seed: int) -> Images:
-        asked.append(requests)
+        received.append(requests)
         return obedient(requests, seed)
 
     found = conditional.evaluate_conditional(
@@ -103,7 +103,7 @@ def test_who_makes_what_is_asked_for_loses_nothing(
     assert found["diversity"]["minimum"] == pytest.approx(1, abs=0.1)
     assert abs(found["witness"]["kid"]) < 5 * found["witness"]["kid_standard_error"]
     assert found["settings"]["combinations"] == 3
-    realism, requests, *_ = asked
+    realism, requests, *_ = received
     assert sorted(map(tuple, realism.tolist())) == sorted(
         combination for combination, share in SHARES.items() for _ in range(round(300 * share))
     )
@@ -116,7 +116,10 @@ def test_who_makes_what_is_asked_for_loses_nothing(
 def test_who_never_makes_an_attribute_is_right_without_and_wrong_with(
     examination: Examination, obedient: conditional.ConditionalSampler
 ) -> None:
-    deaf = examination.score(lambda asked, seed: obedient(asked * np.uint8([0, 1]), seed), 7)
+    def never_dark(conditions: Labels, seed: int) -> Images:
+        return obedient(conditions * np.uint8([0, 1]), seed)
+
+    deaf = examination.score(never_dark, 7)
     assert deaf["accuracy_of_all"]["with"]["Dark"] < 0.1
     assert deaf["accuracy_of_all"]["without"]["Dark"] > 0.9
     assert deaf["accuracy_of_all"]["minimum"] < 0.1
@@ -125,8 +128,8 @@ def test_who_never_makes_an_attribute_is_right_without_and_wrong_with(
 def test_one_picture_per_request_is_accurate_and_not_diverse(
     examination: Examination, obedient: conditional.ConditionalSampler
 ) -> None:
-    def sample(asked: Labels, seed: int) -> Images:
-        combinations, which = np.unique(asked, axis=0, return_inverse=True)
+    def sample(conditions: Labels, seed: int) -> Images:
+        combinations, which = np.unique(conditions, axis=0, return_inverse=True)
         return obedient(combinations, 0)[which.reshape(-1)]
 
     found = examination.score(sample, 7)
@@ -135,10 +138,10 @@ def test_one_picture_per_request_is_accurate_and_not_diverse(
 
 
 def test_a_verdict_on_mush_does_not_count(examination: Examination) -> None:
-    def mush(asked: Labels, seed: int) -> Images:
+    def mush(conditions: Labels, seed: int) -> Images:
         draw = np.random.default_rng(seed)
-        grey = draw.integers(0, 256, (len(asked), 3, 32, 32)).astype(np.uint8)
-        return np.asarray(grey // (1 + 2 * asked[:, 0, None, None, None]))
+        grey = draw.integers(0, 256, (len(conditions), 3, 32, 32)).astype(np.uint8)
+        return np.asarray(grey // (1 + 2 * conditions[:, 0, None, None, None]))
 
     found = examination.score(mush, 7)
     assert found["out_of_range"] > 0.9
@@ -152,8 +155,8 @@ def test_the_figure_prefers_obedience_to_the_same_faces_in_disorder(
     examination: Examination,
     obedient: conditional.ConditionalSampler,
 ) -> None:
-    def disorderly(asked: Labels, seed: int) -> Images:
-        return obedient(asked[np.random.default_rng(3).permutation(len(asked))], seed)
+    def disorderly(conditions: Labels, seed: int) -> Images:
+        return obedient(conditional.shuffled_rows(conditions, 3), seed)
 
     figure = examination.figure(obedient, 7)
     assert figure + 0.3 < examination.figure(disorderly, 7)

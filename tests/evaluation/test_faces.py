@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from atelier.errors import UserError
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.faces import evaluate_faces, kid_table, open_bounds, score_images
 from atelier.evaluation.features import Images
-from atelier.evaluation.floors import blurred
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.evaluation.report import rounded
 from atelier.models.judge import Judge
@@ -30,15 +30,15 @@ def scored(prepared: Path, classifier: Judge, discs: Draw) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS)
-def test_fresh_reals_reach_the_ceiling_and_floors_lie_far_off(
+def test_fresh_reals_reach_the_ceiling_and_degraded_sets_lie_far_off(
     scored: dict[str, Any], extractor: str
 ) -> None:
     figures = scored[extractor]
     assert abs(figures["kid"]) < 4 * figures["kid_standard_error"]
     assert abs(figures["kid_ceiling"]) < 4 * figures["kid_ceiling_standard_error"]
-    for floor in ("blurred", "shuffled"):
-        assert figures[f"kid_{floor}"] > 3 * figures[f"kid_{floor}_standard_error"]
-        assert figures[f"kid_{floor}"] > figures["kid"]
+    for degraded in ("blurred", "shuffled"):
+        assert figures[f"kid_{degraded}"] > 3 * figures[f"kid_{degraded}_standard_error"]
+        assert figures[f"kid_{degraded}"] > figures["kid"]
     assert figures["precision"] == pytest.approx(figures["precision_ceiling"], abs=0.2)
     assert scored["left_out"][f"{extractor}/fd"] == "needs 640 images (got 300)"
 

@@ -14,7 +14,7 @@ from atelier.evaluation.features import (
     JudgeFeatures,
     Standardiser,
     WitnessFeatures,
-    spread,
+    evenly,
 )
 from atelier.evaluation.witness import Witness
 from atelier.models.judge import Judge
@@ -86,4 +86,4 @@ def test_the_spectrum_tells_a_checkerboard() -> None:
 @pytest.mark.parametrize(("count", "expected"), [(3, [0, 5, 9]), (20, list(range(10)))])
 def test_spread_reaches_both_ends(count: int, expected: list[int]) -> None:
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
-    assert sorted(spread(images, count).ravel().tolist()) in (expected, [0, 4, 9])
+    assert sorted(evenly(images, count).ravel().tolist()) in (expected, [0, 4, 9])

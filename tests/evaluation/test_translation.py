@@ -13,9 +13,9 @@ from atelier.data.images import to_float
 from atelier.data.sampling import Domains
 from atelier.data.twins import array_names
 from atelier.errors import UserError
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_directions
 from atelier.evaluation.features import Images
-from atelier.evaluation.floors import blurred
 from atelier.evaluation.translation import (
     Translate,
     evaluate_translation,
@@ -166,7 +166,9 @@ def test_the_identity_does_nothing(world, directions) -> None:
     }
     for name in (A2B, B2A):
         figures = found[name]
-        assert figures["twin"]["inside"] == figures["twin"]["change"] == 0
+        assert figures["twin"]["change"] == 0
+        # Of spectra, whose last bit may depend on where in memory the pictures lie.
+        assert figures["twin"]["inside"] == pytest.approx(0, abs=1e-5)
         assert figures["twin"]["outside"] == 0
         assert figures["judge"]["kid"] == pytest.approx(figures["judge"]["kid_untouched"])
         # Nothing hides in a copy: what comes back is the noise itself, E|n| = 0.8 sigma.

@@ -41,10 +41,10 @@ def drawn(count):
 def test_the_bound_of_the_true_posterior_is_the_density():
     """Then the bound is tight: log N(x; 0.5, 0.01 + sigma^2 I), to what grey levels blur."""
     images = drawn(4000)
-    surprise, kl = bound(distribution, decode, images, SIGMA, seed=1)
+    negative_log_likelihood, kl = bound(distribution, decode, images, SIGMA, seed=1)
     values = ((images.astype(np.float64) + 0.5) / 256).reshape(-1, 4)
     exact = multivariate_normal(np.full(4, 0.5), 0.01 + SIGMA**2 * np.eye(4)).logpdf(values)
-    assert (surprise + kl).mean() == pytest.approx(-exact.mean(), abs=0.03)
+    assert (negative_log_likelihood + kl).mean() == pytest.approx(-exact.mean(), abs=0.03)
 
 
 def test_a_worse_posterior_has_a_looser_bound():

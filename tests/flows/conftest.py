@@ -6,10 +6,10 @@ from tests.project import run
 
 
 @pytest.fixture(scope="session")
-def operator(road, tmp_path_factory):
-    """A copy of the finished road with server, worker and MLflow's pages."""
+def operator(pipeline, tmp_path_factory):
+    """A copy of the project after its pipeline ran, with server, worker and MLflow's pages."""
     project = tmp_path_factory.mktemp("operator")
-    run(road.parent, "cp", "-r", f"{road}/.", str(project))
+    run(pipeline.parent, "cp", "-r", f"{pipeline}/.", str(project))
     found = begin(project)
     yield found
     found.atelier("down")

@@ -20,9 +20,9 @@ Block(name="ops", url=sys.argv[1], json_data=words).save("ops", overwrite=True)
 TELL_CHAMPION = """
 import sys
 sys.path.insert(0, "flows")
-from atelier.pipeline.standing import Standing
+from atelier.operations.status import Status
 from report import tell_champion
-found = Standing("faces-gan", "faces-gan/9", "faces-gan/9", "closer", True, ())
+found = Status("faces-gan", "faces-gan/9", "faces-gan/9", "closer", True, ())
 tell_champion(found, "faces-gan/8")
 """
 

@@ -138,7 +138,7 @@ def test_an_experiment_that_is_added_or_removed_is_in_no_other_file(repository, 
 def test_the_night_is_shared(schedules, from_hour, until_hour, hours, count):
     names = [f"e{number}" for number in range(count)]
     night = schedules.Night(from_hour=from_hour, until_hour=until_hour, minutes_apart=10)
-    crons = night.spread(names)
+    crons = night.crons(names)
     assert list(crons) == names
     times = [[int(word) for word in cron.split()[:2]] for cron in crons.values()]
     minutes = [(60 * hour + minute - 60 * from_hour) % 1440 for minute, hour in times]
@@ -156,7 +156,7 @@ def test_one_more_experiment_moves_none_of_the_others(schedules):
     night = schedules.Night(from_hour=1, until_hour=5, minutes_apart=10)
     for count in range(1, 24):
         names = [f"e{number}" for number in range(count)]
-        assert night.spread(names).items() < night.spread([*names, "one more"]).items()
+        assert night.crons(names).items() < night.crons([*names, "one more"]).items()
 
 
 REFUSED = [

@@ -66,7 +66,7 @@ def test_a_run_shows_what_it_did(operator, six):
     name = next(name for name in TRAINED if name not in (killed, "numbers"))
     run_id = runs[name]
     found = {one["key"]: one for one in _all_artifacts(operator, run_id)}
-    for kind in ("plan", "figures", "gate", "pictures"):
+    for kind in ("stale", "figures", "gate", "pictures"):
         assert f"{kind}-{name}-tiny" in found
     assert found[f"pictures-{name}-tiny"]["data"].startswith("data:image/png;base64,")
     assert found[f"train-{name}"]["type"] == "progress"

@@ -81,7 +81,7 @@ def test_the_generators_loss_is_the_papers(adversarial, progress, identity):
     loss, metrics = objective.loss(
         GENERATORS, networks(), flat(0.1, -0.2, progress=progress), rng()
     )
-    # Fakes: B at 0.1 + 0.5, A at -0.2 - 0.25; each way round, 0.5 - 0.25 stay.
+    # Fakes: B at 0.1 + 0.5, A at -0.2 - 0.25; in each direction, 0.5 - 0.25 stay.
     wants = WANTS_REAL[adversarial]
     expected = wants(0.6) + wants(-0.45) + 10 * (0.25 + 0.25) + 10 * 0.5 * identity
     assert loss.item() == pytest.approx(expected, rel=1e-5)

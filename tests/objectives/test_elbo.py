@@ -19,17 +19,17 @@ def test_kl_is_that_of_the_library():
     assert torch.allclose(found, wanted, rtol=1e-4)
 
 
-def test_surprise_is_that_of_the_library():
+def test_negative_log_likelihood_is_that_of_the_library():
     errors, sigma = torch.randn(1000) * 0.1, torch.tensor(0.13)
-    found = elbo.surprise_per_dimension(errors.square().mean(), sigma)
+    found = elbo.negative_log_likelihood(errors.square().mean(), sigma)
     assert found == pytest.approx(-Normal(0.0, sigma).log_prob(errors).mean().item(), rel=1e-4)
 
 
 def test_the_best_deviation_is_the_root_of_the_mean_squared_error():
     squared = torch.tensor(0.04)
-    at_best = elbo.surprise_per_dimension(squared, torch.tensor(0.2))
+    at_best = elbo.negative_log_likelihood(squared, torch.tensor(0.2))
     for other in (0.19, 0.21):
-        assert elbo.surprise_per_dimension(squared, torch.tensor(other)) > at_best
+        assert elbo.negative_log_likelihood(squared, torch.tensor(other)) > at_best
 
 
 def test_bytes_become_continuous_within_their_grey_level():
@@ -65,7 +65,7 @@ class Grey(nn.Module):
 
 
 def test_a_decoder_that_knows_nothing_costs_what_the_data_varies():
-    """Closed form: KL 0, and the surprise of a normal with the images' own deviation."""
+    """Closed form: KL 0, and the likelihood of a normal with the images' own deviation."""
     objective = elbo.Objective(elbo.Config(name="elbo", first_kl_weight=1.0, warm_up_share=0.0))
     images = torch.randint(0, 256, (64, 3, 4, 4)).float() / 127.5 - 1
     batch = Batch(real=images, progress=0.5)

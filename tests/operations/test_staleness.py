@@ -1,10 +1,9 @@
-"""What is stale on a road, why, and what waits for it."""
+"""What is stale in a pipeline, why, and what waits for it."""
 
 import pytest
 from tests.project import run
 
-from atelier.operations import datasets, progress
-from atelier.operations import staleness as plan
+from atelier.operations import datasets, progress, staleness
 
 
 @pytest.fixture
@@ -13,15 +12,15 @@ def inside(project, monkeypatch):
     return project
 
 
-def test_a_road_that_was_gone_is_up_to_date(road, monkeypatch):
-    monkeypatch.chdir(road)
-    assert [step for step in plan.plan("numbers", "tiny") if step.stale] == []
+def test_a_pipeline_that_was_run_is_up_to_date(pipeline, monkeypatch):
+    monkeypatch.chdir(pipeline)
+    assert [step for step in staleness.steps_of("numbers", "tiny") if step.stale] == []
 
 
 def test_a_changed_line_is_named_and_what_follows_waits(inside):
     file = inside / "experiments/tiny/numbers.yaml"
     file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
-    steps = {step.stage: step for step in plan.plan("numbers", "tiny")}
+    steps = {step.stage: step for step in staleness.steps_of("numbers", "tiny")}
     assert list(steps) == [
         "data.dvc", "prepare@numbers", "judge@numbers",
         "train@numbers", "bundle@numbers", "evaluate@numbers", "register@numbers",
@@ -29,7 +28,7 @@ def test_a_changed_line_is_named_and_what_follows_waits(inside):
     assert [name for name, step in steps.items() if step.stale] == list(steps)[3:]
     assert any("model" in reason for reason in steps["train@numbers"].reasons)
     assert "after evaluate@numbers" in steps["register@numbers"].reasons
-    assert not any(step.stale for step in plan.plan("faces-gan", "tiny"))
+    assert not any(step.stale for step in staleness.steps_of("faces-gan", "tiny"))
 
 
 def test_a_dataset_changes_alone(inside):

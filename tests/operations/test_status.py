@@ -1,4 +1,4 @@
-"""What a run tells of an experiment after its road was gone once."""
+"""What a run tells of an experiment after its pipeline was run once."""
 
 import pytest
 from tests.project import forget_connections
@@ -8,21 +8,21 @@ from atelier.operations.status import (
     champion_of,
     figures_beside_champion,
     latest_pictures,
-    standing,
+    status_of,
 )
 
 
 @pytest.fixture
-def inside(road, monkeypatch):
-    monkeypatch.chdir(road)
+def inside(pipeline, monkeypatch):
+    monkeypatch.chdir(pipeline)
     forget_connections()
-    yield road
+    yield pipeline
     forget_connections()
 
 
 @pytest.mark.parametrize("name", ["numbers", "faces-gan", "horse2zebra"])
 def test_a_registered_version_stands_with_its_reason(inside, name):
-    found = standing(name, "tiny")
+    found = status_of(name, "tiny")
     assert found.latest == f"{name}-tiny/1"
     assert found.reason != "not decided yet"
     assert found.champion == (found.latest if found.promoted else "")
@@ -32,7 +32,7 @@ def test_a_registered_version_stands_with_its_reason(inside, name):
 
 def test_links_lead_to_the_pages_that_are_served(inside, monkeypatch):
     monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
-    (model, page), (run, _) = standing("numbers", "tiny").links
+    (model, page), (run, _) = status_of("numbers", "tiny").links
     assert (model, run) == ("model numbers-tiny/1", "MLflow run")
     assert page == "http://127.0.0.1:5000/#/models/numbers-tiny/versions/1"
 
@@ -58,5 +58,5 @@ def test_the_latest_pictures_are_of_the_finished_training(inside):
 
 def test_nothing_registered_is_said(tmp_path, inside, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/empty.db")
-    found = standing("numbers", "tiny")
+    found = status_of("numbers", "tiny")
     assert (found.champion, found.latest, found.reason) == ("", "", "nothing is registered yet")

@@ -1,4 +1,4 @@
-"""docs/extending.md is true: a toy sequence model joins by the four steps, and goes the whole road.
+"""docs/extending.md is true: a toy sequence model joins by the four steps, from data to registry.
 
 On a copy of the repository: nothing but the four steps is written, and everything else, the tests
 too, finds the new line by itself.

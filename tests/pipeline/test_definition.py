@@ -38,6 +38,7 @@ EXCEPTED = {
     "data/plain.py": "as catalog.py",
     "data/tables.py": "as catalog.py",
     "data/sheet.py": "how pictures stand side by side",
+    "evaluation/keys.py": "what figures are called",
     "data/twins.py": "read by prepare, which names it; others read its arrays",
     "training/checkpoint.py": "a resumed run equals one that was not",
     "training/history.py": "what is written down of a training",

@@ -13,28 +13,28 @@ DATASETS = params.load_parameters().datasets
 
 
 @pytest.fixture(scope="module")
-def drawn(road, tmp_path_factory):
+def drawn(pipeline, tmp_path_factory):
     """The page and the names of its pictures."""
     folder = tmp_path_factory.mktemp("plots")
-    said = run(road, "dvc", "plots", "show", "--out", str(folder))
+    said = run(pipeline, "dvc", "plots", "show", "--out", str(folder))
     assert "failed" not in said
     return (folder / "index.html").read_text(), {p.name for p in (folder / "static").iterdir()}
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_every_curve_and_table_of_an_experiment_is_drawn(road, drawn, name):
-    folder = road / "artifacts/tiny" / name
+def test_every_curve_and_table_of_an_experiment_is_drawn(pipeline, drawn, name):
+    folder = pipeline / "artifacts/tiny" / name
     tables = [folder / "curves.csv", *folder.glob("evaluation/*.csv")]
     assert len(tables) > 1
     for table in tables:
-        assert table.relative_to(road).as_posix() in drawn[0]
+        assert table.relative_to(pipeline).as_posix() in drawn[0]
     for row in (folder / "train/history.csv").read_text().splitlines()[1:]:
         assert f'"images": "{row.split(",")[1]}"' in drawn[0]
 
 
 @pytest.mark.parametrize("name", [name for name in LISTED if LISTED[name].model != "numbers"])
-def test_every_picture_of_an_experiment_is_drawn(road, drawn, name):
-    pictures = list((road / "artifacts/tiny" / name).glob("evaluation/*.png"))
+def test_every_picture_of_an_experiment_is_drawn(pipeline, drawn, name):
+    pictures = list((pipeline / "artifacts/tiny" / name).glob("evaluation/*.png"))
     assert pictures
     for picture in pictures:
         assert f"workspace_artifacts_tiny_{name}_evaluation_{picture.name}" in drawn[1]
@@ -45,8 +45,8 @@ def test_every_judge_is_drawn(drawn, name):
     assert f"artifacts/tiny/{name}/judge-labels.csv" in drawn[0]
 
 
-def test_metrics_are_a_table(road):
-    shown = json.loads(run(road, "dvc", "metrics", "show", "--json"))[""]["data"]
+def test_metrics_are_a_table(pipeline):
+    shown = json.loads(run(pipeline, "dvc", "metrics", "show", "--json"))[""]["data"]
     assert {path.split("/")[2] for path in shown} == LISTED.keys() | DATASETS.keys()
     for path, found in shown.items():
         assert not found.get("error"), path

@@ -17,7 +17,7 @@ from atelier.registry.store import Store
 
 
 def test_the_same_bundle_makes_one_version(store: Store, image_bundle: Path) -> None:
-    first, is_new = versions.register(store, image_bundle, lineage={"git_commit": "abc"})
+    first, is_new = versions.register(store, image_bundle, tags={"git_commit": "abc"})
     assert (str(first), is_new) == ("faces-gan-tiny/1", True)
     assert first.aliases == ("challenger",)
     assert first.tags["git_commit"] == "abc"

@@ -119,10 +119,10 @@ def test_requests_are_those_of_the_test_images_and_what_is_not_heeded_breaks_a_f
     requests = np.array([[1, 0], [0, 1], [0, 0]], np.uint8)
     seen = []
 
-    def floors(images: Images, asked: Labels) -> list[str]:
-        seen.append({tuple(row) for row in asked.tolist()})
+    def floors(images: Images, conditions: Labels) -> list[str]:
+        seen.append({tuple(row) for row in conditions.tolist()})
         bright = images.mean((1, 2, 3)) > 110
-        share = float((bright == (asked[:, 0] > 0)).mean())
+        share = float((bright == (conditions[:, 0] > 0)).mean())
         return [] if share > 0.9 else [f"{share:.0%}"]
 
     comparer = picture_comparer(requests=requests, floors=floors)
@@ -161,7 +161,7 @@ def translations() -> TranslationComparer:
 
 
 def translation(there: float = STEP, back: float = -STEP, cast: float = 0.0) -> Any:
-    """Brighter there, darker back; `cast` is a wrong colour, on the way there alone."""
+    """Brighter there, darker back; `cast` is a wrong colour, in the first direction alone."""
 
     def translate(pictures: Images, direction: str) -> Images:
         moved = pictures.astype(np.float32) + (there if direction == A2B else back)

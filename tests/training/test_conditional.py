@@ -89,9 +89,9 @@ def test_it_learns_to_make_what_is_asked_for(faces, fabric, tmp_path):
     noise = torch.randn(32, work.model.latent_dim, generator=torch.Generator().manual_seed(1))
 
     def made(bright, warm):
-        asked = torch.tensor([[bright, warm]]).repeat(32, 1)
+        conditions = torch.tensor([[bright, warm]]).repeat(32, 1)
         with torch.inference_mode():
-            return learner.averages["generator"](noise, asked).mean((0, 2, 3))  # [3]
+            return learner.averages["generator"](noise, conditions).mean((0, 2, 3))  # [3]
 
     brighter = made(1.0, 0.0).mean() - made(0.0, 0.0).mean()
     warmer = made(0.0, 1.0)[0] - made(0.0, 1.0)[2] - (made(0.0, 0.0)[0] - made(0.0, 0.0)[2])

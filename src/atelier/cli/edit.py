@@ -28,7 +28,7 @@ Out = Annotated[
 Truncation = Annotated[
     float, typer.Option(help="Scales the latent first: below 1 edits reach more of the pictures.")
 ]
-Asked = Annotated[
+Conditions = Annotated[
     str, typer.Option("--attributes", help="What a conditional generator is asked for, 0 to 1.")
 ]
 Unseen = Annotated[
@@ -57,7 +57,7 @@ def edit(
     seed: Annotated[int, typer.Option(help="The same seed makes the same samples.")] = 0,
     steps: Annotated[int, typer.Option(min=2, help="Rows, from unedited to edited.")] = 2,
     truncation: Truncation = 0.7,
-    attributes: Asked = "",
+    attributes: Conditions = "",
     allow_unseen: Unseen = False,
     sampler: Sampler = "normal",
     overwrite: Overwrite = False,
@@ -65,7 +65,7 @@ def edit(
     """Edit samples, or photos, along attribute directions; or add and subtract groups."""
     import numpy as np
 
-    amounts, asked = parse_option("edits", edits), parse_option("attributes", attributes)
+    amounts, conditions = parse_option("edits", edits), parse_option("attributes", attributes)
     if bool(amounts) == bool(arithmetic):
         raise UserError("--edits", "either edits or --arithmetic", "--edits Eyeglasses=2")
     if arithmetic and image:
@@ -77,7 +77,8 @@ def edit(
     generator = _open(reference, out, overwrite)
     with _refusals(reference):
         if arithmetic:
-            frames = _decoded(generator, _groups(generator, arithmetic)[None], asked, allow_unseen)
+            groups = _groups(generator, arithmetic)[None]
+            frames = _decoded(generator, groups, conditions, allow_unseen)
         else:
             if photos:
                 latents = generator.encode(photos)
@@ -85,7 +86,7 @@ def edit(
                 latents = generator.latents(count, seed, truncation, sampler)
             shift = generator.bundle.shift_of(amounts)
             path = np.stack([latents + share * shift for share in np.linspace(0, 1, steps)])
-            frames = _decoded(generator, path, asked, allow_unseen)
+            frames = _decoded(generator, path, conditions, allow_unseen)
         originals = [generator.bundle.to_square(photo) for photo in photos]
     if originals and out.suffix.lower() == ".png":
         frames = np.concatenate([np.stack(originals)[None], frames])
@@ -110,13 +111,13 @@ def interpolate(
         float, typer.Option(help="Of a table: standard deviations to either side.")
     ] = 2.5,
     truncation: Truncation = 0.7,
-    attributes: Asked = "",
+    attributes: Conditions = "",
     allow_unseen: Unseen = False,
     sampler: Sampler = "normal",
     overwrite: Overwrite = False,
 ) -> None:
     """Go from one sample to another, or lay out two attributes as a table."""
-    stops, asked = _seeds(seeds), parse_option("attributes", attributes)
+    stops, conditions = _seeds(seeds), parse_option("attributes", attributes)
     if (across is None) != (down is None):
         missing = "--across" if across is None else "--down"
         raise UserError(missing, "a table has two directions", "Give --across and --down.")
@@ -128,11 +129,12 @@ def interpolate(
     with _refusals(reference):
         if across is not None and down is not None:
             base = generator.latents(1, stops[0], truncation, sampler)[0]
-            axes = _Axes(generator, asked, allow_unseen)
+            axes = _Axes(generator, conditions, allow_unseen)
             frames = axes.table(base, across, down, steps, reach)
         else:
             samples = [generator.latents(count, seed, truncation, sampler) for seed in stops]
-            frames = _decoded(generator, _paths(generator, samples, steps), asked, allow_unseen)
+            path = _paths(generator, samples, steps)
+            frames = _decoded(generator, path, conditions, allow_unseen)
     _write(out, frames)
     typer.echo(f"{reference}, {'a table' if table else seeds}: {out}")
 
@@ -144,18 +146,18 @@ def _paths(generator: "Generator", samples: "Sequence[np.ndarray]", steps: int) 
     from atelier.editing.interpolation import along
 
     straight = generator.task == "reconstruction"
-    ways = [along(stops, steps, straight) for stops in zip(*samples, strict=True)]
-    return np.stack(ways, axis=1)
+    paths = [along(stops, steps, straight) for stops in zip(*samples, strict=True)]
+    return np.stack(paths, axis=1)
 
 
 class _Axes:
-    """A table of two attributes: by label where the generator is asked for it, else by direction.
+    """A table of two attributes: by label where it is a condition, else by direction.
 
     A label goes from 0 to 1, a direction from -reach to reach.
     """
 
-    def __init__(self, generator: "Generator", asked: dict[str, float], allow_unseen: bool):
-        self.generator, self.asked, self.allow_unseen = generator, asked, allow_unseen
+    def __init__(self, generator: "Generator", conditions: dict[str, float], allow_unseen: bool):
+        self.generator, self.conditions, self.allow_unseen = generator, conditions, allow_unseen
 
     def table(
         self, base: "np.ndarray", across: str, down: str, steps: int, reach: float
@@ -193,7 +195,7 @@ class _Axes:
 
         bundle = self.generator.bundle
         labels = {name: share for name, share in shares.items() if name in bundle.attributes}
-        row = bundle.attribute_row(self.asked | labels, self.allow_unseen)
+        row = bundle.attribute_row(self.conditions | labels, self.allow_unseen)
         return np.zeros(0, np.float32) if row is None else row
 
 
@@ -215,13 +217,13 @@ def _groups(generator: "Generator", arithmetic: str) -> "np.ndarray":
 
 
 def _decoded(
-    generator: "Generator", latents: "np.ndarray", asked: dict[str, float], allow_unseen: bool
+    generator: "Generator", latents: "np.ndarray", conditions: dict[str, float], allow_unseen: bool
 ) -> "np.ndarray":
     """[R, C, L] -> uint8 [R, C, S, S, 3]."""
     if generator.makes_numbers:
         raise UserError(generator.reference, "makes numbers, not pictures")
     made = generator.decode(
-        latents.reshape(-1, latents.shape[-1]), attributes=asked, allow_unseen=allow_unseen
+        latents.reshape(-1, latents.shape[-1]), attributes=conditions, allow_unseen=allow_unseen
     )
     return made.reshape(*latents.shape[:2], *made.shape[1:])
 

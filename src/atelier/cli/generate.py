@@ -58,7 +58,7 @@ def generate(
 
     # Before the work, so that nothing is made in vain.
     _check_request(count, seed, truncation)
-    asked, steps = parse_option("attributes", attributes), parse_option("edits", edits)
+    conditions, steps = parse_option("attributes", attributes), parse_option("edits", edits)
     if out is not None:
         with writing(out):
             check_free(_targets(out, count), overwrite)
@@ -69,7 +69,7 @@ def generate(
         count,
         seed,
         truncation,
-        attributes=asked,
+        attributes=conditions,
         allow_unseen=allow_unseen,
         edits=steps,
         sampler=sampler,

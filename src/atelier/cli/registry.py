@@ -64,18 +64,18 @@ Scale = Annotated[
 @registry.command()
 def sync(experiments: Experiments = None, scale: Scale = None) -> None:
     """Restore runs and versions that artifacts/ has and the store lacks, without training."""
-    from atelier.pipeline import registering as lineage
+    from atelier.pipeline import registering
 
-    lineage.sync(*_sound(scale, experiments))
+    registering.sync(*_sound(scale, experiments))
 
 
 @registry.command()
 def score(experiments: Experiments = None, scale: Scale = None) -> None:
     """Score the champions again on today's test data, without training."""
-    from atelier.pipeline import registering as lineage
+    from atelier.pipeline import registering
 
     need_store()
-    lineage.score_again(*_sound(scale, experiments))
+    registering.score_again(*_sound(scale, experiments))
 
 
 def _sound(scale: str | None, experiments: list[str] | None) -> tuple[str, list[str]]:

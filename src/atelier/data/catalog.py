@@ -100,7 +100,7 @@ class Split:
     labels: NDArray[np.uint8]
 
     def first(self, limit: int | None) -> "Split":
-        """At most `limit` images, spread over the whole split so that each label stays in it."""
+        """At most `limit` images, evenly from the whole split so that each label stays in it."""
         count = len(self.names)
         if limit is None or limit >= count:
             return self

@@ -77,5 +77,6 @@ def stopping_score(data: Tensor) -> Tensor:
     return distance(data) + (math.log(VALUES) - entropy(data)) + all_zero_share(data)
 
 
-SCORES = {"distance": distance, "stopping_score": stopping_score}
+DISTANCE, STOPPING_SCORE = "distance", "stopping_score"
+SCORES = {DISTANCE: distance, STOPPING_SCORE: stopping_score}
 """What early stopping can watch: the book's own figure, and the one that can't be gamed."""

@@ -17,20 +17,31 @@ import numpy.typing as npt
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
 from atelier.evaluation.faces import open_bounds, score_images
-from atelier.evaluation.features import Images, in_batches, spread
+from atelier.evaluation.features import Images, evenly, in_batches
+from atelier.evaluation.keys import (
+    ACCURACY,
+    JUDGE,
+    LEFT_OUT,
+    MINIMUM,
+    OUT_OF_RANGE,
+    SETTINGS,
+    WITH,
+    WITHOUT,
+    WITNESS,
+)
 from atelier.evaluation.kid import kid
 from atelier.evaluation.range import judge_range
 from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance, open_reference
 from atelier.models.judge import Judge
 
 ConditionalSampler = Callable[[Labels, int], Images]
-"""(attributes [N, K], seed) -> uint8 [N, 3, S, S]."""
+"""(conditions [N, K], seed) -> uint8 [N, 3, S, S]."""
 Verdicts = npt.NDArray[np.bool_]
 """[N, K]: what the judge sees of each attribute."""
 
 LEAST_REALS = 50
 """Real images of a combination that its diversity is compared with."""
-REALISM, ACCURACY, DIVERSITY = 0, 1, 2
+FOR_REALISM, FOR_ACCURACY, FOR_DIVERSITY = 0, 1, 2
 """Offsets of the seed: each question draws pictures of its own."""
 
 
@@ -56,19 +67,19 @@ class Examination:
         `accuracy_of_all` each verdict counts.
         """
         count = len(self.rows)
-        faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
+        faces = sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
         references = open_bounds(self.reference, count, seed)
         metrics = score_images(faces, self.reference, references, seed)
         requests = uniform_requests(self.allowed, count)
-        pictures = sample(requests, seed + ACCURACY)
+        pictures = sample(requests, seed + FOR_ACCURACY)
         said = self.verdicts(pictures)
-        features = self.reference.extractors["judge"](pictures)
+        features = self.reference.extractors[JUDGE](pictures)
         inside = judge_range(self.reference).in_range(features)
-        metrics["accuracy"] = accuracy(requests, said, self.attributes, inside)
+        metrics[ACCURACY] = accuracy(requests, said, self.attributes, inside)
         metrics["accuracy_of_all"] = accuracy(requests, said, self.attributes)
-        metrics["out_of_range"] = float(1 - inside.mean())
-        metrics["diversity"] = self.diversity(sample, seed + DIVERSITY)
-        metrics["settings"]["combinations"] = len(self.allowed)
+        metrics[OUT_OF_RANGE] = float(1 - inside.mean())
+        metrics["diversity"] = self.diversity(sample, seed + FOR_DIVERSITY)
+        metrics[SETTINGS]["combinations"] = len(self.allowed)
         return metrics
 
     def figure(self, sample: ConditionalSampler, seed: int) -> float:
@@ -77,12 +88,12 @@ class Examination:
         KID alone would take one that makes the right mixture of faces for the wrong requests. For
         a generator that is any good, both are a tenth or two on drawn faces.
         """
-        faces = sample(shuffled_rows(self.rows, seed), seed + REALISM)
-        found = self.reference.extractors["judge"](faces)
-        distance = kid(self.reference.real_features["judge"], found).value
+        faces = sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
+        found = self.reference.extractors[JUDGE](faces)
+        distance = kid(self.reference.real_features[JUDGE], found).value
         requests = uniform_requests(self.allowed, len(self.rows))
-        said = self.verdicts(sample(requests, seed + ACCURACY))
-        missed = 1 - float(accuracy(requests, said, self.attributes)["minimum"])
+        said = self.verdicts(sample(requests, seed + FOR_ACCURACY))
+        missed = 1 - float(accuracy(requests, said, self.attributes)[MINIMUM])
         return distance + missed
 
     def verdicts(self, images: Images) -> Verdicts:
@@ -97,14 +108,14 @@ class Examination:
             same = (self.rows == combination).all(axis=1)
             if same.sum() >= LEAST_REALS:
                 made = sample(np.tile(combination, (int(same.sum()), 1)), seed)
-                fakes = self.reference.extractors["witness"](made)
-                reals = self.reference.real_features["witness"][same]
+                fakes = self.reference.extractors[WITNESS](made)
+                reals = self.reference.real_features[WITNESS][same]
                 share = mean_pairwise_distance(fakes) / mean_pairwise_distance(reals)
                 shares[request_name(combination, self.attributes)] = share
         if not shares:
-            return {"left_out": f"no combination has {LEAST_REALS} real images"}
+            return {LEFT_OUT: f"no combination has {LEAST_REALS} real images"}
         values = list(shares.values())
-        return {"mean": float(np.mean(values)), "minimum": min(values), "within": shares}
+        return {"mean": float(np.mean(values)), MINIMUM: min(values), "within": shares}
 
 
 def open_examination(
@@ -125,7 +136,7 @@ def open_examination(
         columns(judge_labels, attributes),
         tuple(attributes),
         seen_combinations(prepared, attributes),
-        spread(rows, len(reference.reals)),
+        evenly(rows, len(reference.reals)),
     )
 
 
@@ -197,17 +208,17 @@ def accuracy(
     right = said == (requests > 0)
     if counts is not None:
         right &= counts[:, None]
-    figures: dict[str, dict[str, float]] = {"with": {}, "without": {}}
+    figures: dict[str, dict[str, float]] = {WITH: {}, WITHOUT: {}}
     for column, name in enumerate(attributes):
-        for side, asked in (("with", 1), ("without", 0)):
-            chosen = requests[:, column] == asked
+        for side, condition in ((WITH, 1), (WITHOUT, 0)):
+            chosen = requests[:, column] == condition
             if chosen.any():
                 figures[side][name] = float(right[chosen, column].mean())
-    shares = [*figures["with"].values(), *figures["without"].values()]
-    return {"minimum": min(shares, default=0.0), **figures}
+    shares = [*figures[WITH].values(), *figures[WITHOUT].values()]
+    return {MINIMUM: min(shares, default=0.0), **figures}
 
 
 def request_name(combination: Labels, attributes: Sequence[str]) -> str:
     """[K] -> "Eyeglasses and Male", or "none": what a metric's name may hold."""
-    asked = [name for name, value in zip(attributes, combination, strict=True) if value]
-    return " and ".join(asked) or "none"
+    present = [name for name, value in zip(attributes, combination, strict=True) if value]
+    return " and ".join(present) or "none"

@@ -17,9 +17,10 @@ from atelier.data.sampling import Domains, Labels, columns, members
 from atelier.errors import UserError
 from atelier.evaluation.features import (
     Images,
+    evenly,
     in_batches,
-    spread,
 )
+from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet, open_extractors
 from atelier.models.judge import Judge
@@ -122,9 +123,7 @@ def open_directions(
             target=ReferenceSet(split, manifest, training, reals, extractors, features),
             ceiling=training[likewise],
         )
-    known = Range.fit(
-        extractors["judge"].training, extractors["judge"](spread(images, RANGE_REALS))
-    )
+    known = Range.fit(extractors[JUDGE].training, extractors[JUDGE](evenly(images, RANGE_REALS)))
     return BothDirections(of, judge, tuple(judge_labels), domains, known, seed)
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atelier.errors import UserError
 from atelier.evaluation.features import Images, in_batches
+from atelier.evaluation.keys import JUDGE, SETTINGS
 from atelier.evaluation.range import judge_range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.models.judge import Judge
@@ -64,8 +65,8 @@ def evaluate_edits(
         UserError: fewer than LEAST_NEGATIVES pictures lack the target.
     """
     place = list(judge_labels).index(target)
-    asked = [name for name in others if name != target]
-    columns = [list(judge_labels).index(name) for name in asked]
+    watched = [name for name in others if name != target]
+    columns = [list(judge_labels).index(name) for name in watched]
     before = in_batches(judge, decode(latents))
     lacking = before[:, place] <= 0
     if (count := int(lacking.sum())) < LEAST_NEGATIVES:
@@ -78,16 +79,16 @@ def evaluate_edits(
     flipped = np.isfinite(steps)
     counted = np.zeros(count, bool)
     if flipped.any():
-        features = reference.extractors["judge"](pictures[flipped])
+        features = reference.extractors[JUDGE](pictures[flipped])
         counted[flipped] = judge_range(reference).in_range(features)
     changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
     return {
         "flipped_in_range": float(counted.mean()),
         "flipped_out_of_range": float((flipped & ~counted).mean()),
         "median_step": float(np.median(steps[counted])) if counted.any() else LARGEST_STEP,
-        "changed": {name: float(share) for name, share in zip(asked, changed, strict=True)},
-        "most_changed": float(changed.max()) if len(asked) else 0.0,
-        "settings": {
+        "changed": {name: float(share) for name, share in zip(watched, changed, strict=True)},
+        "most_changed": float(changed.max()) if len(watched) else 0.0,
+        SETTINGS: {
             "samples": count,
             "largest_step": LARGEST_STEP,
             "grid": GRID,

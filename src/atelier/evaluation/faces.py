@@ -1,12 +1,25 @@
-"""Scores a generator of images against a split of its dataset: every figure, ceiling and floor."""
+"""Scores a generator of images against a split of its dataset: every figure, and what scales it."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from atelier.evaluation import frechet, manifold
-from atelier.evaluation.features import Extractor, Features, Images, spread
-from atelier.evaluation.floors import blurred, shuffled
+from atelier.evaluation.degraded import blurred, shuffled
+from atelier.evaluation.features import Extractor, Features, Images, evenly
+from atelier.evaluation.keys import (
+    BLURRED,
+    CEILING,
+    EXTRACTORS,
+    KID,
+    LEFT_OUT,
+    SETTINGS,
+    SHUFFLED,
+    WITNESS,
+    distance_to,
+    error_of,
+    kid_keys,
+)
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet, open_reference
 from atelier.models.judge import Judge
@@ -15,9 +28,6 @@ ImageSampler = Callable[[int, int], Images]
 """(count, seed) -> uint8 [count, 3, S, S]."""
 Bounds = dict[str, dict[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
-
-CEILING = "ceiling"
-"""As many training images as there are fakes: what a perfect generator would get."""
 
 
 def evaluate_faces(
@@ -32,11 +42,11 @@ def evaluate_faces(
 def open_bounds(
     reference: ReferenceSet, count: int, seed: int, other: Images | None = None
 ) -> Bounds:
-    """The ceiling and the floors, `count` images each; `other`: one more wrong set."""
-    reals = spread(reference.training, count)
-    sets = {CEILING: reals, "blurred": blurred(reals), "shuffled": shuffled(reals, seed)}
+    """The ceiling and the degraded sets, `count` images each; `other`: one more wrong set."""
+    reals = evenly(reference.training, count)
+    sets = {CEILING: reals, BLURRED: blurred(reals), SHUFFLED: shuffled(reals, seed)}
     if other is not None:
-        sets["other"] = spread(other, count)
+        sets["other"] = evenly(other, count)
     return {name: reference.features(images) for name, images in sets.items()}
 
 
@@ -45,48 +55,46 @@ def score_images(
 ) -> dict[str, Any]:
     """Figures by extractor, what was left out and why, and what all of it rests on."""
     features = reference.features(images)
-    metrics: dict[str, Any] = {"left_out": {}}
+    metrics: dict[str, Any] = {LEFT_OUT: {}}
     for name, fakes in features.items():
         reals, ceiling = reference.real_features[name], bounds[CEILING][name]
         figures = _kid_figures(reals, fakes, {key: of[name] for key, of in bounds.items()})
         if reason := frechet.too_few(reals, fakes, ceiling):
-            metrics["left_out"][f"{name}/fd"] = reason
+            metrics[LEFT_OUT][f"{name}/fd"] = reason
         else:
             figures |= _frechet_figures(reference.extractors[name], reals, fakes, ceiling, seed)
         if reason := manifold.too_few(reals, fakes, ceiling):
-            metrics["left_out"][f"{name}/precision, recall, density, coverage"] = reason
+            metrics[LEFT_OUT][f"{name}/precision, recall, density, coverage"] = reason
         else:
             best = manifold.manifold(reals, ceiling)
             figures |= manifold.manifold(reals, fakes)
-            figures |= {f"{key}_{CEILING}": value for key, value in best.items()}
+            figures |= {distance_to(CEILING, key): value for key, value in best.items()}
         metrics[name] = figures
     share = reference.diversity_share(features)
-    metrics["witness"]["diversity_share"] = share
+    metrics[WITNESS]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW
-    metrics["settings"] = _settings(images, reference, seed)
+    metrics[SETTINGS] = _settings(images, reference, seed)
     return metrics
 
 
 def kid_table(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """KID of the generator beside ceiling and floors, a row each: for a plot."""
+    """KID of the generator beside its ceiling and degraded sets, a row each: for a plot."""
     rows = []
-    for extractor in ("judge", "witness"):
+    for extractor in (name for name in EXTRACTORS if name in metrics):
         figures = metrics[extractor]
-        for key in ("kid", *sorted(k for k in figures if k.startswith("kid_"))):
-            if not key.endswith("standard_error"):
-                name = key.removeprefix("kid").lstrip("_") or "generator"
-                error = figures[f"{key}_standard_error"]
-                rows.append({"extractor": extractor, "set": name, "kid": figures[key]})
-                rows[-1]["standard_error"] = error
+        for name, key in sorted(kid_keys(figures).items()):
+            row = {"extractor": extractor, "set": name or "generator", "kid": figures[key]}
+            rows.append(row | {"standard_error": figures[error_of(key)]})
     return rows
 
 
 def _kid_figures(reals: Features, fakes: Features, bounds: dict[str, Features]) -> dict[str, float]:
     figures = {}
-    for key, features in {"kid": fakes, **{f"kid_{k}": f for k, f in bounds.items()}}.items():
+    sets = {KID: fakes, **{distance_to(name): of for name, of in bounds.items()}}
+    for key, features in sets.items():
         found = kid(reals, features)
         figures[key] = found.value
-        figures[f"{key}_standard_error"] = found.standard_error
+        figures[error_of(key)] = found.standard_error
     return figures
 
 
@@ -97,8 +105,8 @@ def _frechet_figures(
     found = measure(reals, fakes)
     return {
         "fd": found.value,
-        "fd_standard_error": found.standard_error,
-        f"fd_{CEILING}": measure(reals, ceiling).value,
+        error_of("fd"): found.standard_error,
+        distance_to(CEILING, "fd"): measure(reals, ceiling).value,
     }
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from atelier.data.images import to_float
+from atelier.evaluation.keys import JUDGE, WITNESS
 from atelier.evaluation.witness import Witness
 from atelier.models.judge import Judge
 
@@ -56,8 +57,8 @@ class Standardiser:
         """From raw training features, [N, D]."""
         deviation = raw.std(axis=0, dtype=np.float64)
         varying = deviation[deviation > 0]
-        floor = SMALLEST_DEVIATION * np.median(varying) if len(varying) else np.inf
-        kept = np.flatnonzero(deviation > floor)
+        least = SMALLEST_DEVIATION * np.median(varying) if len(varying) else np.inf
+        kept = np.flatnonzero(deviation > least)
         mean = raw.mean(axis=0, dtype=np.float64)
         return cls(mean[kept].astype("f4"), deviation[kept].astype("f4"), kept)
 
@@ -69,11 +70,11 @@ class Standardiser:
 class JudgeFeatures:
     """Channel means and deviations at three depths of a judge."""
 
-    name = "judge"
+    name = JUDGE
 
     def __init__(self, judge: Judge, training: Images) -> None:
         self.judge = judge.eval()
-        raw = self._raw(spread(training, STATISTICS_ROWS))
+        raw = self._raw(evenly(training, STATISTICS_ROWS))
         self.standardise = Standardiser.fit(raw)
         self.training = self.standardise(raw)
 
@@ -87,11 +88,11 @@ class JudgeFeatures:
 class WitnessFeatures:
     """Random convolutions and the radial power spectrum."""
 
-    name = "witness"
+    name = WITNESS
 
     def __init__(self, training: Images) -> None:
         self.witness = Witness(channels=training.shape[1])
-        raw = self._raw(spread(training, STATISTICS_ROWS))
+        raw = self._raw(evenly(training, STATISTICS_ROWS))
         self.standardise = Standardiser.fit(raw)
         self.training = self.standardise(raw)
 
@@ -102,7 +103,7 @@ class WitnessFeatures:
         return in_batches(self.witness, images)
 
 
-def spread(images: Images, count: int) -> Images:
+def evenly(images: Images, count: int) -> Images:
     """At most `count` images, evenly spaced: whatever the order, every part of the set is seen."""
     if len(images) <= count:
         return images

@@ -14,6 +14,18 @@ from atelier.models.judge import Judge
 CLASSIFIER = "classifier.safetensors"
 WORDS = "judge.json"
 """What is said of it, beside its weights; alone where a dataset has no judge."""
+LABELS, USED_LABELS, TRUSTED_LABELS = "labels", "used_labels", "trusted_labels"
+"""In WORDS: those that it tells, in order; those that figures rest on; those told well enough."""
+MODEL, SIZE_PIXELS = "model", "size_pixels"
+"""In WORDS: how to build it."""
+
+# Keys of its exam.
+ACCURACY = "balanced_accuracy"
+"""By label, and of a row of the table."""
+FLOOR = "floor"
+"""The least accuracy of a label on which figures may rest."""
+UNTRUSTED = "untrusted_labels"
+"""Used labels below it."""
 
 FLOOR_DRAWN = 0.95
 FLOOR_REAL = 0.80
@@ -24,7 +36,7 @@ Labels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
 
 
-def floor(drawn: bool) -> float:
+def accuracy_floor(drawn: bool) -> float:
     """Balanced accuracy from which figures that rest on a label can be trusted."""
     return FLOOR_DRAWN if drawn else FLOOR_REAL
 
@@ -48,7 +60,7 @@ def judge_table(logits: Logits, labels: Labels, names: tuple[str, ...]) -> list[
                 "label": name,
                 "positives": positives,
                 "negatives": negatives,
-                "balanced_accuracy": score,
+                ACCURACY: score,
             }
         )
     return rows
@@ -63,24 +75,22 @@ def judge_report(
         used: the labels on which figures rest. One that is not judged is not trusted either.
     """
     rows = {str(row["label"]): row for row in judge_table(logits, labels, names)}
-    scores = {
-        name: row["balanced_accuracy"] for name, row in rows.items() if row["balanced_accuracy"]
-    }
-    least = floor(drawn)
+    scores = {name: row[ACCURACY] for name, row in rows.items() if row[ACCURACY]}
+    least = accuracy_floor(drawn)
     trusted = [name for name in used if float(str(scores.get(name, 0))) >= least]
     untrusted = [name for name in used if name not in trusted]
     return {
-        "balanced_accuracy": scores,
+        ACCURACY: scores,
         "not_judged": {
             name: f"{row['positives']} positives, {row['negatives']} negatives; "
             f"needs {LEAST_EXAMPLES} of each"
             for name, row in rows.items()
             if name not in scores
         },
-        "floor": least,
+        FLOOR: least,
         "trusted": not untrusted,
-        "trusted_labels": trusted,
-        "untrusted_labels": untrusted,
+        TRUSTED_LABELS: trusted,
+        UNTRUSTED: untrusted,
         "settings": {"samples": len(labels)},
     }
 
@@ -96,8 +106,8 @@ def open_judge(folder: Path) -> Judge | None:
     described = json.loads((folder / WORDS).read_text())
     if not (folder / CLASSIFIER).exists():
         return None
-    config = architecture.Config.model_validate(described["model"])
-    size, labels = described["size_pixels"], len(described["labels"])
+    config = architecture.Config.model_validate(described[MODEL])
+    size, labels = described[SIZE_PIXELS], len(described[LABELS])
     return read_classifier(config, size, labels, folder / CLASSIFIER)
 
 

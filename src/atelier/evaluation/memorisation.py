@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from atelier.evaluation.features import Extractor, Images, spread
+from atelier.evaluation.features import Extractor, Images, evenly
+from atelier.evaluation.keys import SETTINGS, WITNESS
 from atelier.evaluation.reference import ReferenceSet
 
 SIDE = 32
@@ -25,9 +26,7 @@ Rows = npt.NDArray[np.floating]
 
 def evaluate_memorisation(samples: Images, reference: ReferenceSet) -> dict[str, Any]:
     """By pixels and by witness features, against the reference's reals: expected is 0.5."""
-    return memorisation(
-        samples, reference.training, reference.reals, reference.extractors["witness"]
-    )
+    return memorisation(samples, reference.training, reference.reals, reference.extractors[WITNESS])
 
 
 def memorisation(
@@ -38,17 +37,16 @@ def memorisation(
     Training and held-out images are thinned to equal numbers, evenly over each set.
     """
     count = min(len(training), len(held_out))
-    known, other = spread(training, count), spread(held_out, count)
+    known, other = evenly(training, count), evenly(held_out, count)
     figures: dict[str, Any] = {}
-    for name, seen in (("pixels", _small), ("witness", witness)):
+    for name, seen in (("pixels", _small), (WITNESS, witness)):
         near, far = (
             _nearest(seen(samples), np.concatenate([seen(reals), seen(_mirrored(reals))]))
             for reals in (known, other)
         )
         figures[name] = _share_nearer(near, far)
-    return figures | {
-        "settings": {"samples": len(samples), "reals_each": count, "side_pixels": SIDE}
-    }
+    settings = {"samples": len(samples), "reals_each": count, "side_pixels": SIDE}
+    return figures | {SETTINGS: settings}
 
 
 def _share_nearer(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> dict[str, float]:

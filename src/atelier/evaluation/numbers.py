@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from atelier.data.numbers import (
+    DISTANCE,
     STEP,
+    STOPPING_SCORE,
     VALUES,
     all_zero_share,
     coverage,
@@ -16,6 +18,13 @@ from atelier.data.numbers import (
     entropy,
     multiples_share,
     stopping_score,
+)
+from atelier.evaluation.keys import (
+    ALL_ZERO_SHARE,
+    ENTROPY_SHARE,
+    MULTIPLES_SHARE,
+    SETTINGS,
+    VALUES_COVERED,
 )
 
 DRAWS = 10_000
@@ -27,20 +36,20 @@ NumberSampler = Callable[[int, int], Tensor]
 def score_numbers(scores: Tensor) -> dict[str, float]:
     """Figures of any count of rows, [N, 100]. Perfect: share 1, distance 0, all 20, score 0."""
     return {
-        "multiples_share": float(multiples_share(scores)),
-        "distance": float(distance(scores)),
-        "values_covered": coverage(scores),
+        MULTIPLES_SHARE: float(multiples_share(scores)),
+        DISTANCE: float(distance(scores)),
+        VALUES_COVERED: coverage(scores),
         "entropy_nats": float(entropy(scores)),
-        "entropy_share": float(entropy(scores)) / math.log(VALUES),
-        "all_zero_share": float(all_zero_share(scores)),
-        "stopping_score": float(stopping_score(scores)),
+        ENTROPY_SHARE: float(entropy(scores)) / math.log(VALUES),
+        ALL_ZERO_SHARE: float(all_zero_share(scores)),
+        STOPPING_SCORE: float(stopping_score(scores)),
     }
 
 
 def evaluate_numbers(sample: NumberSampler, seed: int, count: int = DRAWS) -> dict[str, object]:
     """Draws once and scores: {"numbers": figures, "settings": n and seed}."""
     scores = sample(count, seed)
-    return {"numbers": score_numbers(scores), "settings": {"samples": count, "seed": seed}}
+    return {"numbers": score_numbers(scores), SETTINGS: {"samples": count, "seed": seed}}
 
 
 def value_table(scores: Tensor) -> list[dict[str, float]]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atelier.evaluation.features import Features
+from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.reference import ReferenceSet
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Range:
 
 def judge_range(reference: ReferenceSet) -> Range:
     """The range by the reference's held-out reals; its `in_range` takes their judge features."""
-    return Range.fit(reference.extractors["judge"].training, reference.real_features["judge"])
+    return Range.fit(reference.extractors[JUDGE].training, reference.real_features[JUDGE])
 
 
 def _distances(neighbours: "NearestNeighbors", features: Features) -> npt.NDArray[np.float64]:

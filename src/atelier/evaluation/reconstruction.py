@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from atelier.data.images import to_bytes
-from atelier.evaluation.features import BATCH, Images, spread
+from atelier.evaluation.features import BATCH, Images, evenly
+from atelier.evaluation.keys import PSNR_DB, SETTINGS, of_components
 from atelier.evaluation.similarity import psnr, ssim
 
 Codes = npt.NDArray[np.float32]
@@ -25,7 +26,7 @@ Decode = Callable[[Codes], Floats]
 
 PCA_ROWS = 10_000
 """Training images at most that principal components are fitted to: all of them must be in memory.
-Of a larger set they are spread evenly."""
+Of a larger set, evenly."""
 
 
 def evaluate_reconstruction(
@@ -34,13 +35,13 @@ def evaluate_reconstruction(
     """Figures over a split's images; those of principal components end in `_pca`."""
     codes = encode(images[:1]).shape[1]
     figures = reconstruction_figures(images, reconstruct(encode, decode, images))
-    known = spread(training, PCA_ROWS)
+    known = evenly(training, PCA_ROWS)
     components = min(codes, len(known), known[0].size)
     linear = reconstruction_figures(images, principal_reconstructions(known, images, components))
-    figures |= {f"{key}_pca": value for key, value in linear.items()}
-    figures["psnr_db_above_pca"] = figures["psnr_db"] - figures["psnr_db_pca"]
+    figures |= {of_components(key): value for key, value in linear.items()}
+    figures[f"{PSNR_DB}_above_pca"] = figures[PSNR_DB] - figures[of_components(PSNR_DB)]
     settings = {"images": len(images), "codes": codes, "pca_rows": len(known)}
-    return {**figures, "settings": {**settings, "pca_components": components}}
+    return {**figures, SETTINGS: {**settings, "pca_components": components}}
 
 
 def reconstruction_figures(images: Images, made: Images) -> dict[str, float]:
@@ -50,7 +51,7 @@ def reconstruction_figures(images: Images, made: Images) -> dict[str, float]:
     """
     errors = squared_errors(images, made)
     return {
-        "psnr_db": float(psnr(images, made).mean()),
+        PSNR_DB: float(psnr(images, made).mean()),
         "psnr_of_mean_error_db": float(-10 * np.log10(errors.mean())),
         "ssim": float(ssim(images, made).mean()),
         "mse": float(errors.mean()),

@@ -20,8 +20,9 @@ from atelier.evaluation.features import (
     Images,
     JudgeFeatures,
     WitnessFeatures,
-    spread,
+    evenly,
 )
+from atelier.evaluation.keys import JUDGE, WITNESS
 from atelier.evaluation.kid import Comparison, Estimate, compare, kid
 from atelier.models.judge import Judge
 
@@ -44,7 +45,7 @@ class ReferenceSet:
     @property
     def chooses(self) -> str:
         """The extractor that chooses snapshots and gates: the judge, or the witness without one."""
-        return JudgeFeatures.name if JudgeFeatures.name in self.extractors else WitnessFeatures.name
+        return JUDGE if JUDGE in self.extractors else WITNESS
 
     def features(self, images: Images) -> dict[str, Features]:
         """Of any images of the split's shape, by extractor."""
@@ -68,8 +69,8 @@ class ReferenceSet:
 
     def diversity_share(self, fakes: dict[str, Features]) -> float:
         """Mean pairwise witness distance as a share of the reals': see COLLAPSED_BELOW."""
-        reals = mean_pairwise_distance(self.real_features["witness"])
-        return mean_pairwise_distance(fakes["witness"]) / reals
+        reals = mean_pairwise_distance(self.real_features[WITNESS])
+        return mean_pairwise_distance(fakes[WITNESS]) / reals
 
 
 def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) -> ReferenceSet:
@@ -84,7 +85,7 @@ def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) 
         known = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
-    reals = spread(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
+    reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
     extractors = open_extractors(judge, training)
     real_features = {name: extract(reals) for name, extract in extractors.items()}
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)

@@ -14,9 +14,26 @@ import numpy as np
 
 from atelier.data.sampling import Domains, columns
 from atelier.data.twins import SPLIT, Twins, open_twins
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Features, Images
-from atelier.evaluation.floors import blurred
+from atelier.evaluation.keys import (
+    BLURRED,
+    CEILING,
+    CHANGE,
+    DOES_NOTHING,
+    INSIDE,
+    JUDGE,
+    KID,
+    OUT_OF_RANGE,
+    OUTSIDE,
+    SETTINGS,
+    TWIN,
+    UNTOUCHED,
+    WITNESS,
+    distance_to,
+    error_of,
+)
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
 from atelier.models.judge import Judge
 
@@ -80,21 +97,21 @@ def score_directions(
         if twins is not None:
             chosen, held_to = twins
             inputs = direction.inputs[chosen]
-            figures["twin"] = score_twins(
+            figures[TWIN] = score_twins(
                 outputs[chosen],
                 inputs,
                 held_to,
-                direction.target.extractors["witness"],
+                direction.target.extractors[WITNESS],
             )
             # The twins' own verdicts: what the truth itself would get.
             truth = _verdicts(directions, name, held_to.images[:, 0], trusted, inputs)
-            figures["twin"] |= {f"{key}_of_twin": truth[key] for key in ("verdict", "out_of_range")}
-            figures["twin"]["others_changed_of_twin"] = truth["others_changed"]
-            nothing = figures["twin"]["change"] < NOTHING_BELOW
-        metrics[name] = {**figures, "does_nothing": nothing}
-    metrics["does_nothing"] = any(metrics[name]["does_nothing"] for name in directions.of)
+            figures[TWIN] |= {f"{key}_of_twin": truth[key] for key in ("verdict", OUT_OF_RANGE)}
+            figures[TWIN]["others_changed_of_twin"] = truth["others_changed"]
+            nothing = figures[TWIN][CHANGE] < NOTHING_BELOW
+        metrics[name] = {**figures, DOES_NOTHING: nothing}
+    metrics[DOES_NOTHING] = any(metrics[name][DOES_NOTHING] for name in directions.of)
     metrics["missed"] = missed(metrics, directions)
-    metrics["settings"] = _settings(directions)
+    metrics[SETTINGS] = _settings(directions)
     return metrics
 
 
@@ -107,9 +124,9 @@ def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirection
     figures = []
     for name, translate in ((A2B, a2b), (B2A, b2a)):
         direction = directions.of[name]
-        outputs, features = translate(direction.inputs), direction.target.extractors["judge"]
+        outputs, features = translate(direction.inputs), direction.target.extractors[JUDGE]
         distance, untouched = (
-            direction.target.kid({"judge": features(images[direction.matched])})["judge"].value
+            direction.target.kid({JUDGE: features(images[direction.matched])})[JUDGE].value
             for images in (outputs, direction.inputs)
         )
         lacking = max(LEAST_FLIPPED - directions.flipped(name, outputs), 0.0) / LEAST_FLIPPED
@@ -119,7 +136,7 @@ def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirection
 
 def missed(metrics: Mapping[str, Any], directions: BothDirections) -> list[str]:
     """Bounds that a translation does not hold, a line each: figure, value, bound."""
-    lines = ["does nothing"] if metrics["does_nothing"] else []
+    lines = ["does nothing"] if metrics[DOES_NOTHING] else []
     for name, direction in directions.of.items():
         figures = metrics[name]
         least = min(
@@ -128,14 +145,14 @@ def missed(metrics: Mapping[str, Any], directions: BothDirections) -> list[str]:
         most_changed = MOST_OTHERS_CHANGED[direction.target.manifest["drawn"]]
         bounds = [
             ("verdict", figures["verdict"], least, None),
-            ("out_of_range", figures["out_of_range"], None, MOST_OUT_OF_RANGE),
+            (OUT_OF_RANGE, figures[OUT_OF_RANGE], None, MOST_OUT_OF_RANGE),
             ("cycle_l1", figures["cycle_l1"], None, MOST_CYCLE),
             ("others_changed_most", figures["others_changed_most"], None, most_changed),
         ]
-        if twin := figures.get("twin"):
+        if twin := figures.get(TWIN):
             bounds += [
-                ("twin/inside", twin["inside"], LEAST_INSIDE, None),
-                ("twin/outside", twin["outside"], None, MOST_OUTSIDE),
+                (f"{TWIN}/{INSIDE}", twin[INSIDE], LEAST_INSIDE, None),
+                (f"{TWIN}/{OUTSIDE}", twin[OUTSIDE], None, MOST_OUTSIDE),
             ]
         for key, value, at_least, at_most in bounds:
             if at_least is not None and value < at_least:
@@ -160,7 +177,7 @@ def _verdicts(
     direction = directions.of[name]
     inputs = direction.inputs if inputs is None else inputs
     flips = directions.in_domain(outputs, direction.goal)
-    inside = directions.known.in_range(direction.target.extractors["judge"](outputs))
+    inside = directions.known.in_range(direction.target.extractors[JUDGE](outputs))
     others = directions.domains.balance
     chosen = columns(directions.judge_labels, others)
     before, after = (directions.logits(images)[:, chosen] > 0 for images in (inputs, outputs))
@@ -168,7 +185,7 @@ def _verdicts(
     by_label = dict(zip(others, changed.tolist(), strict=True))
     return {
         "verdict": float(flips[inside].mean()) if inside.any() else 0.0,
-        "out_of_range": float((~inside).mean()),
+        OUT_OF_RANGE: float((~inside).mean()),
         "flipped": float(flips.mean()),
         "others_changed": by_label,
         "others_changed_most": max([by_label[x] for x in others if x in trusted], default=0.0),
@@ -189,19 +206,19 @@ def _l1(first: Images, second: Images) -> float:
 
 
 def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
-    """KID to the target's reals by extractor, beside its ceiling and its floors."""
+    """KID to the target's reals by extractor, beside ceiling, blur and untouched inputs."""
     sets = {
-        "kid": outputs[direction.matched],
-        "kid_ceiling": direction.ceiling,
-        "kid_blurred": blurred(direction.ceiling),
-        "kid_untouched": direction.matched_inputs,
+        KID: outputs[direction.matched],
+        distance_to(CEILING): direction.ceiling,
+        distance_to(BLURRED): blurred(direction.ceiling),
+        distance_to(UNTOUCHED): direction.matched_inputs,
     }
     found: dict[str, Any] = {name: {} for name in direction.target.extractors}
     for key, images in sets.items():
         features: dict[str, Features] = direction.target.features(images)
         for name, estimate in direction.target.kid(features).items():
             found[name][key] = estimate.value
-            found[name][f"{key}_standard_error"] = estimate.standard_error
+            found[name][error_of(key)] = estimate.standard_error
     found["kid_inputs"] = len(direction.matched)
     found["kid_reals"] = len(direction.target.reals)
     return found

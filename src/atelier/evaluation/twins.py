@@ -16,9 +16,10 @@ import torch
 
 from atelier.data.twins import Twins
 from atelier.evaluation.features import Extractor, Images
+from atelier.evaluation.keys import CHANGE, INSIDE, OUTSIDE, UNTOUCHED, distance_to
 from atelier.evaluation.similarity import LUMA, psnr, ssim
 
-INSIDE = 128
+INSIDE_FROM = 128
 """A mask's value from which a pixel is inside: at least half of it is."""
 RINGS, ORIENTATIONS = 8, 8
 """Of the stripes' spectrum: from coarse to fine, and which direction they run."""
@@ -42,20 +43,20 @@ def score_twins(
     `inside` is the smaller of its two gains; `outside` the mean L1 distance to the input, in [-1,
     1]; `change` the median of L1(output, input) / L1(twin, input) inside the mask.
     """
-    inside = twins.masks >= INSIDE
+    inside = twins.masks >= INSIDE_FROM
     witnessed = _gain(outputs, inputs, _witness_error(inputs, twins, inside, witness))
     striped = _gain(outputs, inputs, _spectrum_error(twins, inside))
     change = _change(outputs, inputs, twins, inside)
     return {
-        "inside": min(witnessed, striped),
-        "inside_witness": witnessed,
-        "inside_spectrum": striped,
-        "outside": _outside(outputs, inputs, twins.masks == 0),
-        "change": change,
+        INSIDE: min(witnessed, striped),
+        f"{INSIDE}_witness": witnessed,
+        f"{INSIDE}_spectrum": striped,
+        OUTSIDE: _outside(outputs, inputs, twins.masks == 0),
+        CHANGE: change,
         "ssim": _best(ssim, outputs, twins),
-        "ssim_untouched": _best(ssim, inputs, twins),
+        distance_to(UNTOUCHED, "ssim"): _best(ssim, inputs, twins),
         "psnr": _best(psnr, outputs, twins),
-        "psnr_untouched": _best(psnr, inputs, twins),
+        distance_to(UNTOUCHED, "psnr"): _best(psnr, inputs, twins),
         "count": len(outputs),
         "each": twins.images.shape[1],
     }

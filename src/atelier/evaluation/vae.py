@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atelier.evaluation.features import BATCH, Features, Images, spread
-from atelier.evaluation.floors import blurred
+from atelier.evaluation.degraded import blurred
+from atelier.evaluation.features import BATCH, Features, Images, evenly
+from atelier.evaluation.keys import (
+    BLURRED,
+    CEILING,
+    MIXTURE,
+    NORMAL,
+    SETTINGS,
+    distance_to,
+    error_of,
+)
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reconstruction import Codes, Decode, reconstruct
 from atelier.evaluation.reference import ReferenceSet
@@ -35,6 +44,7 @@ about them."""
 COMPONENTS = 10
 ROWS_PER_COMPONENT = 50
 """Codes at least for each component of a mixture, and twice as many as it has numbers."""
+RECONSTRUCTIONS = "reconstructions"
 LARGEST_GAP = 0.25
 """What sampling may add to a reconstruction's KID, as a share of what a blur adds to the reals'."""
 
@@ -49,12 +59,12 @@ def evaluate_vae(
 ) -> dict[str, Any]:
     """The bound and the used codes over the reference's reals; distances of samples to them."""
     reals = reference.reals
-    surprise, kl = bound(distribution, decode, reals, sigma, seed)
-    nats, dimensions = float((surprise + kl).mean()), reals[0].size
+    negative_log_likelihood, kl = bound(distribution, decode, reals, sigma, seed)
+    nats, dimensions = float((negative_log_likelihood + kl).mean()), reals[0].size
     means = np.concatenate([found for found, _ in _in_batches(distribution, reals)])
     figures: dict[str, Any] = {
         "nats_per_image": nats,
-        "reconstruction_nats_per_image": float(surprise.mean()),
+        "reconstruction_nats_per_image": float(negative_log_likelihood.mean()),
         "kl_nats_per_image": float(kl.mean()),
         "bits_per_dimension": nats / dimensions / math.log(2) + math.log2(LEVELS),
         "sigma": sigma,
@@ -65,7 +75,7 @@ def evaluate_vae(
     for extractor, of_reals in reference.real_features.items():
         found = {name: of[extractor] for name, of in features.items()}
         figures[extractor] = _distances(of_reals, found)
-    figures["settings"] = {"images": len(reals), "seed": seed, "split": reference.split}
+    figures[SETTINGS] = {"images": len(reals), "seed": seed, "split": reference.split}
     return figures
 
 
@@ -74,14 +84,14 @@ def _sets(
 ) -> dict[str, Images]:
     """What is set beside the reals. The reconstructions are of training images, as the ceiling is:
     those of the reals themselves would be nearer than any sample can be."""
-    normal = sample("normal")
-    ceiling = spread(reference.training, len(normal))
+    normal = sample(NORMAL)
+    ceiling = evenly(reference.training, len(normal))
     return {
-        "normal": normal,
-        "mixture": sample("mixture"),
-        "reconstructions": reconstruct(lambda images: distribution(images)[0], decode, ceiling),
-        "blurred": blurred(ceiling),
-        "ceiling": ceiling,
+        NORMAL: normal,
+        MIXTURE: sample(MIXTURE),
+        RECONSTRUCTIONS: reconstruct(lambda images: distribution(images)[0], decode, ceiling),
+        BLURRED: blurred(ceiling),
+        CEILING: ceiling,
     }
 
 
@@ -90,10 +100,12 @@ def _distances(reals: Features, sets: dict[str, Features]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, features in sets.items():
         found = kid(reals, features)
-        figures[f"kid_{name}"] = found.value
-        figures[f"kid_{name}_standard_error"] = found.standard_error
-    gap = figures["kid_mixture"] - figures["kid_reconstructions"]
-    allowed = LARGEST_GAP * (figures["kid_blurred"] - figures["kid_ceiling"])
+        figures[distance_to(name)] = found.value
+        figures[error_of(distance_to(name))] = found.standard_error
+    mixture, reconstructions, blur, ceiling = (
+        figures[distance_to(name)] for name in (MIXTURE, RECONSTRUCTIONS, BLURRED, CEILING)
+    )
+    gap, allowed = mixture - reconstructions, LARGEST_GAP * (blur - ceiling)
     within = bool(gap <= allowed)
     return {**figures, "gap": gap, "largest_gap": allowed, "within_bound": within}
 
@@ -101,7 +113,7 @@ def _distances(reals: Features, sets: dict[str, Features]) -> dict[str, Any]:
 def decoder_sigma(distribution: Distribution, decode: Decode, training: Images, seed: int) -> float:
     """The deviation that makes training images likeliest, in [0, 1] and at least a grey level:
     the root of the mean squared error of decoded draws."""
-    errors = _errors(distribution, decode, spread(training, SIGMA_ROWS), seed)
+    errors = _errors(distribution, decode, evenly(training, SIGMA_ROWS), seed)
     mean = float(errors.sum()) / (len(errors) * training[0].size)
     return max(math.sqrt(mean), SMALLEST_SIGMA)
 
@@ -112,12 +124,13 @@ def bound(
     """The two terms of the negative bound: -log p(image | draw), and KL to N(0, 1): nats, [N]."""
     dimensions = images[0].size
     constant = 0.5 * dimensions * math.log(2 * math.pi * sigma**2)
-    surprise = constant + _errors(distribution, decode, images, seed) / (2 * sigma**2)
+    errors = _errors(distribution, decode, images, seed)
+    negative_log_likelihood = constant + errors / (2 * sigma**2)
     parts = []
     for means, log_variances in _in_batches(distribution, images):
         inner = means.astype("f8") ** 2 + np.expm1(log_variances.astype("f8")) - log_variances
         parts.append(0.5 * inner.sum(axis=1))
-    return surprise, np.concatenate(parts)
+    return negative_log_likelihood, np.concatenate(parts)
 
 
 def active_units(means: Codes) -> int:

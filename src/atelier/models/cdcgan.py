@@ -50,8 +50,8 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor, attributes: Tensor) -> Tensor:
-        asked = self.embedding(signed(attributes))
-        code = torch.cat([latent, asked.to(latent.dtype)], dim=1)
+        condition = self.embedding(signed(attributes))
+        code = torch.cat([latent, condition.to(latent.dtype)], dim=1)
         images: Tensor = self.layers(code[:, :, None, None])
         return torch.tanh(images)
 

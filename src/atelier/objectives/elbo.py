@@ -8,7 +8,7 @@ level (Theis et al. 2016, arXiv 1511.01844), so that the density is bounded by w
 
 Figures are nats per image, summed over pixels and channels, or over codes. We deviate: the loss is
 divided by the number of pixel values, which Adam does not mind and a log can show; the KL's weight
-warms up from a tenth; the deviation has a floor of a grey level.
+warms up from a tenth; the deviation is at least a grey level.
 """
 
 import math
@@ -61,10 +61,10 @@ class Objective:
         mean_squared = squared.mean()
         sigma = mean_squared.detach().sqrt().clamp(min=SMALLEST_SIGMA)
         dimensions = batch.real[0].numel()
-        surprise = dimensions * surprise_per_dimension(mean_squared, sigma)
+        reconstruction = dimensions * negative_log_likelihood(mean_squared, sigma)
         kl = kl_to_standard_normal(means, log_variances).mean()
-        loss = (surprise + self.kl_weight(batch.progress) * kl) / dimensions
-        nats = (surprise + kl).detach()
+        loss = (reconstruction + self.kl_weight(batch.progress) * kl) / dimensions
+        nats = (reconstruction + kl).detach()
         return loss, {
             "elbo_loss": loss.detach(),
             "nats_per_image": nats,
@@ -79,7 +79,7 @@ def dequantised(images: Tensor, noise: Tensor) -> Tensor:
     return ((images + 1) * (LEVELS - 1) / 2 + noise) / LEVELS
 
 
-def surprise_per_dimension(mean_squared: Tensor, sigma: Tensor) -> Tensor:
+def negative_log_likelihood(mean_squared: Tensor, sigma: Tensor) -> Tensor:
     """-log N(x; decoded, sigma^2), on average: nats per dimension, with the constant."""
     return 0.5 * (2 * math.pi * sigma**2).log() + 0.5 * mean_squared / sigma**2
 

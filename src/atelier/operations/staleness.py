@@ -1,4 +1,4 @@
-"""What is stale on an experiment's road, and why, as DVC sees it.
+"""What is stale in an experiment's pipeline, and why, as DVC sees it.
 
 DVC names only the stages whose own files changed. Those that wait for a stale one are added here:
 whether they will really run, DVC decides when it comes to them.
@@ -25,7 +25,7 @@ STAGE_OF_OUTPUT = {"prepared": "prepare", "metrics.json": "evaluate"}
 
 @dataclass(frozen=True)
 class Step:
-    """A stage of a road; `reasons` is empty where it is up to date."""
+    """A stage and why it is stale; `reasons` is empty where it is up to date."""
 
     stage: str
     reasons: tuple[str, ...]
@@ -38,22 +38,22 @@ class Step:
         return f"{self.stage}: {'; '.join(self.reasons) or 'up to date'}"
 
 
-def road(experiment: str) -> tuple[str, ...]:
+def stages_of(experiment: str) -> tuple[str, ...]:
     """The stages that an experiment needs, in order; `data.dvc` stands for drawing and checking."""
     dataset = listed_experiments()[experiment].dataset
     own = tuple(f"{stage}@{experiment}" for stage in ("train", "bundle", "evaluate", "register"))
     return (DATA, f"prepare@{dataset}", f"judge@{dataset}", *own)
 
 
-def plan(experiment: str, scale: str, tell: Callable[[str], None] = say) -> list[Step]:
-    """Each stage of the road with the reasons for which it is, or may become, stale.
+def steps_of(experiment: str, scale: str, tell: Callable[[str], None] = say) -> list[Step]:
+    """Each stage of the pipeline with the reasons for which it is, or may become, stale.
 
     `tell` hears for whom it waits.
 
     Raises:
         AtelierError: DVC can't say; its own message is in the error.
     """
-    stages = road(experiment)
+    stages = stages_of(experiment)
     found = direct_reasons(stages, tell)
     steps: dict[str, Step] = {}
     for stage in stages:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atelier.config import load_experiment
+from atelier.evaluation.keys import SETTINGS
 from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
@@ -17,7 +18,7 @@ MLFLOW_URL = "ATELIER_MLFLOW_URL"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """`champion` and `latest` are versions such as faces-gan/3; empty where there is none."""
 
     experiment: str
@@ -38,11 +39,11 @@ def champion_of(experiment: str, scale: str) -> str:
     return str(found) if found else ""
 
 
-def standing(experiment: str, scale: str) -> Standing:
+def status_of(experiment: str, scale: str) -> Status:
     """Asks the registry."""
     name, store = load_experiment(scale, experiment).registered_name, open_store()
     if name not in versions.names(store):
-        return Standing(experiment, "", "", "nothing is registered yet", False, ())
+        return Status(experiment, "", "", "nothing is registered yet", False, ())
     latest, champion = versions.versions(store, name)[0], versions.champion(store, name)
     served = store.uri if store.is_server else os.environ.get(MLFLOW_URL, "")
     links: list[tuple[str, str]] = []
@@ -51,7 +52,7 @@ def standing(experiment: str, scale: str) -> Standing:
         if latest.run_id:
             of = store.client.get_run(latest.run_id).info.experiment_id
             links.append(("MLflow run", f"{served}/#/experiments/{of}/runs/{latest.run_id}"))
-    return Standing(
+    return Status(
         experiment=experiment,
         champion=str(champion or ""),
         latest=str(latest),
@@ -69,7 +70,7 @@ def figures_beside_champion(experiment: str, scale: str) -> list[dict[str, str]]
     return [
         {"figure": key, "now": f"{value:.4g}", "champion": theirs.get(key, "")}
         for key, value in ours.items()
-        if not key.startswith("settings/")
+        if not key.startswith(f"{SETTINGS}/")
     ]
 
 

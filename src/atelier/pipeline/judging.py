@@ -13,7 +13,16 @@ from atelier.display import say
 from atelier.evaluation import report
 from atelier.evaluation.features import in_batches
 from atelier.evaluation.judge import (
+    ACCURACY,
     CLASSIFIER,
+    FLOOR,
+    LABELS,
+    MODEL,
+    SIZE_PIXELS,
+    TRUSTED_LABELS,
+    UNTRUSTED,
+    USED_LABELS,
+    WORDS,
     balanced_accuracy,
     judge_report,
     judge_table,
@@ -43,7 +52,7 @@ def keep_best(
     exam = judge_report(logits, labels, names, work.used_labels, drawn)
     say(
         f"judge: snapshot {path.stem}, validation {best:.4f}, untrusted: "
-        f"{exam['untrusted_labels'] or 'none'}"
+        f"{exam[UNTRUSTED] or 'none'}"
     )
     path.rename(folder / CLASSIFIER)
     for other in (folder / "snapshots").iterdir():
@@ -51,25 +60,25 @@ def keep_best(
     (folder / "snapshots").rmdir()
     (folder / "samples").rmdir()
     described = {
-        "model": work.model.model_dump(),
-        "labels": list(names),
-        "used_labels": list(work.used_labels),
-        "trusted_labels": trusted_labels(exam),
-        "size_pixels": size,
+        MODEL: work.model.model_dump(),
+        LABELS: list(names),
+        USED_LABELS: list(work.used_labels),
+        TRUSTED_LABELS: trusted_labels(exam),
+        SIZE_PIXELS: size,
         "selected_images": int(path.stem),
     }
-    (folder / "judge.json").write_text(json.dumps(described, indent=2) + "\n")
+    (folder / WORDS).write_text(json.dumps(described, indent=2) + "\n")
     report.write_metrics(metrics, exam)
     return [
-        {"name": row["label"], "value": row["balanced_accuracy"], **row}
+        {"name": row["label"], "value": row[ACCURACY], **row}
         for row in judge_table(logits, labels, names)
-        if row["balanced_accuracy"] != ""
+        if row[ACCURACY] != ""
     ] or [{"name": "too few images to judge by", "value": 0.0}]
 
 
 def trusted_labels(exam: dict[str, object]) -> list[str]:
     """All labels that it tells well enough for a figure to rest on, used ones or others."""
-    scores, least = exam["balanced_accuracy"], exam["floor"]
+    scores, least = exam[ACCURACY], exam[FLOOR]
     assert isinstance(scores, dict)
     return [name for name, score in scores.items() if score >= least]
 

@@ -65,17 +65,17 @@ def signature(manifest: Mapping[str, Any]) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    asked = columns(manifest)
+    accepted = columns(manifest)
     # A VAE's row asks for samples or for a reconstruction: neither column is needed.
-    either = {"image_base64", "count"} <= set(asked)
+    either = {"image_base64", "count"} <= set(accepted)
     inputs = Schema(
         [
             ColSpec(COLUMN_TYPES[name], name, required=default is None and not either)
-            for name, default in asked.items()
+            for name, default in accepted.items()
         ]
     )
     made = [("index", "long")]
-    if "seed" in asked:
+    if "seed" in accepted:
         made.append(("seed", "long"))
     made.append(("number", "long") if manifest["task"] == "numbers" else ("png_base64", "string"))
     outputs = Schema(

@@ -1,6 +1,7 @@
 """Registered versions: registering a bundle once, naming it, finding it, and going back."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -48,14 +49,13 @@ class Version:
 
 
 def register(
-    store: Store, folder: Path, run_id: str | None = None, lineage: dict[str, str] | None = None
+    store: Store, folder: Path, run_id: str | None = None, tags: Mapping[str, str] | None = None
 ) -> tuple[Version, bool]:
     """Registers a bundle and makes it the challenger; says whether the version is new.
 
     A bundle whose model and code a version already has makes no second one; the same model with
-    other code is a new version. `lineage` becomes the version's
-    tags: git commit, data hash and what else says where it came from. A server needs `run_id`,
-    below which it keeps the bundle.
+    other code is a new version. `tags` say where it came from: its lineage, its run. A server needs
+    `run_id`, below which it keeps the bundle.
 
     Raises:
         UserError: there is no bundle at `folder`, or it was changed after it was packed.
@@ -69,14 +69,13 @@ def register(
                 packaging.write_model(folder, Path(found.source))
             return found, False
         words = ("experiment", "scale", "dataset", "task", "selected_images", "torch")
-        tags = {word: str(manifest[word]) for word in words} | (lineage or {})
-        tags["output_shape"] = json.dumps(manifest["output_shape"])
+        all_tags = {word: str(manifest[word]) for word in words} | dict(tags or {})
+        all_tags |= {DIGEST_TAG: digest, CODE_TAG: code}
+        all_tags["output_shape"] = json.dumps(manifest["output_shape"])
         source = _place(store, folder, manifest, run_id)
         if name not in names(store):
             store.client.create_registered_model(name, description=_describe(manifest))
-        made = store.client.create_model_version(
-            name, source, run_id=run_id, tags=tags | {DIGEST_TAG: digest, CODE_TAG: code}
-        )
+        made = store.client.create_model_version(name, source, run_id=run_id, tags=all_tags)
         store.client.set_registered_model_alias(name, CHALLENGER, made.version)
     return version(store, name, str(made.version)), True
 

@@ -14,6 +14,7 @@ from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import STANDARD_ERRORS, Comparison, Figures
 from atelier.data.images import to_bytes
 from atelier.evaluation.features import Features
+from atelier.evaluation.keys import WITNESS
 from atelier.evaluation.reference import ReferenceSet
 
 
@@ -64,8 +65,8 @@ def compare_sets(
     """KID of two sets to the reference's reals, by the extractor that chooses; the witness beside a
     judge may object."""
     found = reference.compare(ours, theirs)
-    chosen, witness = found[reference.chooses], found["witness"]
-    objects = reference.chooses != "witness"
+    chosen, witness = found[reference.chooses], found[WITNESS]
+    objects = reference.chooses != WITNESS
     worse = objects and witness.difference > STANDARD_ERRORS * witness.standard_error
     return Comparison(seed, chosen.difference, chosen.standard_error, chosen.p_value, worse, part)
 

@@ -30,6 +30,8 @@ from atelier.evaluation.conditional import (
     shuffled_rows,
 )
 from atelier.evaluation.features import Images
+from atelier.evaluation.judge import LABELS
+from atelier.evaluation.keys import ACCURACY, MEMORISATION, WITH, WITHOUT
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.tasks.context import Context, Labels
 from atelier.tasks.directions import directions_of_samples
@@ -108,12 +110,12 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     sample, exam = sampler(bundle), examination(context)
     metrics = exam.score(sample, context.seed)
     as_real = sample(shuffled_rows(exam.rows, context.seed), context.seed)
-    metrics["memorisation"] = evaluate_memorisation(as_real, context.reference)
+    metrics[MEMORISATION] = evaluate_memorisation(as_real, context.reference)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     rows = [
         {"name": f"{side} {name}", "value": share}
-        for side in ("with", "without")
-        for name, share in metrics["accuracy"][side].items()
+        for side in (WITH, WITHOUT)
+        for name, share in metrics[ACCURACY][side].items()
     ]
     report.write_table(folder / "accuracy.csv", rows)
     requests = np.repeat(exam.allowed, SHOWN_PER_REQUEST, axis=0)
@@ -130,7 +132,7 @@ def comparer(context: Context) -> Comparer:
         """Attributes above chance, which is one half of balanced accuracy."""
         shares = accuracy(conditions, exam.verdicts(pictures), context.attributes)
         met = {
-            name: (shares["with"].get(name, 0.0) + shares["without"].get(name, 0.0)) / 2
+            name: (shares[WITH].get(name, 0.0) + shares[WITHOUT].get(name, 0.0)) / 2
             for name in context.attributes
         }
         return [
@@ -143,7 +145,7 @@ def comparer(context: Context) -> Comparer:
 
 
 def examination(context: Context) -> Examination:
-    labels, judge = context.judge_words["labels"], context.judge
+    labels, judge = context.judge_words[LABELS], context.judge
     assert judge is not None  # a condition is a label
     return open_examination(context.reference, context.prepared, judge, labels, context.attributes)
 

@@ -15,7 +15,8 @@ from atelier.data.batches import read_manifest
 from atelier.data.sampling import columns
 from atelier.errors import UserError
 from atelier.evaluation.features import Images
-from atelier.evaluation.judge import open_judge
+from atelier.evaluation.judge import TRUSTED_LABELS, WORDS, open_judge
+from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.models.judge import Judge
 from atelier.paths import Paths
@@ -74,14 +75,14 @@ class Context:
 
     @cached_property
     def judge_words(self) -> dict[str, Any]:
-        path = self.paths.judge(self.experiment.dataset) / "judge.json"
+        path = self.paths.judge(self.experiment.dataset) / WORDS
         words: dict[str, Any] = json.loads(path.read_text())
         return words
 
     @property
     def trusted_labels(self) -> list[str]:
         """Labels on which a figure may rest; empty where arithmetic judges."""
-        return list(self.judge_words.get("trusted_labels", []))
+        return list(self.judge_words.get(TRUSTED_LABELS, []))
 
     @cached_property
     def reference(self) -> ReferenceSet:
@@ -125,7 +126,7 @@ class Context:
                 "latent_dim": getattr(self.experiment.model, "latent_dim", None),
                 "output_shape": self.shape,
                 "dataset": self.experiment.dataset,
-                "judge": None if self.judge is None else "judge",
+                "judge": None if self.judge is None else JUDGE,
                 "selected_images": selected_images,
                 "crop_share": self.manifest.get("crop", 1.0),
                 **words,

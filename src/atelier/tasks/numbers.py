@@ -13,7 +13,9 @@ from atelier.bundle.card import Card
 from atelier.bundle.comparison import ROUNDS, Comparer, Comparison, Figures, Round
 from atelier.bundle.pack import EXAMPLE_NUMBERS, EXAMPLE_SEED
 from atelier.bundle.pack import pack as pack_bundle
+from atelier.data.numbers import STOPPING_SCORE
 from atelier.evaluation import report
+from atelier.evaluation.keys import ALL_ZERO_SHARE, ENTROPY_SHARE, MULTIPLES_SHARE
 from atelier.evaluation.numbers import evaluate_numbers, score_numbers, value_table
 from atelier.tasks.comparing import Digests, figures_of, fresh_seed
 from atelier.tasks.context import Context
@@ -38,7 +40,7 @@ def preview(learner: "Learner") -> Tensor | None:
 def figure(networks: nn.ModuleDict, context: Context) -> float:
     """The stopping score of fresh draws."""
     outputs = made_from(networks["generator"], latents_of(context, CHOSEN_ON))
-    return score_numbers(outputs)["stopping_score"]
+    return score_numbers(outputs)[STOPPING_SCORE]
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
@@ -74,12 +76,12 @@ class NumbersComparer:
         scores = torch.cat(list(bundle.outputs(DRAWN, fresh_seed())))
         found = score_numbers(scores)
         broken = []
-        if found["multiples_share"] < SMALLEST_MULTIPLES_SHARE:
-            broken.append(f"{found['multiples_share']:.1%} multiples of 5")
-        if found["all_zero_share"] > LARGEST_ALL_ZERO_SHARE:
-            broken.append(f"{found['all_zero_share']:.1%} of rows are all zero")
-        finite, diversity = bool(torch.isfinite(scores).all()), found["entropy_share"]
-        score = found["stopping_score"]
+        if found[MULTIPLES_SHARE] < SMALLEST_MULTIPLES_SHARE:
+            broken.append(f"{found[MULTIPLES_SHARE]:.1%} multiples of 5")
+        if found[ALL_ZERO_SHARE] > LARGEST_ALL_ZERO_SHARE:
+            broken.append(f"{found[ALL_ZERO_SHARE]:.1%} of rows are all zero")
+        finite, diversity = bool(torch.isfinite(scores).all()), found[ENTROPY_SHARE]
+        score = found[STOPPING_SCORE]
         return figures_of(bundle, Digests("", ""), score, finite, diversity, broken)
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
@@ -101,4 +103,4 @@ def compare_scores(seed: int, challenger: list[float], champion: list[float]) ->
 
 def _group_scores(bundle: Bundle, seed: int) -> list[float]:
     scores = torch.cat(list(bundle.outputs(DRAWN, seed)))
-    return [score_numbers(part)["stopping_score"] for part in torch.chunk(scores, GROUPS)]
+    return [score_numbers(part)[STOPPING_SCORE] for part in torch.chunk(scores, GROUPS)]

@@ -16,6 +16,8 @@ from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.faces import kid_table
 from atelier.evaluation.features import Features, Images
+from atelier.evaluation.judge import LABELS, USED_LABELS
+from atelier.evaluation.keys import LEFT_OUT
 from atelier.evaluation.reference import ReferenceSet
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
@@ -60,7 +62,7 @@ def sampled(bundle: Bundle, count: int, seed: int, **request: Any) -> Images:
 
 
 def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """KID beside its ceiling and floors, a bar each."""
+    """KID beside its ceiling and degraded sets, a bar each."""
     return [
         {"name": f"{row['extractor']}: {row['set']}", "value": row["kid"], **row}
         for row in kid_table(metrics)
@@ -73,15 +75,15 @@ def score_edits(
     """What each direction of a used attribute does to the pictures of these latents."""
     judge = context.judge
     if judge is None:
-        return {"left_out": "no labels, so no judge to see an edit"}
-    labels = context.judge_words["labels"]
+        return {LEFT_OUT: "no labels, so no judge to see an edit"}
+    labels = context.judge_words[LABELS]
     others = [name for name in OTHERS if name in context.trusted_labels]
 
     def decode(rows: npt.NDArray[np.float32]) -> Images:
         return channels_first(bundle.decode(rows))
 
     figures: dict[str, Any] = {}
-    for name in context.judge_words["used_labels"]:
+    for name in context.judge_words[USED_LABELS]:
         if name not in bundle.directions:
             continue
         direction = bundle.arrays["directions"][bundle.directions.index(name)]
@@ -91,7 +93,7 @@ def score_edits(
                 target=name, others=others,
             )  # fmt: skip
         except UserError as error:
-            figures[name] = {"left_out": str(error)}
+            figures[name] = {LEFT_OUT: str(error)}
     return figures
 
 

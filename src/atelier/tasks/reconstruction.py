@@ -24,7 +24,17 @@ from atelier.bundle.pack import BundleDescription, pairs
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_first, channels_last, to_float
 from atelier.evaluation import report
-from atelier.evaluation.features import Extractor, Images, WitnessFeatures, spread
+from atelier.evaluation.features import Extractor, Images, WitnessFeatures, evenly
+from atelier.evaluation.keys import (
+    EDITING,
+    MEMORISATION,
+    MIXTURE,
+    NORMAL,
+    PSNR_DB,
+    SETTINGS,
+    kid_keys,
+    of_components,
+)
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
@@ -95,7 +105,7 @@ class Halves:
 def figure(networks: nn.ModuleDict, context: Context) -> float:
     """Mean squared error of the validation images; of a variational one, the bound in nats."""
     halves = _halves(networks, context)
-    images = spread(context.images(), context.samples)
+    images = evenly(context.images(), context.samples)
     if not _is_variational(halves, context):
         made = reconstruct(halves.encode, halves.decode, images)
         return float(squared_errors(images, made).mean())
@@ -105,7 +115,7 @@ def figure(networks: nn.ModuleDict, context: Context) -> float:
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
     halves = _halves(networks, context)
-    shown = channels_last(np.array(spread(context.images(), EXAMPLES)))
+    shown = channels_last(np.array(evenly(context.images(), EXAMPLES)))
 
     def example(bundle: Bundle) -> np.ndarray:
         return pairs((shown, bundle.reconstruct(shown)))
@@ -122,9 +132,9 @@ def _described_variational(
     halves: Halves, context: Context, images: int
 ) -> tuple[BundleDescription, dict[str, Any]]:
     """With a mixture fitted to the codes of training images, and directions where labels tell."""
-    training = spread(context.images(TRAINING), ENCODED)
+    training = evenly(context.images(TRAINING), ENCODED)
     codes = np.concatenate([halves.encode(part) for part in np.array_split(training, 20)])
-    labels = spread(context.labels(TRAINING), ENCODED)
+    labels = evenly(context.labels(TRAINING), ENCODED)
     found = directions_of(codes, labels, context)
     arrays = {
         **fit_mixture(codes, context.seed),
@@ -151,15 +161,15 @@ training images is cropped to the centred square that they were."""
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
-    images = np.array(spread(context.images(), context.samples))
+    images = np.array(evenly(context.images(), context.samples))
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
-    settings = _settings(context, len(images)) | figures.pop("settings")
-    metrics: dict[str, Any] = {"reconstruction": figures, "settings": settings}
+    settings = _settings(context, len(images)) | figures.pop(SETTINGS)
+    metrics: dict[str, Any] = {"reconstruction": figures, SETTINGS: settings}
     rows = [
-        {"name": "principal components", "value": figures["psnr_db_pca"]},
-        {"name": context.experiment.name, "value": figures["psnr_db"]},
+        {"name": "principal components", "value": figures[of_components(PSNR_DB)]},
+        {"name": context.experiment.name, "value": figures[PSNR_DB]},
     ]
     report.write_table(folder / "psnr.csv", rows)
     shown = images[: SHOWN // 2]
@@ -170,47 +180,46 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
 def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     made = {
         name: sampled(bundle, context.samples, context.seed, sampler=name)
-        for name in ("normal", "mixture")
+        for name in (NORMAL, MIXTURE)
     }
     sigma = float(bundle.manifest["words"]["sigma"])
     figures = evaluate_vae(
         distribution(bundle), bundle.decode_raw, made.__getitem__, context.reference, sigma,
         context.seed,
     )  # fmt: skip
-    figures.pop("settings")
+    figures.pop(SETTINGS)
     distances = {name: figures.pop(name) for name in context.reference.extractors}
     rows = [
-        {"name": f"{extractor}: {key.removeprefix('kid_')}", "value": value}
+        {"name": f"{extractor}: {set_name}", "value": of[key]}
         for extractor, of in distances.items()
-        for key, value in of.items()
-        if key.startswith("kid_") and not key.endswith("standard_error")
+        for set_name, key in kid_keys(of).items()
     ]
     report.write_table(folder / "kid.csv", rows)
     for name, pictures in made.items():
         report.write_grid(folder / f"{name}.png", pictures[:SHOWN])
-    edited = encoding(bundle)(np.array(spread(context.images(), EDITED)))
+    edited = encoding(bundle)(np.array(evenly(context.images(), EDITED)))
     return {
         "elbo": figures,
         **distances,
-        "memorisation": evaluate_memorisation(made["mixture"], context.reference),
-        "editing": score_edits(bundle, edited, context),
+        MEMORISATION: evaluate_memorisation(made[MIXTURE], context.reference),
+        EDITING: score_edits(bundle, edited, context),
     }
 
 
 def comparer(context: Context) -> Comparer:
     """Held to the test images by error alone; the witness, which needs no judge, stands by."""
-    images = np.array(spread(context.images(), context.samples))
+    images = np.array(evenly(context.images(), context.samples))
     training = context.images(TRAINING)
     witness = WitnessFeatures(training)
-    diverse = mean_pairwise_distance(witness(spread(images, DIVERSE)))
+    diverse = mean_pairwise_distance(witness(evenly(images, DIVERSE)))
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
     worst = float(squared_errors(images, mean).mean())
 
     def diversity(bundle: Bundle) -> float:
         if bundle.is_variational:
-            made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler="mixture")
+            made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler=MIXTURE)
         else:
-            made = reconstructed(bundle, spread(images, DIVERSE))
+            made = reconstructed(bundle, evenly(images, DIVERSE))
         return mean_pairwise_distance(witness(made)) / diverse
 
     def floors(bundle: Bundle) -> list[str]:
@@ -230,8 +239,9 @@ def errors_of(bundle: Bundle, images: Images) -> Errors:
     if not bundle.is_variational:
         return squared_errors(images, reconstructed(bundle, images))
     sigma = float(bundle.manifest["words"]["sigma"])
-    likelihood, kl = bound(distribution(bundle), bundle.decode_raw, images, sigma, seed=0)
-    return likelihood + kl
+    encode = distribution(bundle)
+    negative_log_likelihood, kl = bound(encode, bundle.decode_raw, images, sigma, seed=0)
+    return negative_log_likelihood + kl
 
 
 def reconstructed(bundle: Bundle, images: Images) -> Images:

@@ -1,4 +1,4 @@
-"""Translation between two domains, both ways."""
+"""Translation between two domains, in both directions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ from atelier.data.sampling import Domains
 from atelier.evaluation import report
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.features import Images
+from atelier.evaluation.judge import LABELS
+from atelier.evaluation.keys import DOES_NOTHING, JUDGE, KID, kid_keys
 from atelier.evaluation.translation import score_directions, translation_figure, twins_of
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
 from atelier.tasks.context import Context
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 CHOSEN_ON = 128
-"""Validation images each way at most: translating is the dearest part of choosing."""
+"""Validation images of each direction at most: translating is the dearest part of choosing."""
 
 
 def preview(learner: "Learner") -> Tensor | None:
@@ -42,7 +44,7 @@ def preview(learner: "Learner") -> Tensor | None:
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> float:
-    """Mean KID of both ways to the target domain's validation images."""
+    """Mean KID of both directions to the target domain's validation images."""
     directions = open_both(context, CHOSEN_ON)
     return translation_figure(_translate(networks["a2b"]), _translate(networks["b2a"]), directions)
 
@@ -76,12 +78,13 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
         rows = _shown(direction, name, bundle, context.prepared)
         report.write_grid(folder / f"{name}.png", *rows)
     rows_of_kid = [
-        {"name": f"{name} {extractor}: {key.removeprefix('kid').strip('_') or 'translation'}"}
-        | {"value": value}
+        {
+            "name": f"{name} {extractor}: {set_name or 'translation'}",
+            "value": metrics[name][extractor][key],
+        }
         for name, direction in directions.of.items()
         for extractor in direction.target.extractors
-        for key, value in metrics[name][extractor].items()
-        if not key.endswith("standard_error")
+        for set_name, key in kid_keys(metrics[name][extractor]).items()
     ]
     report.write_table(folder / "kid.csv", rows_of_kid)
     return metrics
@@ -99,7 +102,7 @@ def open_both(context: Context, count: int | None = None) -> BothDirections:
     return open_directions(
         context.prepared,
         judge,
-        context.judge_words["labels"],
+        context.judge_words[LABELS],
         domains,
         context.split,
         context.seed,
@@ -150,12 +153,12 @@ class TranslationComparer:
         a2b, b2a = (partial(translated, bundle, name) for name in self.directions.of)
         metrics = score_directions(a2b, b2a, self.directions, self.prepared)
         broken = [
-            f"{name} does nothing" for name in self.directions.of if metrics[name]["does_nothing"]
+            f"{name} does nothing" for name in self.directions.of if metrics[name][DOES_NOTHING]
         ]
         return figures_of(
             bundle,
             self.rests_on,
-            score=float(np.mean([metrics[name]["judge"]["kid"] for name in self.directions.of])),
+            score=float(np.mean([metrics[name][JUDGE][KID] for name in self.directions.of])),
             finite=all(self._is_finite(bundle, name) for name in self.directions.of),
             diversity=min(self._diversity(bundle, name) for name in self.directions.of),
             broken_floors=broken,

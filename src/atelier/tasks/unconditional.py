@@ -13,6 +13,7 @@ from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import to_bytes
 from atelier.evaluation import report
 from atelier.evaluation.faces import open_bounds, score_images
+from atelier.evaluation.keys import EDITING, MEMORISATION
 from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.tasks.context import Context
 from atelier.tasks.directions import directions_of_samples
@@ -64,12 +65,12 @@ def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> N
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
-    """Distances to the test images beside ceiling and floors."""
+    """Distances to the test images beside ceiling and degraded sets."""
     pictures = sampled(bundle, context.samples, context.seed)
     bounds = open_bounds(context.reference, context.samples, context.seed)
     metrics = score_images(pictures, context.reference, bounds, context.seed)
-    metrics["memorisation"] = evaluate_memorisation(pictures, context.reference)
-    metrics["editing"] = score_edits(bundle, bundle.latents(EDITED, context.seed), context)
+    metrics[MEMORISATION] = evaluate_memorisation(pictures, context.reference)
+    metrics[EDITING] = score_edits(bundle, bundle.latents(EDITED, context.seed), context)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     report.write_grid(folder / "grid.png", pictures[:SHOWN])
     report.write_grid(folder / "reals.png", context.reference.reals[:SHOWN])

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from atelier import config
+from atelier.data.numbers import DEPTH
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Batch, Objective, Phase, Setting
@@ -59,6 +60,14 @@ def gflop_per_image(
         return _operations(work, shape, labels) / work.training.batch_size / 1e9
 
 
+def cost_of(experiment: config.Experiment, dataset: config.Dataset) -> float:
+    """The same of an experiment on its dataset, neither of which has to be prepared."""
+    size = dataset.data.size_pixels
+    shape = (DEPTH,) if size is None else (3, size, size)
+    labels = len(getattr(experiment.sampling, "attributes", ()))
+    return gflop_per_image(experiment, shape, labels)
+
+
 def _operations(
     work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int
 ) -> float:
@@ -68,12 +77,12 @@ def _operations(
     setting = Setting(latent_dim, torch.full((labels,), 0.5), family.task.takes_attributes)
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
     nets = family.build(work.model, shape, labels)
-    images, asked = torch.empty(count, *shape), torch.empty(count, labels)
+    images, conditions = torch.empty(count, *shape), torch.empty(count, labels)
 
     @cache
     def step(part: int) -> float:
         progress = (part + 0.5) / PARTS
-        batch = Batch(images, labels=asked, other=images, progress=progress)
+        batch = Batch(images, labels=conditions, other=images, progress=progress)
         return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in phases))
 
     def over(first: int, last: int) -> float:

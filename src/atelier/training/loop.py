@@ -93,7 +93,7 @@ def train(
 
 
 def snapshot_marks(settings: config.Training) -> set[int]:
-    """Image counts of the snapshots: spread evenly over the second half, the end included."""
+    """Image counts of the snapshots: evenly over the second half, the end included."""
     if settings.early_stopping:
         return set()
     count, batch = settings.snapshots, settings.batch_size

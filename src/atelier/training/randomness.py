@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def mixed_seed(*parts: int) -> int:
-    """A well-spread 63-bit seed from several small numbers."""
+    """A well-mixed 63-bit seed from several small numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

@@ -13,19 +13,20 @@ EXPERIMENTS = {name: f"{name}-tiny" for name in params.listed_experiments()}
 DATASETS = params.load_parameters().datasets
 
 
-def test_every_stage_left_what_it_promises(road):
-    lock = yaml.safe_load((road / "dvc.lock").read_text())["stages"]
+def test_every_stage_left_what_it_promises(pipeline):
+    lock = yaml.safe_load((pipeline / "dvc.lock").read_text())["stages"]
     for stage in ("train", "bundle", "evaluate", "register"):
         assert {f"{stage}@{name}" for name in EXPERIMENTS} <= lock.keys()
     for stage in ("prepare", "judge"):
         assert {f"{stage}@{name}" for name in DATASETS} <= lock.keys()
-    metrics = json.loads((road / "artifacts/tiny/faces-gan/metrics.json").read_text())
+    metrics = json.loads((pipeline / "artifacts/tiny/faces-gan/metrics.json").read_text())
     assert {"kid", "kid_ceiling", "kid_blurred", "kid_shuffled"} <= metrics["judge"].keys()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_figures_say_what_they_rest_on(road, name):
-    settings = json.loads((road / f"artifacts/tiny/{name}/metrics.json").read_text())["settings"]
+def test_figures_say_what_they_rest_on(pipeline, name):
+    metrics = (pipeline / f"artifacts/tiny/{name}/metrics.json").read_text()
+    settings = json.loads(metrics)["settings"]
     experiment = config.load_experiment("tiny", name)
     assert settings["seed"] == experiment.evaluation.seed
     assert settings["samples"] > 1
@@ -35,46 +36,46 @@ def test_figures_say_what_they_rest_on(road, name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_bundle_comes_from_the_registry_as_it_was_packed(road, name):
+def test_a_bundle_comes_from_the_registry_as_it_was_packed(pipeline, name):
     """Each is registered once, decided on, and its task and program are those of its experiment."""
-    listed = run(road, "atelier", "registry", "list").splitlines()
+    listed = run(pipeline, "atelier", "registry", "list").splitlines()
     (line,) = [line for line in listed if line.startswith(f"{EXPERIMENTS[name]}/")]
     assert line.startswith(f"{EXPERIMENTS[name]}/1")
-    packed = json.loads((road / f"artifacts/tiny/{name}/bundle/bundle.json").read_text())
+    packed = json.loads((pipeline / f"artifacts/tiny/{name}/bundle/bundle.json").read_text())
     assert packed["digest"][:12] in line
     assert packed["task"] == config.load_experiment("tiny", name).task.name
-    decision = json.loads((road / f"mlruns/decisions/{EXPERIMENTS[name]}/1.json").read_text())
+    decision = json.loads((pipeline / f"mlruns/decisions/{EXPERIMENTS[name]}/1.json").read_text())
     assert ("champion" in line) is decision["decision"]["promote"]
 
 
-def test_a_second_repro_does_nothing(road):
-    said = run(road, "dvc", "repro")
+def test_a_second_repro_does_nothing(pipeline):
+    said = run(pipeline, "dvc", "repro")
     assert "Running stage" not in said
     assert "Data and pipelines are up to date." in said
 
 
-def test_git_sees_only_what_it_should(road):
-    status = run(road, "git", "status", "--short", "--untracked-files=all").split("\n")
+def test_git_sees_only_what_it_should(pipeline):
+    status = run(pipeline, "git", "status", "--short", "--untracked-files=all").split("\n")
     changed = {line[3:] for line in status if line}
     figures = {path for path in changed if path.endswith("metrics.json")}
     assert changed - figures == {"data.dvc", "dvc.lock"}
     assert {f"artifacts/tiny/{name}/metrics.json" for name in EXPERIMENTS} <= figures
 
 
-def test_outputs_hold_no_path(road):
-    for path in (road / "artifacts").rglob("*"):
+def test_outputs_hold_no_path(pipeline):
+    for path in (pipeline / "artifacts").rglob("*"):
         if path.is_file():
-            assert str(road).encode() not in path.read_bytes(), path
+            assert str(pipeline).encode() not in path.read_bytes(), path
 
 
-def test_the_registry_answers_and_generates(road, tmp_path):
-    listed = run(road, "atelier", "registry", "list")
+def test_the_registry_answers_and_generates(pipeline, tmp_path):
+    listed = run(pipeline, "atelier", "registry", "list")
     for name in EXPERIMENTS.values():
         assert f"{name}/1" in listed
     grid = tmp_path / "grid.png"
-    run(road, "atelier", "generate", "faces-gan-tiny/1", "--count", "4", "--out", str(grid))
+    run(pipeline, "atelier", "generate", "faces-gan-tiny/1", "--count", "4", "--out", str(grid))
     assert grid.read_bytes().startswith(b"\x89PNG")
-    numbers = run(road, "atelier", "generate", "numbers-tiny/1", "--count", "20").split()
+    numbers = run(pipeline, "atelier", "generate", "numbers-tiny/1", "--count", "20").split()
     assert len([word for word in numbers if word.isdigit()]) == 20
 
 
@@ -142,7 +143,7 @@ def test_a_fresh_clone_draws_the_same_bytes(project):
         (("generate", "faces@champion", "--out", "x.png"), "faces-gan-tiny"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(road, command, says):
-    said = run(road, "atelier", *command, code=2)
+def test_a_mistake_is_one_line_and_exit_code_2(pipeline, command, says):
+    said = run(pipeline, "atelier", *command, code=2)
     assert says in said
     assert len(said.strip().splitlines()) == 1

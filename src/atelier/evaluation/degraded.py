@@ -1,4 +1,4 @@
-"""Pictures that are known to be worse: what a distance says about them gives it a scale."""
+"""Degraded pictures, known to be worse: what a distance says about them gives it a scale."""
 
 import numpy as np
 import torch
