@@ -55,9 +55,21 @@ def test_what_the_figures_rest_on_is_recorded(scored: dict[str, Any]) -> None:
         "reals": 300,
         "samples": 300,
         "seed": 77,
+        "chosen_by": "judge",
         "nearest": 5,
         "fd_dimensions": 64,
     }
+
+
+def test_without_a_judge_the_witness_chooses_and_the_figures_say_so(
+    prepared: Path, discs: Draw
+) -> None:
+    reference = open_reference(prepared, None, "test", 300)
+    found = score_images(discs(77, 300), reference, open_bounds(reference, 300, 77), 77)
+    assert "judge" not in found
+    assert found["settings"]["chosen_by"] == "witness"
+    assert found["left_out"]["judge"].endswith("the witness's features choose and gate")
+    assert {row["extractor"] for row in kid_table(found)} == {"witness"}
 
 
 def test_the_same_seed_gives_the_same_figures(

@@ -11,6 +11,7 @@ from atelier.evaluation.keys import (
     BLURRED,
     CEILING,
     EXTRACTORS,
+    JUDGE,
     KID,
     LEFT_OUT,
     SETTINGS,
@@ -70,6 +71,8 @@ def score_images(
             figures |= manifold.manifold(reals, fakes)
             figures |= {distance_to(CEILING, key): value for key, value in best.items()}
         metrics[name] = figures
+    if JUDGE not in features:
+        metrics[LEFT_OUT][JUDGE] = "no labels to learn from: the witness's features choose and gate"
     share = reference.diversity_share(features)
     metrics[WITNESS]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW
@@ -121,6 +124,7 @@ def _settings(images: Images, reference: ReferenceSet, seed: int) -> dict[str, A
         "reals": len(reference.reals),
         "samples": len(images),
         "seed": seed,
+        "chosen_by": reference.chooses,
         "nearest": manifold.NEAREST,
         "fd_dimensions": frechet.DIMENSIONS,
     }
