@@ -19,8 +19,7 @@ from atelier.evaluation.reference import ReferenceSet
 from atelier.registry.gate import decide
 from atelier.tasks.comparing import Digests, ErrorComparer, compare_errors
 from atelier.tasks.context import Labels
-from atelier.tasks.pictures import PictureComparer
-from atelier.tasks.reconstruction import reconstructed
+from atelier.tasks.pictures import PictureComparer, reconstructed
 from atelier.tasks.translation import TranslationComparer, shuffled
 
 RESTS_ON = Digests("data", "judge")

@@ -14,7 +14,7 @@ from atelier.bundle.card import OF_SAMPLES, SAMPLES, Card, of_directions, size_o
 from atelier.bundle.comparison import Comparer
 from atelier.bundle.pack import BundleDescription, pairs
 from atelier.bundle.pack import pack as pack_bundle
-from atelier.data.images import channels_first, channels_last, to_float
+from atelier.data.images import channels_last, to_float
 from atelier.evaluation import report
 from atelier.evaluation.features import Images, WitnessFeatures, evenly
 from atelier.evaluation.keys import (
@@ -42,9 +42,11 @@ from atelier.tasks.pictures import (
     EDITED,
     PREVIEWED,
     SHOWN,
+    above,
     made_from,
     preview_data,
     preview_pairs,
+    reconstructed,
     sampled,
     score_edits,
 )
@@ -52,7 +54,6 @@ from atelier.tasks.pictures import (
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
 
-COLUMNS = 8
 EXAMPLES = 16
 """Pictures of the bundle's example."""
 ENCODED = 20_000
@@ -153,7 +154,7 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
-    settings = _settings(context, len(images)) | figures.pop(SETTINGS)
+    settings = context.settings(len(images)) | figures.pop(SETTINGS)
     metrics: dict[str, Any] = {"reconstruction": figures, SETTINGS: settings}
     rows = [
         {"name": "principal components", "value": figures[of_components(PSNR_DB)]},
@@ -161,7 +162,7 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     ]
     report.write_table(folder / "psnr.csv", rows)
     shown = images[: SHOWN // 2]
-    report.write_grid(folder / "grid.png", _rows(shown, reconstructed(bundle, shown)), COLUMNS)
+    report.write_grid(folder / "grid.png", above(shown, reconstructed(bundle, shown)))
     return metrics | (_score_variational(bundle, context, folder) if bundle.is_variational else {})
 
 
@@ -232,11 +233,6 @@ def errors_of(bundle: Bundle, images: Images) -> Errors:
     return negative_log_likelihood + kl
 
 
-def reconstructed(bundle: Bundle, images: Images) -> Images:
-    """uint8 [N, 3, S, S] -> the same, through encoder and decoder."""
-    return channels_first(bundle.reconstruct(channels_last(images)))
-
-
 def encoding(bundle: Bundle) -> Callable[[Images], Floats]:
     """The encoder as a function of images [N, 3, S, S]."""
     return lambda images: bundle.encode(channels_last(images))
@@ -257,26 +253,3 @@ def _is_variational(halves: Halves, context: Context) -> bool:
 
 def _sigma(halves: Halves, context: Context) -> float:
     return decoder_sigma(halves.distribution, halves.decode, context.images(TRAINING), context.seed)
-
-
-def _rows(inputs: Images, outputs: Images) -> Images:
-    """Rows of inputs, each above the row of what became of them."""
-    parts = [
-        part[start : start + COLUMNS]
-        for start in range(0, len(inputs), COLUMNS)
-        for part in (inputs, outputs)
-    ]
-    return np.concatenate(parts)
-
-
-def _settings(context: Context, count: int) -> dict[str, Any]:
-    manifest = context.manifest
-    return {
-        "dataset": manifest["dataset"],
-        "drawn": manifest["drawn"],
-        "size_pixels": manifest["size_pixels"],
-        "crop": manifest["crop"],
-        "split": context.split,
-        "samples": count,
-        "seed": context.seed,
-    }
