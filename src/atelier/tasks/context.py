@@ -115,6 +115,19 @@ class Context:
             raise UserError(path, "no such array", f"Run: dvc repro prepare@{name}")
         return path
 
+    def settings(self, count: int) -> dict[str, Any]:
+        """What figures of so many of the split's images rest on."""
+        manifest = self.manifest
+        return {
+            "dataset": manifest["dataset"],
+            "drawn": manifest["drawn"],
+            "size_pixels": manifest["size_pixels"],
+            "crop": manifest["crop"],
+            "split": self.split,
+            "samples": count,
+            "seed": self.seed,
+        }
+
     def describe(self, selected_images: int, **words: Any) -> BundleDescription:
         """What a bundle says of itself, with what the task adds."""
         return BundleDescription(
