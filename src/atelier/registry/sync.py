@@ -121,15 +121,21 @@ def submit(
     """Lets the gate decide on a registered bundle, and writes the decision down.
 
     A champion whose figures rest on other data or another judge is scored again first; one that is
-    the same model with older code gives way without a contest.
+    the same model with older code gives way without a contest. A better model takes over whatever
+    its code, and where that is older, the reason says so.
     """
     champion = versions.champion(store, challenger.name)
     if champion is None or champion.number == challenger.number:
         decision = decide(open_comparer().figures(_open(folder)), None)
-    elif champion.digest == challenger.digest:
-        decision = take_over(_recorded(champion), str(champion))
     else:
-        decision = _contest(store, folder, champion, open_comparer())
+        is_older = versions.has_older_code(store, challenger, champion)
+        if champion.digest == challenger.digest:
+            decision = take_over(_recorded(champion), str(champion), is_older)
+        else:
+            decision = _contest(store, folder, champion, open_comparer())
+            if decision.promote and is_older:
+                reason = f"{decision.reason}; with older code than the champion {champion} had"
+                decision = replace(decision, reason=reason)
     versions.record(store, challenger, decision)
     return decision
 
@@ -140,9 +146,9 @@ def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) 
         theirs = open_bundle(loading.fetch(store, champion))
     except OtherFormat as refusal:
         # No code of today reads it, so nobody can be served by it, and nothing can be compared.
-        return replace(
-            decide(comparer.figures(ours), None), reason=f"{champion}: {refusal.problem}"
-        )
+        alone = decide(comparer.figures(ours), None)
+        because = f"held to the floors alone: the champion {champion} has {refusal.problem}"
+        return replace(alone, reason=because if alone.promote else f"{alone.reason}; {because}")
     except Refused as refusal:
         raise UserError(champion, str(refusal), "Roll it back, or run its bundle stage.") from None
     figures, before = comparer.figures(ours), _recorded(champion)
