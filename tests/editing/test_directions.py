@@ -110,14 +110,6 @@ def test_a_label_that_the_latents_do_not_tell_is_left_out(
     assert found.left_out["Coin"].startswith("the latents hardly tell it: they explain 0.")
 
 
-def test_only_what_is_wanted_comes_back_and_all_condition_it(
-    entangled: tuple[np.ndarray, np.ndarray],
-) -> None:
-    found = find(entangled, wanted=("Glasses",))
-    assert found.names == ("Glasses",)
-    np.testing.assert_array_equal(found.vectors, find(entangled).vectors[:1])
-
-
 def test_two_names_of_one_thing_do_not_hold_each_other_still(
     entangled: tuple[np.ndarray, np.ndarray],
 ) -> None:

@@ -83,7 +83,7 @@ def obedient(discs: Draw) -> conditional.ConditionalSampler:
 
 
 def test_who_makes_what_is_asked_for_loses_nothing(
-    folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
+    examination: Examination, obedient: conditional.ConditionalSampler
 ) -> None:
     received: list[Labels] = []
 
@@ -91,9 +91,7 @@ def test_who_makes_what_is_asked_for_loses_nothing(
         received.append(requests)
         return obedient(requests, seed)
 
-    found = conditional.evaluate_conditional(
-        sample, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
-    )
+    found = examination.score(sample, 7)
     accuracy = found["accuracy"]
     assert accuracy["with"].keys() == accuracy["without"].keys() == set(ATTRIBUTES)
     assert accuracy["minimum"] == min(*accuracy["with"].values(), *accuracy["without"].values())
@@ -160,10 +158,9 @@ def test_the_figure_prefers_obedience_to_the_same_faces_in_disorder(
 
     figure = examination.figure(obedient, 7)
     assert figure + 0.3 < examination.figure(disorderly, 7)
-    again = conditional.conditional_figure(
-        obedient, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
-    )
-    assert figure == pytest.approx(again)
+    reference = open_reference(folder, judge, "test", 1000)
+    again = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
+    assert figure == pytest.approx(again.figure(obedient, 7))
 
 
 def test_accuracy_tells_both_sides_apart() -> None:
