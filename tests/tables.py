@@ -7,6 +7,16 @@ from atelier.objectives import OBJECTIVES
 from atelier.schema import read_yaml
 
 TINY = Path(__file__).parents[1] / "experiments" / "tiny"
+SHIPPED = (
+    "numbers",
+    "faces-gan",
+    "faces-cgan",
+    "horse2zebra",
+    "black2blond",
+    "faces-ae",
+    "faces-vae",
+)
+"""Experiments that the README shows and whose time is promised; a user may have added others."""
 ALONE = {row.objective for row in MODELS.values() if row.objective}
 """Objectives that train one model and nothing else."""
 

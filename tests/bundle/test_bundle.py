@@ -1,21 +1,27 @@
 """Packing: stable bytes, whole or not at all, and programs that are the networks."""
 
+import io
 import json
+import os
+import pickle
+import pickletools
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.rounding import assert_alike
 from tests.toys import (
     CARD,
     IMAGES,
     SIZE,
     TOYS,
+    Canary,
     directions,
     pictures,
     toy_encoder,
@@ -29,6 +35,8 @@ from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import code_digest_of, open_bundle
 from atelier.errors import UserError
 
+from .test_bundle_model import Members, opaque_constant, pickled_weight, read, sample_inputs
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -37,16 +45,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_another_process_packs_the_same_bytes(
     packed: Callable[[str], Path], tmp_path: Path
 ) -> None:
+    """With the same threads and instruction sets: networks make the toys' first weights and
+    examples, and their last bits depend on both."""
     code = (
-        "import sys; from pathlib import Path; from toys import TOYS\n"
+        "import sys, torch; from pathlib import Path; from toys import TOYS\n"
+        f"torch.set_num_threads({torch.get_num_threads()})\n"
         "for name, toy in TOYS.items(): toy.pack(Path(sys.argv[1], name))"
     )
     tests = Path(__file__).parents[1]
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        check=True,
-        env={"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "PYTHONHASHSEED": "7"},
-    )
+    source = {"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=os.environ | source)
     for name in TOYS:
         assert contents(tmp_path / name) == contents(packed(name)), name
 
@@ -59,9 +67,61 @@ def test_a_bundle_names_no_machine_and_holds_no_pickle(packed: Callable[[str], P
             assert word.encode() not in whole
         for program in (member for member in members if member.endswith(".pt2")):
             with zipfile.ZipFile(packed(name) / program) as archive:
-                for entry in archive.infolist():
-                    assert entry.date_time == (1980, 1, 1, 0, 0, 0)
-                    assert not archive.read(entry).startswith((b"PK", b"\x80"))
+                assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+            assert not pickled(read(packed(name), program))
+
+
+def pickled(members: Mapping[str, bytes]) -> list[str]:
+    """Members of a program that begin with a pickle, or are archives, as torch's pickles are."""
+    return [
+        name
+        for name, content in members.items()
+        if zipfile.is_zipfile(io.BytesIO(content)) or begins_with_pickle(content)
+    ]
+
+
+def begins_with_pickle(content: bytes) -> bool:
+    """Whether a pickle of protocol 2 or later can be read from the first byte to its STOP.
+
+    The first byte alone, 0x80, says nothing: one file of weights in 256 begins with it.
+    """
+    if content[:1] != pickle.PROTO or content[1:2] > bytes([pickle.HIGHEST_PROTOCOL]):
+        return False
+    try:
+        pickletools.dis(content, out=io.StringIO())
+    except ValueError:
+        return False
+    return True
+
+
+def weight_of_old(members: Members, canary: Canary) -> None:
+    """As torch saved before its archives: pickles, one after the other."""
+    buffer = io.BytesIO()
+    torch.save(canary, buffer, _use_new_zipfile_serialization=False)
+    members["data/weights/weight_0"] = buffer.getvalue()
+
+
+PICKLING = {
+    sample_inputs: "data/sample_inputs/model.pt",
+    pickled_weight: "data/weights/weight_0",
+    weight_of_old: "data/weights/weight_0",
+    opaque_constant: "data/constants/opaque_obj_0",
+}
+
+
+@pytest.mark.parametrize("tamper", PICKLING, ids=lambda tamper: tamper.__name__)
+def test_the_search_for_pickles_finds_them(
+    image_bundle: Path, tmp_path: Path, tamper: Callable[[Members, Canary], None]
+) -> None:
+    members = read(image_bundle)
+    tamper(members, Canary(tmp_path / "ran"))
+    assert pickled(members) == [PICKLING[tamper]]
+
+
+def test_weights_that_begin_as_a_pickle_does_are_none() -> None:
+    weights = np.random.default_rng(0).standard_normal(64).astype("<f4").tobytes()
+    for second in range(256):
+        assert not begins_with_pickle(bytes([0x80, second]) + weights)
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -76,7 +136,7 @@ def test_the_programs_are_the_networks(packed: Callable[[str], Path], name: str)
         given = inputs.get(network, [torch.rand(5, 3, SIZE, SIZE)])
         with torch.inference_mode():
             made, expected = opened.networks[network](*given), of.eval()(*given)
-        torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
+        assert_alike(made, expected)
 
 
 @pytest.mark.parametrize("name", TOYS)

@@ -165,7 +165,9 @@ def test_the_identity_does_nothing(world, directions) -> None:
     }
     for name in (A2B, B2A):
         figures = found[name]
-        assert figures["twin"]["inside"] == figures["twin"]["change"] == 0
+        assert figures["twin"]["change"] == 0
+        # Of spectra, whose last bit may depend on where in memory the pictures lie.
+        assert figures["twin"]["inside"] == pytest.approx(0, abs=1e-5)
         assert figures["twin"]["outside"] == 0
         assert figures["judge"]["kid"] == pytest.approx(figures["judge"]["kid_untouched"])
         # Nothing hides in a copy: what comes back is the noise itself, E|n| = 0.8 sigma.

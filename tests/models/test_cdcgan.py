@@ -1,7 +1,10 @@
 """The conditional networks: what they are told reaches them, and the critic is a projection."""
 
+from itertools import combinations
+
 import pytest
 import torch
+from tests.rounding import are_apart, assert_alike
 
 from atelier.errors import UserError
 from atelier.models import cdcgan, dcgan
@@ -30,11 +33,30 @@ def test_shapes_and_ranges(size):
     assert nets["discriminator"](images, ATTRIBUTES).shape == (4, 1)
 
 
+@torch.no_grad()
+def accustomed():
+    """A generator whose BatchNorm has the statistics of what it makes, as a trained one has."""
+    generator = build()["generator"]
+    for _ in range(20):
+        generator(torch.randn(64, 8), ATTRIBUTES.repeat(16, 1))
+    return generator.eval()
+
+
+@torch.no_grad()
 def test_the_same_noise_with_other_attributes_is_another_image():
-    generator, noise = build()["generator"].eval(), torch.randn(1, 8).repeat(4, 1)
-    images = generator(noise, ATTRIBUTES)
-    assert len({image.detach().numpy().tobytes() for image in images}) == 4
-    assert torch.equal(generator(noise, ATTRIBUTES)[0], generator(noise[:1], ATTRIBUTES[:1])[0])
+    images = accustomed()(torch.randn(1, 8).repeat(4, 1), ATTRIBUTES)
+    assert all(are_apart(one, other) for one, other in combinations(images, 2))
+
+
+@torch.no_grad()
+def test_each_image_is_made_alone():
+    generator, noise = accustomed(), torch.randn(4, 8)
+    together = generator(noise, ATTRIBUTES)
+    for row in range(4):
+        alone = generator(noise[row : row + 1], ATTRIBUTES[row : row + 1])
+        assert_alike(alone, together[row : row + 1])
+    generator.train()  # BatchNorm then mixes the images of a batch
+    assert are_apart(generator(noise[:1], ATTRIBUTES[:1]), generator(noise, ATTRIBUTES)[:1])
 
 
 def test_the_embedding_is_linear_so_that_fractions_blend():

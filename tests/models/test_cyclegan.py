@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.rounding import are_apart, assert_alike
 from torch import nn
 
 from atelier.errors import UserError
@@ -51,10 +52,22 @@ def test_a_mask_keeps_what_it_closes_and_paints_what_it_opens():
         assert torch.allclose(generator(images), painted)
 
 
+@torch.no_grad()
 def test_each_picture_is_translated_and_judged_alone():
     nets, images = build(), pictures(4)
     for network in nets.values():
-        assert torch.allclose(network(images)[:1], network(images[:1]), atol=1e-6)
+        assert_alike(network(images)[:1], network(images[:1]))
+        mixing = with_batch_norm(network)
+        assert are_apart(mixing(images)[:1], mixing(images[:1]))
+
+
+def with_batch_norm(network):
+    """The same network, where each picture's normalisation is told of the others."""
+    layers = [
+        nn.BatchNorm2d(layer.num_features) if isinstance(layer, nn.InstanceNorm2d) else layer
+        for layer in network.layers
+    ]
+    return nn.Sequential(*layers)
 
 
 @pytest.mark.parametrize(("patch", "size", "side"), [(16, 32, 14), (34, 64, 14), (70, 256, 30)])
@@ -124,7 +137,7 @@ def test_a_generator_leaves_as_a_program_for_any_number_of_pictures(upsampling, 
     program = torch.export.export(generator, (pictures(2),), dynamic_shapes=({0: count},))
     for number in (1, 3, 8):
         images = pictures(number)
-        assert torch.allclose(program.module()(images), generator(images), atol=1e-6)
+        assert_alike(program.module()(images), generator(images))
 
 
 def test_channels_last_computes_the_same():
@@ -133,7 +146,7 @@ def test_channels_last_computes_the_same():
     after = generator.to(memory_format=torch.channels_last)(
         images.contiguous(memory_format=torch.channels_last)
     )
-    assert torch.allclose(before, after, atol=1e-5)
+    assert_alike(before, after)
 
 
 @pytest.mark.parametrize(

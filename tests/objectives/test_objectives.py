@@ -161,10 +161,13 @@ def test_the_penalty_of_a_projection_is_each_images_own():
 
 
 def test_a_pair_is_judged_with_the_same_labels():
+    torch.manual_seed(0)
     critic, labels = Projection(), LABELS.float()
     real, fake = torch.randn(2, 4, 3, 2, 2)
     for found, images in zip(judge_pair(critic, real, fake, labels), (real, fake), strict=True):
-        assert torch.allclose(found, critic(images, labels), rtol=1e-5)
+        # Sums of 12 products near 1, which may cancel: in one batch of 8, and in two of 4.
+        assert torch.allclose(found, critic(images, labels), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(found, critic(images, labels.flip(0)), rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_one_images_penalty_does_not_depend_on_its_batch_mates():
     images = torch.randn(6, 3, 8, 8)
     together = squared_gradient_norm(nets["discriminator"], images)
     alone = squared_gradient_norm(nets["discriminator"], images[:1])
-    assert torch.allclose(together[:1], alone, rtol=1e-5)
+    assert torch.allclose(together[:1], alone, rtol=1e-4)
     with_norm = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 1)
     )

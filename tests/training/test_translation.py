@@ -98,9 +98,14 @@ def test_rates_are_flat_and_then_fall_to_nothing(prepared, fabric):
 
 
 def test_squares_change_their_tone_and_grounds_stay(prepared, fabric, tmp_path):
-    """Unpaired: no picture has a twin, and yet what differs between the domains is what changes."""
+    """Unpaired: no picture has a twin, and yet what differs between the domains is what changes.
+
+    150 steps: of trainings whose first weights were moved by a millionth, as another processor's
+    rounding soon does, all ten ended within half of each bound. With half the steps one of 13
+    had not begun to change.
+    """
     work = experiment(
-        {"cycle": 1.0, "identity": 0.0, "pool": 20}, rate=0.002, images=300, batch_size=4
+        {"cycle": 1.0, "identity": 0.0, "pool": 20}, rate=0.002, images=300, batch_size=2
     )
     _, learner = run(work, prepared, tmp_path, fabric)
     drawn = learner.batches.take(StepRandomness(9, 0, 0), 16)

@@ -378,7 +378,7 @@ class Bundle:
 
         Output k depends on (seed, k) and its attributes alone: its latent is drawn for it, and the
         program always runs on 64 rows, because convolutions of another batch size may differ in
-        the last bit.
+        the last bit. So it may on another processor, or with other threads.
 
         Args:
             attributes: [K] for all or [count, K], in [0, 1]; a conditional generator needs them.
@@ -400,7 +400,11 @@ class Bundle:
         return np.concatenate([self._published(rows.numpy()) for rows in made])
 
     def decode(self, latents: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
-        """float32 [N, L] -> uint8 [N, S, S, 3], or numbers; attributes as in `outputs`."""
+        """float32 [N, L] -> uint8 [N, S, S, 3], or numbers; attributes as in `outputs`.
+
+        The latents of a sample, in their order, give that sample. One that was moved to another
+        place of its 64 rows may differ in the last bit.
+        """
         return self._published(self.decode_raw(latents, attributes))
 
     def decode_raw(self, latents: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
@@ -433,14 +437,17 @@ class Bundle:
         raise self._lacks("translates")
 
     def to_square(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] -> uint8 [S, S, 3]: the training images' centred crop.
+        """uint8 [H, W, 3] -> uint8 [S, S, 3]: framed as the training images were, by their centred
+        crop or with all of it fitted in.
 
         A picture that has the size of the training images is one of their kind and stays whole.
         """
         size, (height, width) = self.size_pixels, _sides(picture)
         if (height, width) == (size, size):
             return picture
-        side = max(round(min(height, width) * float(self.manifest["crop_share"])), 1)
+        if (share := self.manifest["crop_share"]) is None:
+            return _fitted(picture, size)[0]
+        side = max(round(min(height, width) * float(share)), 1)
         left, top = (width - side) // 2, (height - side) // 2
         box = (left, top, left + side, top + side)
         return np.asarray(Image.fromarray(picture).resize((size, size), _BICUBIC, box=box))
@@ -490,7 +497,9 @@ class Bundle:
         return np.concatenate(made)
 
     def _run(self, network: str, *inputs: np.ndarray) -> torch.Tensor:
-        tensors = [torch.from_numpy(np.array(one, np.float32, order="C")) for one in inputs]
+        # Copied into torch's memory, which begins at multiples of 64 bytes: MKL may add in another
+        # order where numbers begin elsewhere, and numpy's begin anywhere.
+        tensors = [torch.tensor(np.ascontiguousarray(one, np.float32)) for one in inputs]
         with torch.inference_mode():
             made: torch.Tensor = self.networks[network](*tensors)
         return made
@@ -681,12 +690,7 @@ class TranslationBundle(Bundle):
         if (height, width) == (size, size):
             only: np.ndarray = self.translate(picture[None], direction)[0]
             return only
-        scale = size / max(height, width)
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (size - rows) // 2, (size - columns) // 2
-        small = np.asarray(Image.fromarray(picture).resize((columns, rows), _BICUBIC))
-        around = ((top, size - rows - top), (left, size - columns - left), (0, 0))
-        square = np.pad(small, around, mode="symmetric")
+        square, (top, left, rows, columns) = _fitted(picture, size)
         changed = self._translated(square[None], direction)[0] - _to_float(
             square.transpose(2, 0, 1)
         )
@@ -845,6 +849,20 @@ def _sides(image: np.ndarray) -> tuple[int, int]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise Refused("image", f"uint8 [H, W, 3] (got {image.dtype} {list(image.shape)})")
     return image.shape[0], image.shape[1]
+
+
+def _fitted(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """uint8 [H, W, 3] -> [S, S, 3] with all of it inside, the rest mirrored, or repeated where the
+    picture is too thin; and where in it: top, left, rows, columns."""
+    height, width = _sides(picture)
+    scale = size / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - rows) // 2, (size - columns) // 2
+    small = np.asarray(Image.fromarray(picture).resize((columns, rows), _BICUBIC))
+    around = ((top, size - rows - top), (left, size - columns - left), (0, 0))
+    too_thin = size - rows - top > rows or size - columns - left > columns
+    padded = np.pad(small, around, mode="edge" if too_thin else "symmetric")
+    return padded, (top, left, rows, columns)
 
 
 def _to_float(pixels: np.ndarray) -> np.ndarray:

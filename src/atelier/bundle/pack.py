@@ -54,8 +54,9 @@ class BundleDescription:
     """What a conditional generator is asked for, in its network's order."""
     directions: tuple[str, ...] = ()
     """The names of the rows of the array `directions`."""
-    crop_share: float = 1.0
-    """Side of the training images' centred crop, as a share of the shorter side."""
+    crop_share: float | None = 1.0
+    """Side of the training images' centred crop, as a share of the shorter side; None where all of
+    a picture was fitted in."""
     words: dict[str, Any] = field(default_factory=dict)
     """Facts of the task, such as a decoder's sigma; JSON."""
 
@@ -71,7 +72,8 @@ def pack(
     """Writes the bundle's folder, whole or not at all, and returns its digest.
 
     Equal weights, arrays and words give equal bytes: no clock, path or run stands in any member.
-    What was at `out` is replaced.
+    Only the example is made by the networks, so that another processor, or other threads, may
+    draw a pixel otherwise; the digest leaves it out. What was at `out` is replaced.
 
     Args:
         networks: those that the class of the task in bundle_model names; float32 copies of them in

@@ -17,10 +17,13 @@ def new(
     model: Annotated[
         str | None, typer.Option(help="Another architecture; default: the source's.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Another dataset of params.yaml; default: the source's.")
+    ] = None,
 ) -> None:
     """Write a new experiment's files, one for each scale, and its line in params.yaml."""
     from atelier.operations.experiments import new_experiment
 
-    for path in new_experiment(name, source, objective, model):
+    for path in new_experiment(name, source, objective, model, dataset):
         typer.echo(path)
     typer.echo(f"Next: change them as you like, then run atelier repro register@{name}")

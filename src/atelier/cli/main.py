@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from atelier.cli.data import data
+from atelier.cli.dataset import dataset
 from atelier.cli.edit import edit, interpolate
 from atelier.cli.experiment import experiment
 from atelier.cli.generate import generate
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data, name="data")
+app.add_typer(dataset, name="dataset")
 app.add_typer(experiment, name="experiment")
 app.add_typer(registry, name="registry")
 app.command()(generate)
@@ -66,10 +68,16 @@ def repro(
     sync: Annotated[
         bool, typer.Option("--sync/--no-sync", help="Bring the registry up to date at the end.")
     ] = True,
+    scale: Annotated[
+        str | None, typer.Option(help="Written to params.yaml first: tiny, laptop or gpu.")
+    ] = None,
 ) -> None:
     """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.operations import repro as pipeline
+    from atelier.operations import workspace
 
+    if scale is not None:
+        workspace.change_scale(scale)
     pipeline.reproduce(targets or [], force, single_item, sync)
 
 

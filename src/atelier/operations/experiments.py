@@ -1,6 +1,6 @@
 """A new experiment from one that is there: a file for each scale, and its line in params.yaml.
 
-All is checked before anything is written.
+All is checked before anything is written, and what a training will cost is counted anew.
 """
 
 import re
@@ -12,27 +12,42 @@ import yaml
 
 from atelier.config import (
     NAME_PATTERN,
+    Dataset,
     Experiment,
     check_fit,
     listing,
     load_dataset,
     load_experiment,
 )
+from atelier.data.sampling import Balanced, Domains
 from atelier.errors import UserError
-from atelier.files import write_whole
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.params import Listed, Parameters, load_parameters
+from atelier.operations.adding import add
+from atelier.params import Parameters, load_parameters
 from atelier.paths import PARAMETERS, SCALES, Paths
-from atelier.rewriting import extended, rewritten
+from atelier.rewriting import rewritten
 from atelier.schema import check, unknown
 from atelier.task import CLASSIFICATION
+from atelier.training.cost import cost_of
+
+SAME_COST = 0.01
+"""A difference, as a share, that no plan is changed for."""
+Changes = dict[tuple[str, ...], Any]
+"""Another value by place: see rewriting.py."""
 
 
 def new_experiment(
-    name: str, source: str, objective: str | None = None, model: str | None = None
+    name: str,
+    source: str,
+    objective: str | None = None,
+    model: str | None = None,
+    dataset: str | None = None,
 ) -> list[Path]:
     """Writes experiments/<scale>/<name>.yaml for every scale, then the line in params.yaml.
+
+    Args:
+        objective, model, dataset: others than the source's; what goes with them changes too.
 
     Returns the new files. All appear or none does.
 
@@ -42,19 +57,18 @@ def new_experiment(
     """
     parameters = load_parameters()
     _check_names(name, source, parameters)
-    chosen = [name for name, loss in OBJECTIVES.items() if CLASSIFICATION not in loss.tasks]
-    if objective is not None and objective not in chosen:
-        raise unknown("--objective", objective, chosen)
-    texts = {
-        Paths(scale).experiment_file(name): _text(scale, name, source, objective, model)
-        for scale in SCALES
-    }
-    made = [_checked(path, text) for path, text in texts.items()]
-    mapping = _with_line(PARAMETERS.read_text(encoding="utf-8"), name, listing(made[0]))
-    expected = parameters.experiments | {name: listing(made[0])}
-    if check(yaml.safe_load(mapping), Parameters, PARAMETERS).experiments != expected:
-        raise _not_line_by_line(name, listing(made[0]))  # such as one that repeats another by *name
-    _write(texts, mapping)
+    losses = [name for name, loss in OBJECTIVES.items() if CLASSIFICATION not in loss.tasks]
+    if objective is not None and objective not in losses:
+        raise unknown("--objective", objective, losses)
+    if dataset is not None and dataset not in parameters.datasets:
+        raise unknown("--dataset", dataset, parameters.datasets)
+    texts, made = {}, []
+    for scale in SCALES:
+        path = Paths(scale).experiment_file(name)
+        texts[path] = _text(scale, name, source, objective, model, dataset)
+        made.append(_checked(path, texts[path]))
+        texts[path] = _with_cost(path, texts[path], made[-1], load_experiment(scale, source))
+    add(texts, "experiments", name, listing(made[0]).model_dump())
     return list(texts)
 
 
@@ -68,11 +82,18 @@ def _check_names(name: str, source: str, parameters: Parameters) -> None:
         raise unknown("--from", source, parameters.experiments)
 
 
-def _text(scale: str, name: str, source: str, objective: str | None, model: str | None) -> str:
+def _text(
+    scale: str,
+    name: str,
+    source: str,
+    objective: str | None,
+    model: str | None,
+    dataset: str | None,
+) -> str:
     """The source's file of one scale with what is new in its place."""
     path = Paths(scale).experiment_file(source)
     before, text = load_experiment(scale, source), path.read_text(encoding="utf-8")
-    changes: dict[tuple[str, ...], Any] = {
+    changes: Changes = {
         ("name",): name,
         ("registered_name",): name if scale == "laptop" else f"{name}-{scale}",
     }
@@ -82,6 +103,8 @@ def _text(scale: str, name: str, source: str, objective: str | None, model: str 
         loss = OBJECTIVES[str(objective)]
         changes["objective",] = {"name": objective, **loss.values}
         changes |= {("training", key): value for key, value in loss.training.items()}
+    if dataset not in (None, before.dataset):
+        changes |= _of_dataset(before, load_dataset(scale, str(dataset)))
     return rewritten(text, changes)
 
 
@@ -104,6 +127,35 @@ def _model_values(model: str, source: str) -> Mapping[str, Any]:
     return values
 
 
+def _of_dataset(before: Experiment, dataset: Dataset) -> Changes:
+    """The dataset, and the rule by which its images are drawn: of the labels that its judge tells.
+
+    Raises:
+        UserError: the task needs labels that the dataset lacks.
+    """
+    changes: Changes = {("dataset",): dataset.name}
+    sampling, labels = before.sampling, () if dataset.judge is None else dataset.judge.used_labels
+    if isinstance(sampling, Balanced) and labels:
+        changes["sampling", "attributes"] = list(labels)
+    if isinstance(sampling, Domains) and labels:
+        rule = {*sampling.a, *sampling.b}
+        if not rule <= set(labels):
+            first, second = _two_domains(dataset, labels)
+            changes |= {("sampling", "a"): first, ("sampling", "b"): second}
+        balance = [label for label in sampling.balance if label in labels]
+        changes["sampling", "balance"] = balance if rule <= set(labels) else []
+    return changes
+
+
+def _two_domains(dataset: Dataset, labels: tuple[str, ...]) -> tuple[dict[str, int], ...]:
+    """Both folders of a pair; else those with one of the first two labels and without the other."""
+    if dataset.data.layout == "pairs":
+        return {labels[0]: 0}, {labels[0]: 1}
+    if len(labels) < 2:
+        raise UserError("--dataset", f"{dataset.name} has one label; a translation needs two")
+    return {labels[0]: 1, labels[1]: 0}, {labels[1]: 1, labels[0]: 0}
+
+
 def _checked(path: Path, text: str) -> Experiment:
     """The experiment that a text describes, once it is sound and fits its dataset."""
     experiment = check(yaml.safe_load(text), Experiment, path)
@@ -111,30 +163,23 @@ def _checked(path: Path, text: str) -> Experiment:
     return experiment
 
 
-def _with_line(text: str, name: str, listed: Listed) -> str:
-    """params.yaml with one line more below `experiments`."""
+def _with_cost(path: Path, text: str, made: Experiment, before: Experiment) -> str:
+    """The text with its plan: operations counted from the networks, seconds by the source's pace.
+
+    Raises:
+        UserError: the networks can't be built for images of that size.
+    """
     try:
-        return extended(text, ("experiments",), name, listed.model_dump())
-    except ValueError:
-        raise _not_line_by_line(name, listed) from None
-
-
-def _not_line_by_line(name: str, listed: Listed) -> UserError:
-    problem = "can't be added to: it is not one experiment a line"
-    remedy = f"Add {name}: {listed.as_line()} by hand."
-    return UserError(f"{PARAMETERS}: experiments", problem, remedy)
-
-
-def _write(texts: dict[Path, str], mapping: str) -> None:
-    """The mapping last: until it names them, nothing reads the files."""
-    written: list[Path] = []
-    try:
-        for path, text in texts.items():
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                written.append(path)
-                file.write(text)
-        write_whole(PARAMETERS, mapping)
-    except OSError as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise UserError(error.filename, f"cannot be written ({error.strerror})") from None
+        gflop = cost_of(made, load_dataset(path.parent.name, made.dataset))
+    except UserError as error:
+        raise UserError(f"{path}: {error.where}", error.problem, error.remedy) from None
+    plan = before.plan
+    work = plan.gflop_per_image * before.training.images
+    share = gflop * made.training.images / work if work else 1.0
+    if abs(share - 1) < SAME_COST:
+        return text
+    changes: Changes = {
+        ("plan", "gflop_per_image"): float(f"{gflop:.4g}"),
+        ("plan", "seconds"): max(round(plan.seconds * share), 1),
+    }
+    return rewritten(text, changes)

@@ -220,7 +220,8 @@ def _run(*command: str) -> str:
         return run(*command, variables=environment())
     except CommandFailed as failed:
         if failed.code == UserError.exit_code:
-            raise UserError(failed.name, failed.last) from None
+            where, _, rest = failed.last.partition(": ")
+            raise UserError(where, rest) from None
         # Prefect's last line alone is often the end of a frame.
         said = (failed.output + failed.error).strip().splitlines()[-8:]
         words = " ".join(line.strip() for line in said)

@@ -60,15 +60,24 @@ def _bring_up_to_date(root: Path, place: Path, scale: str) -> None:
     kept.unlink(missing_ok=True)
     if lock is not None:
         kept.write_bytes(lock)
-    _set_scale(place / PARAMETERS, scale)
+    change_scale(scale, place)
     cache = root / ".dvc" / "cache"
     (place / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n")
     for name in SHARED:
         _share(root / name, place / name)
 
 
-def _set_scale(file: Path, scale: str) -> None:
-    write_whole(file, rewritten(file.read_text(encoding="utf-8"), {("scale",): scale}))
+def change_scale(scale: str, root: Path = Path()) -> None:
+    """params.yaml names that scale from now on; nothing else of it changes.
+
+    Raises:
+        UserError: no such scale, or no params.yaml.
+    """
+    file = root / PARAMETERS
+    if not file.exists():
+        raise UserError(str(PARAMETERS), "no such file", "Run this in the repository's root.")
+    text = file.read_text(encoding="utf-8")
+    write_whole(file, rewritten(text, {("scale",): check_scale(scale)}))
 
 
 def _share(ours: Path, theirs: Path) -> None:

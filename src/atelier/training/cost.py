@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from atelier import config
+from atelier.data.numbers import DEPTH
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Batch, Objective, Phase, Setting
@@ -57,6 +58,14 @@ def gflop_per_image(
     # Tensors have a shape and no content: what is counted is not computed.
     with FakeTensorMode():
         return _operations(work, shape, labels) / work.training.batch_size / 1e9
+
+
+def cost_of(experiment: config.Experiment, dataset: config.Dataset) -> float:
+    """The same of an experiment on its dataset, neither of which has to be prepared."""
+    size = dataset.data.size_pixels
+    shape = (DEPTH,) if size is None else (3, size, size)
+    labels = len(getattr(experiment.sampling, "attributes", ()))
+    return gflop_per_image(experiment, shape, labels)
 
 
 def _operations(
