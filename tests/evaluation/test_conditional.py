@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -184,16 +183,8 @@ def test_a_split_with_few_of_each_says_why_diversity_is_left_out(
 
 
 def test_training_labels_say_what_can_be_asked_for_and_no_third_split_is_opened(
-    folder: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    folder: Path, judge: Judge, opened: list[str]
 ) -> None:
-    opened: list[str] = []
-    load = np.load
-
-    def noting(path: Path, **options: Any) -> Any:
-        opened.append(path.name)
-        return load(path, **options)
-
-    monkeypatch.setattr(np, "load", noting)
     reference = open_reference(folder, judge, "test", 50)
     found = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
     assert set(opened) == {"training.npy", "test.npy", "training_labels.npy", "test_labels.npy"}

@@ -106,16 +106,8 @@ def test_a_blurred_challenger_loses_to_fresh_reals(reference: ReferenceSet, disc
 
 
 def test_only_the_asked_split_is_opened(
-    prepared: Path, classifier: Judge, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, classifier: Judge, opened: list[str]
 ) -> None:
-    opened: list[str] = []
-    load = np.load
-
-    def noting(path: Path, **options: Any) -> Any:
-        opened.append(path.name)
-        return load(path, **options)
-
-    monkeypatch.setattr(np, "load", noting)
     open_reference(prepared, classifier, "validation", 50)
     assert sorted(opened) == ["training.npy", "validation.npy"]
 

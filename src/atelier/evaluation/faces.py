@@ -20,6 +20,7 @@ from atelier.evaluation.keys import (
 )
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet
+from atelier.evaluation.report import settings_of
 
 Bounds = dict[str, dict[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
@@ -93,16 +94,9 @@ def _frechet_figures(
 
 
 def _settings(images: Images, reference: ReferenceSet, seed: int) -> dict[str, Any]:
-    manifest = reference.manifest
     return {
-        "dataset": manifest["dataset"],
-        "drawn": manifest["drawn"],
-        "size_pixels": manifest["size_pixels"],
-        "crop": manifest["crop"],
-        "split": reference.split,
+        **settings_of(reference.manifest, reference.split, len(images), seed),
         "reals": len(reference.reals),
-        "samples": len(images),
-        "seed": seed,
         "nearest": manifold.NEAREST,
         "fd_dimensions": frechet.DIMENSIONS,
     }

@@ -34,6 +34,7 @@ from atelier.evaluation.keys import (
     distance_to,
     error_of,
 )
+from atelier.evaluation.report import settings_of
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
 
 Translate = Callable[[Images], Images]
@@ -217,14 +218,9 @@ def twins_of(direction: Direction, prepared: Path) -> tuple[Any, Twins] | None:
 
 def _settings(directions: BothDirections) -> dict[str, Any]:
     target = directions.of[A2B].target
+    samples = sum(len(direction.inputs) for direction in directions.of.values())
     return {
-        "dataset": target.manifest["dataset"],
-        "drawn": target.manifest["drawn"],
-        "size_pixels": target.manifest["size_pixels"],
-        "crop": target.manifest["crop"],
-        "split": target.split,
-        "seed": directions.seed,
-        "samples": sum(len(direction.inputs) for direction in directions.of.values()),
+        **settings_of(target.manifest, target.split, samples, directions.seed),
         "balance": list(directions.domains.balance),
         "cycle_noise_8bit": CYCLE_NOISE,
         "twins": bool(target.manifest.get("twins")) and target.split == SPLIT,

@@ -16,6 +16,7 @@ from atelier.data.folders import built_aside
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
+from atelier.evaluation.keys import JUDGE, SETTINGS
 from atelier.models import MODELS
 from atelier.paths import Paths
 from atelier.tasks import MODULES
@@ -57,7 +58,7 @@ def score_bundle(experiment: Experiment, paths: Paths) -> None:
     with built_aside(paths.evaluation(experiment.name)) as building:
         metrics = MODULES[experiment.task.name].score(bundle, context, building)
     metrics["judge_trusted"] = context.trusted_labels
-    metrics["settings"]["gated_by"] = context.judge_words.get("judge", "judge")
+    metrics[SETTINGS]["gated_by"] = context.judge_words.get(JUDGE, JUDGE)
     report.write_metrics(paths.metrics(experiment.name), metrics)
 
 

@@ -165,7 +165,8 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
-    settings = _settings(context, len(images)) | figures.pop(SETTINGS)
+    rests_on = report.settings_of(context.manifest, context.split, len(images), context.seed)
+    settings = rests_on | figures.pop(SETTINGS)
     metrics: dict[str, Any] = {"reconstruction": figures, SETTINGS: settings}
     rows = [
         {"name": "principal components", "value": figures[of_components(PSNR_DB)]},
@@ -279,19 +280,6 @@ def _rows(inputs: Images, outputs: Images) -> Images:
         for part in (inputs, outputs)
     ]
     return np.concatenate(parts)
-
-
-def _settings(context: Context, count: int) -> dict[str, Any]:
-    manifest = context.manifest
-    return {
-        "dataset": manifest["dataset"],
-        "drawn": manifest["drawn"],
-        "size_pixels": manifest["size_pixels"],
-        "crop": manifest["crop"],
-        "split": context.split,
-        "samples": count,
-        "seed": context.seed,
-    }
 
 
 @dataclass(frozen=True)
