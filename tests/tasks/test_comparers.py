@@ -17,10 +17,10 @@ from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.registry.gate import decide
-from atelier.tasks.comparing import Digests
+from atelier.tasks.comparing import Digests, PairedComparer, compare_errors
 from atelier.tasks.context import Labels
 from atelier.tasks.pictures import PictureComparer
-from atelier.tasks.reconstruction import ReconstructionComparer, compare_errors, reconstructed
+from atelier.tasks.reconstruction import reconstructed
 from atelier.tasks.translation import TranslationComparer, shuffled
 
 RESTS_ON = Digests("data", "judge")
@@ -228,19 +228,24 @@ def squared(made: Any, images: Images) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reconstructions() -> ReconstructionComparer:
+def reconstructions() -> PairedComparer:
     images = pictures(7, 100, 120)
-    return ReconstructionComparer(
+    witness = Patches("witness", images)
+
+    def apart(made: Any, images: Images) -> np.ndarray:
+        return np.linalg.norm(witness(reconstructed(made, images)) - witness(images), axis=1)
+
+    return PairedComparer(
         images=images,
         errors=squared,
+        apart=apart,
         diversity=lambda made: 1.0,
         floors=lambda made: [],
-        witness=Patches("witness", images),
         rests_on=RESTS_ON,
     )
 
 
-def test_smaller_errors_are_promoted(reconstructions: ReconstructionComparer) -> None:
+def test_smaller_errors_are_promoted(reconstructions: PairedComparer) -> None:
     assert verdict(reconstructions, autoencoder(4), autoencoder(6))[0]
     assert not verdict(reconstructions, autoencoder(6), autoencoder(4))[0]
     assert not verdict(reconstructions, autoencoder(4), autoencoder(4))[0]

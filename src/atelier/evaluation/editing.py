@@ -77,10 +77,7 @@ def evaluate_edits(
         *_smallest_flips(decode, latents[lacking], direction, judge, place),
     )
     flipped = np.isfinite(steps)
-    counted = np.zeros(count, bool)
-    if flipped.any():
-        features = reference.extractors[JUDGE](pictures[flipped])
-        counted[flipped] = judge_range(reference).in_range(features)
+    counted = _in_range(pictures, flipped, reference)
     changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
     return {
         "flipped_in_range": float(counted.mean()),
@@ -96,6 +93,17 @@ def evaluate_edits(
             "split": reference.split,
         },
     }
+
+
+def _in_range(
+    pictures: Images, chosen: npt.NDArray[np.bool_], reference: ReferenceSet
+) -> npt.NDArray[np.bool_]:
+    """Whose verdict counts, [N]: of the chosen pictures alone, as the others need no features."""
+    found = np.zeros(len(pictures), bool)
+    if chosen.any():
+        features = reference.extractors[JUDGE](pictures[chosen])
+        found[chosen] = judge_range(reference).in_range(features)
+    return found
 
 
 def changed_verdicts(before: Logits, after: Logits) -> npt.NDArray[np.float64]:
