@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atelier.editing.arithmetic import Groups, Rule, Term, combine, parse
-from atelier.editing.directions import find_directions
+from atelier.editing.directions import find_attribute_directions
 from atelier.errors import UserError
 
 NAMES = ("Male", "Eyeglasses")
@@ -61,7 +61,7 @@ def group_mean(latents: np.ndarray, labels: np.ndarray, rule: Rule) -> np.ndarra
 def test_directions_alone_say_where_groups_are(people: tuple[np.ndarray, np.ndarray]) -> None:
     """As the members' means do, though no member is at hand."""
     latents, labels = people
-    found = find_directions(latents, labels, NAMES)
+    found = find_attribute_directions(latents, labels, NAMES)
     rows = dict(zip(found.names, found.vectors, strict=True))
     groups = Groups(found.mean, rows, found.words())
     for rule in ({"Male": 1, "Eyeglasses": 1}, {"Male": 0, "Eyeglasses": 0}):

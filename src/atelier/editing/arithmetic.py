@@ -71,7 +71,7 @@ def combine(terms: Sequence[Term], mean_of: Callable[[Rule], Latent]) -> Latent:
         raise UserError(
             "--arithmetic",
             f"as many groups added as taken away, and one more (got {left} left over)",
-            "A difference of two groups is a direction: add it to a third.",
+            "A difference of two groups is a step: add it to a third.",
         )
     total: Latent = np.sum([term.sign * mean_of(term.rule) for term in terms], axis=0)
     return total.astype(np.float32)
@@ -90,7 +90,7 @@ class Groups:
     directions: Mapping[str, Latent]
     """[L] each: one standard deviation."""
     facts: Mapping[str, Mapping[str, float]]
-    """`share` and `distance` of each direction: see directions.Directions.words."""
+    """`share` and `distance` of each: see AttributeDirections.words."""
 
     def __call__(self, rule: Rule) -> Latent:
         """The latent [L] that stands for a group.

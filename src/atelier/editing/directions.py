@@ -35,7 +35,7 @@ SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Directions:
+class AttributeDirections:
     """Steps by attribute, and where the attribute's owners are."""
 
     names: tuple[str, ...]
@@ -58,12 +58,12 @@ class Directions:
         return {name: {"share": share, "distance": far} for name, share, far in facts}
 
 
-def find_directions(
+def find_attribute_directions(
     latents: Latents,
     labels: Labels,
     names: Sequence[str],
     conditioning: float = CONDITIONING,
-) -> Directions:
+) -> AttributeDirections:
     """A direction for each of the named attributes, conditioned on all others.
 
     Args:
@@ -94,7 +94,7 @@ def find_directions(
     # All else equal, by regression of the latents on the labels.
     partial = {one.name: _coefficient(one, known, 1.0) for one in known}
     vectors = np.array([colour @ steps[one.name] for one in known], np.float32)
-    return Directions(
+    return AttributeDirections(
         names=tuple(one.name for one in known),
         vectors=vectors.reshape(len(known), len(mean)),
         shares=tuple(one.share for one in known),
