@@ -19,6 +19,12 @@ DIGITS = 6
 """Significant ones: what is left of a figure where the order of additions differs."""
 
 
+def settings_of(manifest: Mapping[str, Any], split: str, samples: int, seed: int) -> dict[str, Any]:
+    """What figures of a prepared dataset's split rest on."""
+    of_dataset = {key: manifest[key] for key in ("dataset", "drawn", "size_pixels", "crop")}
+    return {**of_dataset, "split": split, "samples": samples, "seed": seed}
+
+
 def rounded(value: Any) -> Any:
     """The same nested value with each float at six significant digits.
 

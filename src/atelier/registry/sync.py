@@ -41,7 +41,6 @@ class Synced:
 
     experiment: str
     run_id: str | None
-    figures_sent: int
     version: Version | None
     is_new: bool
     promoted: bool
@@ -95,13 +94,13 @@ def sync(
             champion.
     """
     paths = Paths(scale)
-    run_id, sent = None, 0
+    run_id = None
     if (paths.train(experiment.name) / HISTORY).exists():
         described = describe(experiment, scale, lineage)
-        run_id, sent = restore(store, described, paths.train(experiment.name))
+        run_id, _ = restore(store, described, paths.train(experiment.name))
     folder, metrics = paths.bundle(experiment.name), paths.metrics(experiment.name)
     if not folder.is_dir() or not metrics.exists():
-        return Synced(experiment.name, run_id, sent, None, False, False, "")
+        return Synced(experiment.name, run_id, None, False, False, "")
     if run_id is not None:
         _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
     tags = (
@@ -109,10 +108,10 @@ def sync(
     )
     version, is_new = versions.register(store, folder, run_id, tags)
     if DECIDED_TAG in version.tags:
-        return Synced(experiment.name, run_id, sent, version, is_new, False, "")
+        return Synced(experiment.name, run_id, version, is_new, False, "")
     decision = submit(store, version, folder, comparer)
     version = versions.version(store, version.name, version.number)
-    return Synced(experiment.name, run_id, sent, version, is_new, decision.promote, decision.reason)
+    return Synced(experiment.name, run_id, version, is_new, decision.promote, decision.reason)
 
 
 def submit(

@@ -74,7 +74,7 @@ def compare_sets(
     return Comparison(seed, chosen.difference, chosen.standard_error, chosen.p_value, worse, part)
 
 
-def mean_and_error(differences: npt.NDArray[np.floating]) -> tuple[float, float]:
+def mean_and_error(differences: Errors) -> tuple[float, float]:
     """The mean of paired differences and its standard error."""
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return float(differences.mean()), float(error)
@@ -146,7 +146,7 @@ class ErrorComparer:
 def compare_errors(
     seed: int, challenger: Errors, champion: Errors, witness_worse: bool = False
 ) -> Comparison:
-    """From two errors of each image, [N] and [N]."""
+    """From two errors of each image, [N] and [N], by Wilcoxon's signed-rank test."""
     difference, error = mean_and_error(challenger - champion)
     p_value = 1.0
     if error > 0:

@@ -89,7 +89,7 @@ def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
 def score_edits(
     bundle: Bundle, latents: npt.NDArray[np.float32], context: Context
 ) -> dict[str, Any]:
-    """What each direction of a used attribute does to the pictures of these latents."""
+    """What each used attribute's direction does to the pictures of these latents."""
     judge = context.judge
     if judge is None:
         return {LEFT_OUT: "no labels, so no judge to see an edit"}
@@ -103,10 +103,10 @@ def score_edits(
     for name in context.judge_words[USED_LABELS]:
         if name not in bundle.directions:
             continue
-        direction = bundle.arrays["directions"][bundle.directions.index(name)]
+        attribute_direction = bundle.arrays["directions"][bundle.directions.index(name)]
         try:
             figures[name] = evaluate_edits(
-                decode, latents, direction, judge, labels, context.reference,
+                decode, latents, attribute_direction, judge, labels, context.reference,
                 target=name, others=others,
             )  # fmt: skip
         except UserError as error:
