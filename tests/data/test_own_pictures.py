@@ -181,7 +181,7 @@ def test_recognised_once_measured_and_imported_without_the_small_ones(tmp_path, 
         found = measured(recognise_opened(source))
         small = [p.name for p in found.pictures if p.size and min(p.size) < 16]
         imported = import_recognised("mine", found, root, without=small)
-    assert "2 left out as asked: icon.png, thumb.png" in imported.notes
+    assert "2 left out as too small or too thin: icon.png, thumb.png" in imported.notes
     assert sum(counts(imported.catalog).values()) == 30
     assert not (root / ".atelier" / "unpacked").exists()
 

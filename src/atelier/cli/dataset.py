@@ -44,7 +44,7 @@ def new(
     for file in new_dataset(name, asked, typer.echo):
         typer.echo(file)
     source = suggested_source(name)
-    kind = source.partition("-")[2] or source
+    kind = source.partition("-")[2] or "pair"
     typer.echo("Next:")
     typer.echo(f"  atelier experiment new {name}-{kind} --from {source} --dataset {name}")
     typer.echo(f"  atelier repro register@{name}-{kind}")

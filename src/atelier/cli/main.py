@@ -74,11 +74,8 @@ def repro(
 ) -> None:
     """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.operations import repro as pipeline
-    from atelier.operations import workspace
 
-    if scale is not None:
-        workspace.change_scale(scale)
-    pipeline.reproduce(targets or [], force, single_item, sync)
+    pipeline.reproduce(targets or [], force, single_item, sync, scale)
 
 
 Slots = Annotated[int, typer.Option(min=1, help="How many trainings at once: one for each device.")]

@@ -93,8 +93,8 @@ def import_recognised(
     """The same for what was recognised while its source is still open: see `sources.opened`.
 
     Args:
-        without: names of recognised pictures that stay where they are, such as those that are too
-            small for the size that was chosen.
+        without: names of recognised pictures that stay where they are, too small or too thin for
+            the size that was chosen.
     """
     check_destination(name, root, replace)
     _check_apart(name, found.source, root)
@@ -103,7 +103,7 @@ def import_recognised(
         inside = f"{IMAGES}/" if plan.layout == "attributes" else ""
         plan.drop({f"{inside}{one}" for one in without})
         names = some([shown(one) for one in without])
-        plan.notes.append(f"{len(without):,} left out as asked: {names}")
+        plan.notes.append(f"{len(without):,} left out as too small or too thin: {names}")
     return _bring(name, found.source, plan, root, workers)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from atelier.config import Dataset, load_dataset
-from atelier.data.catalog import Catalog, Fit, Layout
+from atelier.config import NAME_PATTERN, Dataset, load_dataset
+from atelier.data.catalog import TWINS, Catalog, Fit, Layout
 from atelier.data.importing import import_recognised
+from atelier.data.planning import BY_NAME
 from atelier.data.recognised import Picture, Recognised
 from atelier.data.recognising import measured, recognise_opened
 from atelier.data.sizes import largest_size, propose_size
@@ -27,7 +28,6 @@ from atelier.paths import PARAMETERS, SCALES, Paths
 from atelier.rewriting import rewritten
 from atelier.schema import check
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 WANTED_PIXELS = {"tiny": 32, "laptop": 64, "gpu": 128}
 """The side that each scale asks for; smaller pictures get a smaller one."""
 MOST_EPOCHS = 30
@@ -67,14 +67,16 @@ def new_dataset(name: str, asked: Asked, tell: Callable[[str], None]) -> list[Pa
     _check_name(name)
     with opened(asked.path, Path(), asked.a, asked.b) as source:
         found = measured(recognise_opened(source, asked.layout))
-        for line in found.lines():
+        told = found.lines()
+        for line in told:
             tell(line)
         wanted = asked.size_pixels or WANTED_PIXELS["laptop"]
         proposal = propose_size(found.source.given, found.pictures, wanted, asked.fit)
         sizes = _sizes(found, proposal.size_pixels, proposal.unfit, asked)
         imported = import_recognised(name, found, Path(), without=proposal.unfit)
     for note in imported.notes:
-        tell(note)
+        if note not in (BY_NAME, *told):  # as said above, with counts
+            tell(note)
     try:
         texts = {
             Paths(scale).dataset_file(name): _text(scale, name, imported.catalog, size, asked.fit)
@@ -102,8 +104,8 @@ def suggested_source(name: str) -> str:
 
 def _check_name(name: str) -> None:
     parameters = load_parameters()
-    if not re.fullmatch(NAME_PATTERN, name):
-        remedy = "Lower-case letters, digits, hyphens and underscores."
+    if not re.fullmatch(NAME_PATTERN, name) or name == TWINS:
+        remedy = f"Lower-case letters, digits and hyphens make one; {TWINS} are drawn."
         raise UserError(name, "no name for a dataset", remedy)
     taken = [path for scale in SCALES if (path := Paths(scale).dataset_file(name)).exists()]
     folder = Path("data", name)

@@ -19,8 +19,10 @@ import psutil
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError, Interrupted, UserError
-from atelier.params import default_scale, listed_experiments
+from atelier.operations.workspace import change_scale
+from atelier.params import default_scale, listed_experiments, load_parameters
 from atelier.pipeline.interruption import parent_above, watch
+from atelier.schema import unknown
 
 POLL_SECONDS = 1.0
 LOOK_SECONDS, MET_SECONDS = 0.2, 3.0
@@ -29,7 +31,11 @@ HOLDERS = Path(".dvc", "tmp", "rwlock")
 
 
 def reproduce(
-    targets: list[str], force: bool = False, single_item: bool = False, sync: bool = True
+    targets: list[str],
+    force: bool = False,
+    single_item: bool = False,
+    sync: bool = True,
+    scale: str | None = None,
 ) -> None:
     """Runs the pipeline, or `targets` and what they need, in the repository's root.
 
@@ -38,14 +44,19 @@ def reproduce(
         force: runs even what is up to date.
         single_item: runs the targets without what they need.
         sync: brings the registry up to date at the end.
+        scale: params.yaml names it from now on.
 
     Raises:
-        UserError: this is no repository of ours.
+        UserError: this is no repository of ours, or a target or the scale is unknown; nothing is
+            changed then.
         Interrupted: stopped on request; the same call goes on.
         AtelierError: a stage failed; its own message stands above.
     """
     if not Path("dvc.yaml").exists():
         raise UserError("dvc.yaml", "no such file", "Run this in the repository's root.")
+    _check_targets(targets)
+    if scale is not None:
+        change_scale(scale)
     options = [*(["--force"] if force else []), *(["--single-item"] if single_item else [])]
     # DVC's lock on the repository is short and waited for; a busy path is not: see below.
     command = [*MODULE, "dvc", "--wait-for-lock", "repro", *options, *targets]
@@ -59,6 +70,19 @@ def reproduce(
     if sync:
         _sync_registry()
         _check_data()
+
+
+def _check_targets(targets: list[str]) -> None:
+    """A stage of an experiment or dataset that is not listed is told by name, before DVC starts."""
+    parameters = load_parameters()
+    known = {
+        **dict.fromkeys(("prepare", "judge"), tuple(parameters.datasets)),
+        **dict.fromkeys(("train", "bundle", "evaluate", "register"), tuple(parameters.experiments)),
+    }
+    for target in targets:
+        stage, _, name = target.partition("@")
+        if name and name not in known.get(stage, [name]):
+            raise unknown(f"{stage}@", name, known[stage])
 
 
 def waited(tell: Callable[[str], None]) -> bool:
@@ -77,12 +101,11 @@ def busy(but: int = 0) -> list[str]:
         record = json.loads(HOLDERS.read_text())
     except (OSError, ValueError):
         return []
+    readers = [entry for held in record.get("read", {}).values() for entry in held]
     holders = {}
-    for lock in record.values():
-        entries = [lock["write"]] if lock.get("write") else []
-        for entry in entries + list(lock.get("read") or []):
-            if entry["pid"] != but and psutil.pid_exists(entry["pid"]):
-                holders[entry["pid"]] = f"process {entry['pid']} ({entry['cmd']})"
+    for entry in [*record.get("write", {}).values(), *readers]:
+        if entry["pid"] != but and psutil.pid_exists(entry["pid"]):
+            holders[entry["pid"]] = f"process {entry['pid']} ({entry['cmd']})"
     return [holders[pid] for pid in sorted(holders)]
 
 
