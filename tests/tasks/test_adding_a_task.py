@@ -122,7 +122,7 @@ def test_a_snapshot_is_packed_and_its_figures_are_written(made: Made) -> None:
     assert "Colours grey pictures." in (made.bundle / "model_card.md").read_text()
     metrics = json.loads(PATHS.metrics("toys").read_text())
     assert metrics[toy_task.NAME]["psnr_db"] > 30
-    assert metrics["settings"]["gated_by"] == "witness"
+    assert metrics["settings"]["split"] == "test"
     assert (PATHS.evaluation("toys") / "grid.png").exists()
 
 
