@@ -164,12 +164,12 @@ def _networks(asked: str) -> Iterator[tuple[Path, str]]:
     opened = store.open_store()
     version = versions.find(opened, asked)
     with tempfile.TemporaryDirectory() as scratch:
-        file = loading.fetch_of_run(opened, version, f"{ARTIFACT_FOLDER}/{NETWORKS}", scratch)
-        if file is None:
+        artifact = f"{ARTIFACT_FOLDER}/{NETWORKS}"
+        if (fetched := loading.fetch_of_run(opened, version, artifact, scratch)) is None:
             problem = f"{version} took no networks along"
             remedy = "It was trained elsewhere or before they were kept: name a file."
             raise UserError("training.start_from", problem, remedy)
-        yield file, str(version)
+        yield fetched, str(version)
 
 
 def _load(file: Path, asked: str, learner: Learner) -> int:
