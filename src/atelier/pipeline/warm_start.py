@@ -164,8 +164,8 @@ def _networks(asked: str) -> Iterator[tuple[Path, str]]:
     opened = store.open_store()
     version = versions.find(opened, asked)
     with tempfile.TemporaryDirectory() as scratch:
-        kept = f"{ARTIFACT_FOLDER}/{NETWORKS}"
-        if (fetched := loading.fetch_of_run(opened, version, kept, scratch)) is None:
+        artifact = f"{ARTIFACT_FOLDER}/{NETWORKS}"
+        if (fetched := loading.fetch_of_run(opened, version, artifact, scratch)) is None:
             problem = f"{version} took no networks along"
             remedy = "It was trained elsewhere or before they were kept: name a file."
             raise UserError("training.start_from", problem, remedy)
