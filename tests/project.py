@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import yaml
 
+from atelier.drawing.scenes import DATASETS as DRAWN
 from tests import warm
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +40,7 @@ def copy_repository(folder: Path) -> Path:
         if (ROOT / name).is_file() and not name.startswith(("artifacts/", "dvc.lock", "data.dvc")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    parameters = yaml.safe_load((folder / "params.yaml").read_text())
+    parameters = carried(yaml.safe_load((folder / "params.yaml").read_text()))
     parameters |= {"scale": "tiny", "drawing": COUNTS}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
     shutil.copy(ROOT / "tests" / "data.dvc.template", folder / "data.dvc")
@@ -46,6 +48,21 @@ def copy_repository(folder: Path) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "t")
     return folder
+
+
+def carried(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What a copy can make: all but datasets of a user's own pictures, which git has not."""
+    datasets = {
+        name: entry
+        for name, entry in parameters["datasets"].items()
+        if name in DRAWN or not entry["source"].startswith("data/")
+    }
+    experiments = {
+        name: entry
+        for name, entry in parameters["experiments"].items()
+        if entry["dataset"] in datasets
+    }
+    return parameters | {"datasets": datasets, "experiments": experiments}
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -200,7 +200,7 @@ CHECKS: list[tuple[str, Harm, list[str]]] = [
     ("small", put("trainB/001.jpg", encoded(picture(1, 8, 8))), [r"too small \(got 8x8"]),
     (
         "copy",
-        lambda s: shutil.copy(s / "trainA/001.jpg", s / "trainA/x.jpg"),
+        lambda s: shutil.copy(s / "trainA/002.jpg", s / "trainA/x.jpg"),
         ["duplicate: has the same bytes"],
     ),
     (

@@ -230,7 +230,7 @@ def test_horse2zebra_is_fetched_and_imported(tmp_path, site):
     site.files["h2z.zip"] = archive.read_bytes()
     root = tmp_path / "root"
     imported = fetch("horse2zebra", root, url=f"{site.address}/h2z.zip", wait_seconds=0.001)
-    assert len(imported.catalog.splits["training"].names) == 18
+    assert len(imported.catalog.splits["training"].names) == 16
     assert tree_digest(root / "data" / "horse2zebra") == tree_digest(source)
     assert not list((root / ".atelier" / "downloads").rglob("*.zip*"))
 

@@ -81,7 +81,7 @@ def test_pairs(tmp_path, root, name, as_zip, nested):
     top = tmp_path / "source"
     source = zipped(top, tmp_path / "archive.zip") if as_zip else top
     imported = import_dataset(name, source, root)
-    assert [len(split.names) for split in imported.catalog.splits.values()] == [18, 2, 6]
+    assert [len(split.names) for split in imported.catalog.splits.values()] == [16, 4, 6]
     assert tree_digest(root / "data" / name) == tree_digest(folder)
 
 

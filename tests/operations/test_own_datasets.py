@@ -143,7 +143,7 @@ def test_what_a_long_table_is_judged_by_is_near_even(repository, tmp_path, monke
     folder = write_faces(tmp_path / "user", 40)
     names = ["never", "always", *(f"label_{n}" for n in range(10))]
     rows = [
-        f"{n + 1:06d}.jpg -1 1 " + " ".join("1" if (n >> k) % 4 == 0 else "-1" for k in range(10))
+        f"{n + 1:06d}.jpg -1 1 " + " ".join("1" if (n + k) % 4 == 0 else "-1" for k in range(10))
         for n in range(40)
     ]
     text = "\n".join(["40", " ".join(names), *rows]) + "\n"
@@ -215,6 +215,8 @@ REFUSED = [
     ("mine {user}/plain --as attributes", "plain: (several folders|no attribute table)"),
     ("mine {user}/plain --size 8", r"plain: too small a size \(got 8\)\. 16 px or more\."),
     ("mine .", "holds data/mine itself. Give a folder beside data/."),
+    ("mine {user}/one-test", r"one-test: holds .* for the test split \(got 1 of domain A\)\. It"),
+    ("mine {user}/five-faces", r"five-faces: holds .* for the validation split \(got 1 of all\)"),
     ("mine {user}/torn", "torn/half.jpg: damaged"),
 ]
 
@@ -228,6 +230,9 @@ def test_what_is_refused_changes_nothing(
     shutil.copytree(user / "plain", user / "torn")
     whole = (user / "torn" / "000.jpg").read_bytes()
     (user / "torn" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    write_pairs(user / "one-test", train=4, test=2)
+    (user / "one-test" / "testA" / "001.jpg").unlink()
+    write_faces(user / "five-faces", 5, partition=False)
     shutil.copytree(user / "kinds", user / "stray")
     shutil.copy(user / "plain" / "000.jpg", user / "stray" / "one.jpg")
     write_pictures(repository / "pictures", numbered(9))

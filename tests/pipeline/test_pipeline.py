@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 import yaml
-from tests.project import run
+from tests.project import carried, run
 
 from atelier import config, params
 
-EXPERIMENTS = {name: f"{name}-tiny" for name in params.listed_experiments()}
-DATASETS = params.load_parameters().datasets
+CARRIED = carried(params.load_parameters().model_dump())
+EXPERIMENTS = {name: f"{name}-tiny" for name in CARRIED["experiments"]}
+DATASETS = CARRIED["datasets"]
 
 
 def test_every_stage_left_what_it_promises(pipeline):

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from tests.project import run
+from tests.project import carried, run
 
 from atelier import params
 from atelier.evaluation.report import flatten
 
-LISTED = params.listed_experiments()
-DATASETS = params.load_parameters().datasets
+CARRIED = carried(params.load_parameters().model_dump())
+LISTED, DATASETS = CARRIED["experiments"], CARRIED["datasets"]
 
 
 @pytest.fixture(scope="module")

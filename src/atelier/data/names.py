@@ -115,7 +115,8 @@ def seeded_partition(names: Sequence[str]) -> dict[str, str]:
 def held_out_partition(names: Sequence[str]) -> dict[str, str]:
     """Name -> training or, for a tenth, validation: of a domain that has its test folder."""
     order = digest_order(names, "validation")
-    held_out = max(round(len(order) * VALIDATION_SHARE), 1)
+    enough = len(order) >= LEAST["training"] + LEAST["validation"]
+    held_out = max(round(len(order) * VALIDATION_SHARE), LEAST["validation"] if enough else 1)
     return {
         name: "validation" if place < held_out else "training" for place, name in enumerate(order)
     }
@@ -182,5 +183,5 @@ def _fault(path: Path, name: str) -> UserError | None:
 
 
 def _share(count: int, share: float) -> int:
-    """A share of `count`, at least one where more than two can be divided."""
-    return max(round(count * share), 1 if count > 2 else 0)
+    """A share of `count`, at least two where six or more can be divided, one of three or more."""
+    return max(round(count * share), 2 if count >= sum(LEAST.values()) else 1 if count > 2 else 0)

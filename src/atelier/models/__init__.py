@@ -47,6 +47,15 @@ class Model:
     """Why it is that one alone."""
     values: Mapping[str, Any] | None = None
     """What a new experiment starts with, where the size is the same at every scale."""
+    fitted: Callable[[Any, int], Mapping[str, Any]] | None = None
+    """(config, side of an image) -> the keys that take other values for images so small."""
+
+
+def _smaller_patch(config: cyclegan.Config, size: int) -> Mapping[str, Any]:
+    """The largest patch that a discriminator may see of an image, where `config` asks for more."""
+    fitting = [patch for patch in cyclegan.STRIDED if patch <= cyclegan.LARGEST_SHARE * size]
+    patch = max(fitting, default=config.receptive_field)
+    return {"receptive_field": patch} if patch < config.receptive_field else {}
 
 
 MODELS: Mapping[str, Model] = {
@@ -59,7 +68,7 @@ MODELS: Mapping[str, Model] = {
     ),
     "dcgan": Model(UNCONDITIONAL, dcgan.Config, dcgan.build),
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
-    "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build),
+    "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build, fitted=_smaller_patch),
     "autoencoder": Model(RECONSTRUCTION, autoencoder.Config, autoencoder.build),
     "vae": Model(
         RECONSTRUCTION, vae.Config, vae.build, objective="elbo",

@@ -128,12 +128,16 @@ def _model_values(model: str, source: str) -> Mapping[str, Any]:
 
 
 def _of_dataset(before: Experiment, dataset: Dataset) -> Changes:
-    """The dataset, and the rule by which its images are drawn: of the labels that its judge tells.
+    """The dataset, a model for its size, and the rule by which its images are drawn: of the labels
+    that its judge tells.
 
     Raises:
         UserError: the task needs labels that the dataset lacks.
     """
     changes: Changes = {("dataset",): dataset.name}
+    if (fitted := MODELS[before.model.name].fitted) and dataset.data.size_pixels:
+        values = fitted(before.model, dataset.data.size_pixels)
+        changes |= {("model", key): value for key, value in values.items()}
     sampling, labels = before.sampling, () if dataset.judge is None else dataset.judge.used_labels
     if isinstance(sampling, Balanced) and labels:
         changes["sampling", "attributes"] = list(labels)

@@ -16,6 +16,7 @@ import yaml
 from atelier.config import NAME_PATTERN, Dataset, load_dataset
 from atelier.data.catalog import TWINS, Catalog, Fit, Layout
 from atelier.data.importing import import_recognised
+from atelier.data.names import LEAST
 from atelier.data.planning import BY_NAME
 from atelier.data.recognised import Picture, Recognised
 from atelier.data.recognising import measured, recognise_opened
@@ -78,6 +79,7 @@ def new_dataset(name: str, asked: Asked, tell: Callable[[str], None]) -> list[Pa
         if note not in (BY_NAME, *told):  # as said above, with counts
             tell(note)
     try:
+        _check_splits(found.source.given, imported.catalog)
         texts = {
             Paths(scale).dataset_file(name): _text(scale, name, imported.catalog, size, asked.fit)
             for scale, size in sizes.items()
@@ -114,6 +116,22 @@ def _check_name(name: str) -> None:
         raise UserError(where, f"has {name} already", "Choose another name.")
     if folder.exists():
         raise UserError(folder, "is there already", "Choose another name.")
+
+
+def _check_splits(given: Path, catalog: Catalog) -> None:
+    """Figures compare pairs of pictures, in a pair of folders pairs of each domain.
+
+    Raises:
+        UserError: a split has fewer than two.
+    """
+    pairs = catalog.layout == "pairs"
+    for split, found in catalog.splits.items():
+        in_b = int(found.labels[:, 0].sum()) if pairs else 0
+        counts = {"domain A": len(found.names) - in_b, "domain B": in_b} if pairs else {}
+        for of, count in (counts or {"all": len(found.names)}).items():
+            if count < LEAST[split]:
+                what = f"holds too few images for the {split} split (got {count} of {of})"
+                raise UserError(given, what, f"It takes {LEAST[split]} or more.")
 
 
 def _sizes(found: Recognised, laptop: int, unfit: Sequence[str], asked: Asked) -> dict[str, int]:

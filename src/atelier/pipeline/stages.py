@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from atelier.config import load_dataset, load_experiment
+from atelier.config import Experiment, load_dataset, load_experiment
 from atelier.data.folders import built_aside
+from atelier.data.sampling import Domains, members
 from atelier.errors import UserError
 from atelier.params import default_scale, load_parameters
-from atelier.paths import PARAMETERS, Paths, check_scale
+from atelier.paths import PARAMETERS, SPLITS, Paths, check_scale
 from atelier.schema import check, unknown
 
 DRAWN = Path("artifacts", "drawn.json")
@@ -96,6 +97,7 @@ def train(name: str, scale: str) -> None:
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths, judged=False)
+    _check_domains(experiment, paths)
 
     def observer(folder: Path) -> Any:
         return follow(experiment, scale, folder)
@@ -157,3 +159,25 @@ def _check_labels(path: Path, used: tuple[str, ...], prepared: Path) -> None:
     for name in used:
         if name not in labels:
             raise unknown(f"{path}: judge.used_labels", name, labels)
+
+
+def _check_domains(experiment: Experiment, paths: Paths) -> None:
+    """A split without two images of each domain would be noticed only after the training.
+
+    Raises:
+        UserError: naming the split and the domain.
+    """
+    from numpy import load
+
+    sampling, prepared = experiment.sampling, paths.prepared(experiment.dataset)
+    if not isinstance(sampling, Domains):
+        return
+    names = json.loads((prepared / "manifest.json").read_text())["labels"]
+    for split in SPLITS:
+        for rule in (sampling.a, sampling.b):
+            try:
+                members(load(prepared / f"{split}_labels.npy"), names, rule)
+            except UserError as error:
+                where = f"{paths.experiment_file(experiment.name)}: {error.where}"
+                remedy = f"Add pictures to {experiment.dataset}, or write other domains."
+                raise UserError(where, f"{split} split: {error.problem}", remedy) from None
