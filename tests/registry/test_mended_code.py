@@ -76,31 +76,34 @@ def publish(store: Store, repository: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return register
 
 
-def consumed() -> list[int]:
-    """What a consumer gets who knows MLflow alone: the indices of two pictures."""
-    import mlflow
+Consume = Callable[[], list[int]]
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(LOCAL_URI)
-    mlflow.set_registry_uri(LOCAL_URI)
-    try:
-        model: Any = mlflow.pyfunc.load_model("models:/faces-gan@champion")
-        return [row["index"] for row in model.predict([{"count": 2, "seed": 7}])]
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+
+@pytest.fixture
+def consume(monkeypatch: pytest.MonkeyPatch) -> Consume:
+    """What a consumer gets who knows MLflow alone: the indices of two pictures."""
+    from mlflow import pyfunc
+
+    def predict() -> list[int]:
+        # Not set_tracking_uri, which would name this store to every later test.
+        with monkeypatch.context() as patched:
+            patched.setenv("MLFLOW_TRACKING_URI", LOCAL_URI)
+            model: Any = pyfunc.load_model("models:/faces-gan@champion")
+            return [row["index"] for row in model.predict([{"count": 2, "seed": 7}])]
+
+    return predict
 
 
 def champion(store: Store) -> versions.Version:
     return versions.find(store, "faces-gan@champion")
 
 
-def test_mended_code_reaches_a_consumer_of_the_champion(store: Store, publish: Publish) -> None:
+def test_mended_code_reaches_a_consumer_of_the_champion(publish: Publish, consume: Consume) -> None:
     first = publish(FAULTY).version
-    assert consumed() == [1000, 1001]
+    assert consume() == [1000, 1001]
     comparer = CountingComparer()
     second = publish(comparer=comparer)
-    assert consumed() == [0, 1]
+    assert consume() == [0, 1]
 
     assert first is not None
     assert second.version is not None
@@ -147,13 +150,15 @@ def test_what_equals_the_champion_in_both_changes_nothing(store: Store, publish:
     assert [one.number for one in versions.versions(store, "faces-gan")] == ["1"]
 
 
-def test_code_that_was_there_before_does_not_come_back(store: Store, publish: Publish) -> None:
+def test_code_that_was_there_before_does_not_come_back(
+    store: Store, publish: Publish, consume: Consume
+) -> None:
     publish(FAULTY)
     publish()
     again = publish(FAULTY)
     assert str(again) == "faces-gan: faces-gan/1 is there already"
     assert champion(store).number == "2"
-    assert consumed() == [0, 1]
+    assert consume() == [0, 1]
 
 
 def test_code_that_was_registered_earlier_never_takes_over(store: Store, publish: Publish) -> None:
