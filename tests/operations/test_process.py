@@ -20,7 +20,7 @@ from atelier.operations import process
 
 pytestmark = pytest.mark.slow
 CALLER = """
-from atelier.pipeline.process import run_stage
+from atelier.operations.process import run_stage
 run_stage("train@faces-gan", print)
 """
 

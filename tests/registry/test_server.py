@@ -90,7 +90,7 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         versions.record(store, version, decide(GOOD, None))
         loaded = generator.load("faces-gan-tiny@champion")
         assert (loaded.sample(3, 7) == open_bundle(image_bundle).sample(3, 7)).all()
-        assert (Path(".atelier/bundles") / version.digest).is_dir()
+        assert (Path(".atelier/bundles") / versions.place_of(*version.digests)).is_dir()
 
         code = "import mlflow; m = mlflow.pyfunc.load_model('models:/faces-gan-tiny@champion');"
         code += "print(len(m.predict([{'count': 2}])))"
