@@ -62,8 +62,20 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: unit(item.nodeid) != PIPELINE)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment_of_shared_fixtures(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        clean(monkeypatch, tmp_path_factory)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(tmp_path_factory, monkeypatch):
+    clean(monkeypatch, tmp_path_factory)
+
+
+def clean(monkeypatch, tmp_path_factory):
+    """Nothing of the user's is read or sent, and no test waits for a training on this machine."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
     for name, value in TELEMETRY_OFF.items():

@@ -1,26 +1,16 @@
 """The benchmark is the DCGAN that it says it is, and its clock and marks are honest."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from tests.project import benchmark
 
 
 @pytest.fixture(scope="module")
 def dcgan() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "dcgan.py"
-    spec = importlib.util.spec_from_file_location("benchmark_dcgan", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("dcgan")
 
 
 def parameters(network: torch.nn.Module) -> int:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image, ImageSequence
+from tests.invoking import invoke
 from tests.rounding import assert_same_pictures
 from tests.toys import SIZE, pictures
-from typer.testing import CliRunner
 
 from atelier.cli.animation import LARGEST_SIDE, gif, webp
 from atelier.cli.edit import edit, interpolate
@@ -35,11 +35,7 @@ def noise(height: int, width: int) -> list[np.ndarray]:
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=True)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    return invoke(app, *arguments)
 
 
 def cells(path: str) -> np.ndarray:

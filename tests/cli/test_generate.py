@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
-from typer.testing import CliRunner
+from tests.invoking import invoke
 
 from atelier.cli.generate import generate
 from atelier.cli.registry import registry
@@ -20,11 +20,7 @@ app.command()(generate)
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=True)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    return invoke(app, *arguments)
 
 
 def test_a_grid_and_single_pictures(published: Store) -> None:

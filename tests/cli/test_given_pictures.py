@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from tests.invoking import invoke
 from tests.toys import SIZE, pictures
-from typer.testing import CliRunner
 
 from atelier.cli.generate import generate
 from atelier.cli.translate import reconstruct, translate
@@ -23,11 +23,7 @@ HORSES = ("translate", "horse2zebra-tiny@champion", "--direction", "A2B")
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=True)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    return invoke(app, *arguments)
 
 
 def names(folder: str) -> list[str]:

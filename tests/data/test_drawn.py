@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     root = tmp_path_factory.mktemp("drawn")
-    draw(root, COUNTS, workers=1, manifest=root / "artifacts" / "drawing.json")
+    draw(root, COUNTS, workers=1)
     return root
 
 
@@ -181,9 +182,11 @@ def test_another_renderer_draws_again_what_it_would_draw_otherwise(tmp_path, mon
     before = tree_digest(tmp_path / "data")
     render = animals.render
     monkeypatch.setattr(scenes.animals, "render", lambda scene: 255 - render(scene))
-    said = draw(tmp_path, counts, workers=1)
-    assert tree_digest(tmp_path / "data") != before
-    assert draw(tmp_path, counts, workers=1) == said
+    draw(tmp_path, counts, workers=1)
+    again = tree_digest(tmp_path / "data")
+    assert again != before
+    draw(tmp_path, counts, workers=1)
+    assert tree_digest(tmp_path / "data") == again
     monkeypatch.undo()
     truth = faces.attributes
     monkeypatch.setattr(scenes.animals, "render", render)
@@ -205,11 +208,11 @@ def test_leftovers_of_a_kill_are_swept_away(drawn):
 def test_imported_data_are_never_drawn_over(tmp_path):
     write_faces(tmp_path / "data" / "celeba")
     before = tree_digest(tmp_path / "data" / "celeba")
-    said = draw(tmp_path, COUNTS, workers=1)
+    draw(tmp_path, COUNTS, workers=1)
     assert tree_digest(tmp_path / "data" / "celeba") == before
+    drawn = {path.parent.relative_to(tmp_path) for path in tmp_path.rglob(MARKER)}
+    assert drawn == {Path("data/horse2zebra"), Path("data/twins/horse2zebra")}
     assert not (tmp_path / "data" / "twins" / "celeba").exists()
-    origins = {name: found["origin"] for name, found in said["datasets"].items()}
-    assert origins == {"celeba": "imported", "horse2zebra": "drawn", "twins/horse2zebra": "drawn"}
 
 
 def test_twins_of_data_that_were_swapped_by_hand_go(tmp_path):
@@ -221,15 +224,11 @@ def test_twins_of_data_that_were_swapped_by_hand_go(tmp_path):
     assert not twins.exists()
 
 
-def test_the_manifest_knows_no_clock(drawn, tmp_path):
-    said = json.loads((drawn / "artifacts" / "drawing.json").read_text())
-    assert set(said["datasets"]) == {"celeba", "horse2zebra", "twins/celeba", "twins/horse2zebra"}
-    assert said["datasets"]["celeba"]["files"] == 16 + 3
-    assert said["datasets"]["celeba"]["origin"] == "drawn"
-    draw(drawn, COUNTS, manifest=tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_bytes() == (
-        drawn / "artifacts" / "drawing.json"
-    ).read_bytes()
+def test_the_marker_says_who_drew_and_how_much(drawn):
+    said = json.loads((drawn / "data" / "celeba" / MARKER).read_text())
+    assert said["drawn_by"] == "atelier"
+    assert said["files"] == 16 + 2  # pictures and two tables
+    assert said["counts"].keys() == {"faces_training", "faces_validation", "faces_test"}
 
 
 def test_another_drawing_at_the_same_time_is_refused(tmp_path):

@@ -1,9 +1,13 @@
-"""Directions against latents whose attributes are known rules of them."""
+"""AttributeDirections against latents whose attributes are known rules of them."""
 
 import numpy as np
 import pytest
 
-from atelier.editing.directions import LEAST_EXAMPLES, Directions, find_directions
+from atelier.editing.directions import (
+    LEAST_EXAMPLES,
+    AttributeDirections,
+    find_attribute_directions,
+)
 
 NAMES = ("Glasses", "Male", "Smiling")
 WIDTH = 16
@@ -35,8 +39,8 @@ def scales() -> np.ndarray:
     return np.geomspace(0.1, 10.0, WIDTH).astype(np.float32)
 
 
-def find(entangled: tuple[np.ndarray, np.ndarray], **options: object) -> Directions:
-    return find_directions(*entangled, NAMES, **options)  # type: ignore[arg-type]
+def find(entangled: tuple[np.ndarray, np.ndarray], **options: object) -> AttributeDirections:
+    return find_attribute_directions(*entangled, NAMES, **options)  # type: ignore[arg-type]
 
 
 def test_a_fully_conditioned_direction_leaves_the_other_normals_alone(
@@ -77,7 +81,7 @@ def test_distances_lead_from_those_who_lack_it_to_those_who_have_it() -> None:
     latents = draw.standard_normal((4000, 4)).astype(np.float32)
     latents[:, 0] += 3.0 * labels[:, 0]
     latents[:, 1] += 2.0 * labels[:, 1]
-    found = find_directions(latents, labels, ("a", "b"))
+    found = find_attribute_directions(latents, labels, ("a", "b"))
     for row, apart in enumerate((3.0, 2.0)):
         moved = found.distances[row] * found.vectors[row]
         np.testing.assert_allclose(moved[row], apart, rtol=0.05)
@@ -92,10 +96,10 @@ def test_a_rare_attribute_is_left_out_with_its_counts(
     labels = labels.copy()
     labels[:, 2] = 0
     labels[: LEAST_EXAMPLES - 1, 2] = 1
-    found = find_directions(latents, labels, NAMES)
+    found = find_attribute_directions(latents, labels, NAMES)
     assert found.names == ("Glasses", "Male")
     assert found.left_out == {"Smiling": "199 positives and 5801 negatives; needs 200 of each"}
-    alone = find_directions(latents, labels[:, :2], NAMES[:2])
+    alone = find_attribute_directions(latents, labels[:, :2], NAMES[:2])
     np.testing.assert_allclose(found.vectors, alone.vectors, atol=1e-6)
     # What conditions the others moves them by far more.
     assert np.abs(find(entangled).vectors[:2] - alone.vectors).max() > 1e-3
@@ -106,20 +110,9 @@ def test_a_label_that_the_latents_do_not_tell_is_left_out(
 ) -> None:
     latents, labels = entangled
     chance = np.random.default_rng(2).integers(0, 2, (len(labels), 1), np.uint8)
-    found = find_directions(latents, np.hstack([labels, chance]), (*NAMES, "Coin"))
+    found = find_attribute_directions(latents, np.hstack([labels, chance]), (*NAMES, "Coin"))
     assert found.names == NAMES
     assert found.left_out["Coin"].startswith("the latents hardly tell it: they explain 0.")
-
-
-def test_only_what_is_wanted_comes_back_and_all_condition_it(
-    entangled: tuple[np.ndarray, np.ndarray],
-) -> None:
-    found = find(entangled, wanted=("Glasses",))
-    assert found.names == ("Glasses",)
-    np.testing.assert_allclose(found.vectors, find(entangled).vectors[:1], atol=1e-6)
-    latents, labels = entangled
-    alone = find_directions(latents, labels[:, :1], NAMES[:1])
-    assert np.abs(found.vectors - alone.vectors).max() > 0.01
 
 
 def test_two_names_of_one_thing_do_not_hold_each_other_still(
@@ -127,8 +120,8 @@ def test_two_names_of_one_thing_do_not_hold_each_other_still(
 ) -> None:
     latents, labels = entangled
     doubled = np.hstack([labels, 1 - labels[:, 1:2]])
-    found = find_directions(latents, doubled, (*NAMES, "Female"))
-    alone = find_directions(latents, labels, NAMES)
+    found = find_attribute_directions(latents, doubled, (*NAMES, "Female"))
+    alone = find_attribute_directions(latents, labels, NAMES)
     np.testing.assert_allclose(found.vectors[1], alone.vectors[1], atol=1e-4)
     np.testing.assert_allclose(found.vectors[3], -found.vectors[1], atol=1e-4)
 
@@ -138,9 +131,9 @@ def test_constant_latent_numbers_and_no_attribute_at_all() -> None:
     latents = draw.standard_normal((2000, 4)).astype(np.float32)
     latents[:, 3] = 5.0
     labels = (latents[:, :1] > 0).astype(np.uint8)
-    found = find_directions(latents, labels, ("a",))
+    found = find_attribute_directions(latents, labels, ("a",))
     assert np.isfinite(found.vectors).all()
     assert abs(found.vectors[0, 3]) < 1e-5
-    nothing = find_directions(latents, np.zeros_like(labels), ("a",))
+    nothing = find_attribute_directions(latents, np.zeros_like(labels), ("a",))
     assert nothing.vectors.shape == (0, 4)
     assert nothing.names == ()

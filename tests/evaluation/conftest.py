@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,3 +74,17 @@ def classifier() -> judge.Judge:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return built.eval()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the arrays that are opened from here on."""
+    names: list[str] = []
+    load = np.load
+
+    def noting(path: Path, **options: Any) -> Any:
+        names.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(np, "load", noting)
+    return names

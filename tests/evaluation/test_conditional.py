@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +82,7 @@ def obedient(discs: Draw) -> conditional.ConditionalSampler:
 
 
 def test_who_makes_what_is_asked_for_loses_nothing(
-    folder: Path, judge: Judge, obedient: conditional.ConditionalSampler
+    examination: Examination, obedient: conditional.ConditionalSampler
 ) -> None:
     received: list[Labels] = []
 
@@ -91,9 +90,7 @@ def test_who_makes_what_is_asked_for_loses_nothing(
         received.append(requests)
         return obedient(requests, seed)
 
-    found = conditional.evaluate_conditional(
-        sample, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
-    )
+    found = examination.score(sample, 7)
     accuracy = found["accuracy"]
     assert accuracy["with"].keys() == accuracy["without"].keys() == set(ATTRIBUTES)
     assert accuracy["minimum"] == min(*accuracy["with"].values(), *accuracy["without"].values())
@@ -160,10 +157,9 @@ def test_the_figure_prefers_obedience_to_the_same_faces_in_disorder(
 
     figure = examination.figure(obedient, 7)
     assert figure + 0.3 < examination.figure(disorderly, 7)
-    again = conditional.conditional_figure(
-        obedient, folder, judge, NAMES, ATTRIBUTES, "test", 1000, 7
-    )
-    assert figure == pytest.approx(again)
+    reference = open_reference(folder, judge, "test", 1000)
+    again = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
+    assert figure == pytest.approx(again.figure(obedient, 7))
 
 
 def test_accuracy_tells_both_sides_apart() -> None:
@@ -187,16 +183,8 @@ def test_a_split_with_few_of_each_says_why_diversity_is_left_out(
 
 
 def test_training_labels_say_what_can_be_asked_for_and_no_third_split_is_opened(
-    folder: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    folder: Path, judge: Judge, opened: list[str]
 ) -> None:
-    opened: list[str] = []
-    load = np.load
-
-    def noting(path: Path, **options: Any) -> Any:
-        opened.append(path.name)
-        return load(path, **options)
-
-    monkeypatch.setattr(np, "load", noting)
     reference = open_reference(folder, judge, "test", 50)
     found = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
     assert set(opened) == {"training.npy", "test.npy", "training_labels.npy", "test_labels.npy"}

@@ -9,7 +9,7 @@ import pytest
 
 from atelier.errors import UserError
 from atelier.evaluation.degraded import blurred
-from atelier.evaluation.faces import evaluate_faces, kid_table, open_bounds, score_images
+from atelier.evaluation.faces import kid_table, open_bounds, score_images
 from atelier.evaluation.features import Images
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.evaluation.report import rounded
@@ -25,8 +25,12 @@ def reference(prepared: Path, classifier: Judge) -> ReferenceSet:
 
 
 @pytest.fixture(scope="module")
-def scored(prepared: Path, classifier: Judge, discs: Draw) -> dict[str, Any]:
-    return evaluate_faces(lambda n, seed: discs(seed, n), prepared, classifier, "test", 300, 77)
+def scored(reference: ReferenceSet, discs: Draw) -> dict[str, Any]:
+    return score(discs(77, 300), reference)
+
+
+def score(images: Images, reference: ReferenceSet) -> dict[str, Any]:
+    return score_images(images, reference, open_bounds(reference, len(images), 77), 77)
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS)
@@ -55,18 +59,27 @@ def test_what_the_figures_rest_on_is_recorded(scored: dict[str, Any]) -> None:
         "reals": 300,
         "samples": 300,
         "seed": 77,
+        "chosen_by": "judge",
         "nearest": 5,
         "fd_dimensions": 64,
     }
 
 
+def test_without_a_judge_the_witness_chooses_and_the_figures_say_so(
+    prepared: Path, discs: Draw
+) -> None:
+    reference = open_reference(prepared, None, "test", 300)
+    found = score_images(discs(77, 300), reference, open_bounds(reference, 300, 77), 77)
+    assert "judge" not in found
+    assert found["settings"]["chosen_by"] == "witness"
+    assert found["left_out"]["judge"].endswith("the witness's features choose and gate")
+    assert {row["extractor"] for row in kid_table(found)} == {"witness"}
+
+
 def test_the_same_seed_gives_the_same_figures(
     scored: dict[str, Any], prepared: Path, classifier: Judge, discs: Draw
 ) -> None:
-    def sample(count: int, seed: int) -> Images:
-        return discs(seed, count)
-
-    again = evaluate_faces(sample, prepared, classifier, "test", 300, 77)
+    again = score(discs(77, 300), open_reference(prepared, classifier, "test", 300))
     assert rounded(again) == rounded(scored)
 
 
@@ -74,11 +87,11 @@ def test_collapse_is_flagged(reference: ReferenceSet, discs: Draw) -> None:
     """One picture, with a grain that a careless glance takes for variety."""
     grain = np.random.default_rng(0).integers(-2, 3, (100, 3, 32, 32))
     one = np.clip(discs(5, 1) + grain, 0, 255).astype(np.uint8)
-    references = open_bounds(reference, 100, seed=0, other=discs(6, 20))
-    found = score_images(one, reference, references, seed=0)
+    found = score(one, reference)
+    varied = reference.kid(reference.features(discs(6, 20)))
     assert found["collapsed"] is True
     assert found["judge"]["recall"] < 0.3
-    assert found["judge"]["kid"] > found["judge"]["kid_other"]
+    assert found["judge"]["kid"] > varied["judge"].value
 
 
 def test_the_table_shows_the_generator_beside_its_scale(scored: dict[str, Any]) -> None:
@@ -88,6 +101,11 @@ def test_the_table_shows_the_generator_beside_its_scale(scored: dict[str, Any]) 
         for extractor in EXTRACTORS
         for name in ("generator", "blurred", "ceiling", "shuffled")
     ]
+
+
+def test_without_a_judge_the_table_is_the_witness_s(scored: dict[str, Any]) -> None:
+    rows = kid_table({key: words for key, words in scored.items() if key != "judge"})
+    assert {row["extractor"] for row in rows} == {"witness"}
 
 
 def test_a_blurred_challenger_loses_to_fresh_reals(reference: ReferenceSet, discs: Draw) -> None:
@@ -100,16 +118,8 @@ def test_a_blurred_challenger_loses_to_fresh_reals(reference: ReferenceSet, disc
 
 
 def test_only_the_asked_split_is_opened(
-    prepared: Path, classifier: Judge, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, classifier: Judge, opened: list[str]
 ) -> None:
-    opened: list[str] = []
-    load = np.load
-
-    def noting(path: Path, **options: Any) -> Any:
-        opened.append(path.name)
-        return load(path, **options)
-
-    monkeypatch.setattr(np, "load", noting)
     open_reference(prepared, classifier, "validation", 50)
     assert sorted(opened) == ["training.npy", "validation.npy"]
 

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from atelier.evaluation.kid import SIGNIFICANT, compare, kernel, kid
+from atelier.bundle.comparison import SIGNIFICANT
+from atelier.evaluation.kid import compare, kernel, kid
 
 Array = npt.NDArray[np.float32]
 DIMENSIONS = 64

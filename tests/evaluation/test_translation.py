@@ -18,7 +18,6 @@ from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_
 from atelier.evaluation.features import Images
 from atelier.evaluation.translation import (
     Translate,
-    evaluate_translation,
     missed,
     score_directions,
     translation_figure,
@@ -239,9 +238,8 @@ def test_other_verdicts_that_change_are_counted(world, directions, perfect, held
 
 
 def test_what_the_figures_rest_on_is_recorded(world, discs_judge, perfect) -> None:
-    found = evaluate_translation(
-        perfect[A2B], perfect[B2A], world, discs_judge, LABELS, DOMAINS, "test", 3, LABELS, 40
-    )
+    few = open_directions(world, discs_judge, LABELS, DOMAINS, "test", seed=3, count=40)
+    found = score_directions(perfect[A2B], perfect[B2A], few, world, LABELS)
     assert found["settings"] == {
         "dataset": "discs",
         "drawn": True,

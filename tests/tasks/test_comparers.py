@@ -17,10 +17,9 @@ from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.registry.gate import decide
-from atelier.tasks.comparing import Digests
+from atelier.tasks.comparing import Digests, ErrorComparer, compare_errors
 from atelier.tasks.context import Labels
-from atelier.tasks.pictures import PictureComparer
-from atelier.tasks.reconstruction import ReconstructionComparer, compare_errors, reconstructed
+from atelier.tasks.pictures import PictureComparer, reconstructed
 from atelier.tasks.translation import TranslationComparer, shuffled
 
 RESTS_ON = Digests("data", "judge")
@@ -228,10 +227,11 @@ def squared(made: Any, images: Images) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reconstructions() -> ReconstructionComparer:
+def reconstructions() -> ErrorComparer:
     images = pictures(7, 100, 120)
-    return ReconstructionComparer(
+    return ErrorComparer(
         images=images,
+        made=reconstructed,
         errors=squared,
         diversity=lambda made: 1.0,
         floors=lambda made: [],
@@ -240,7 +240,7 @@ def reconstructions() -> ReconstructionComparer:
     )
 
 
-def test_smaller_errors_are_promoted(reconstructions: ReconstructionComparer) -> None:
+def test_smaller_errors_are_promoted(reconstructions: ErrorComparer) -> None:
     assert verdict(reconstructions, autoencoder(4), autoencoder(6))[0]
     assert not verdict(reconstructions, autoencoder(6), autoencoder(4))[0]
     assert not verdict(reconstructions, autoencoder(4), autoencoder(4))[0]

@@ -104,7 +104,7 @@ def interpolate(
     steps: Annotated[int, typer.Option(min=2, help="Pictures from a stop to the next.")] = 8,
     count: Annotated[int, typer.Option(help="How many such paths, side by side.")] = 1,
     across: Annotated[
-        str | None, typer.Option(help="A table instead, of the first seed: this direction across,")
+        str | None, typer.Option(help="A table instead, of the first seed: this attribute across,")
     ] = None,
     down: Annotated[str | None, typer.Option(help="and this one down.")] = None,
     reach: Annotated[
@@ -120,7 +120,7 @@ def interpolate(
     stops, conditions = _seeds(seeds), parse_option("attributes", attributes)
     if (across is None) != (down is None):
         missing = "--across" if across is None else "--down"
-        raise UserError(missing, "a table has two directions", "Give --across and --down.")
+        raise UserError(missing, "a table has two axes", "Give --across and --down.")
     table = across is not None and down is not None
     if not table and len(stops) < 2:
         raise UserError("--seeds", f"two or more (got {seeds})", "--seeds 1,2")

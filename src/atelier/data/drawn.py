@@ -38,19 +38,10 @@ SAMPLED_SCENES = 8
 """Per dataset; drawn again, they tell whether the renderer is still the one that drew the rest."""
 
 
-def draw(
-    root: Path,
-    counts: DrawingCounts | None = None,
-    workers: int | None = None,
-    manifest: Path | None = None,
-) -> dict[str, Any]:
+def draw(root: Path, counts: DrawingCounts | None = None, workers: int | None = None) -> None:
     """Draws what is missing or was drawn otherwise; imported data and what is right stay untouched.
 
     Each dataset appears whole or not at all. The files are equal for any number of workers.
-
-    Returns:
-        What stands in `data/`: drawn or imported, number of files, digest of names and sizes; also
-        written to `manifest`, where that is given.
 
     Raises:
         UserError: when another command is changing `data/`.
@@ -67,31 +58,6 @@ def draw(
         missing = [name for name in TARGETS if _wants_drawing(data, name, counts)]
         if missing:
             _draw_targets(data, missing, counts, workers)
-        summary = summarize(data)
-    if manifest is not None:
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        _write_json(manifest, summary)
-    return summary
-
-
-def summarize(data: Path) -> dict[str, Any]:
-    """What stands in `data/`, without a clock: equal data, equal summary."""
-    found: dict[str, Any] = {}
-    for folder in sorted([*_folders(data), *_folders(data / "twins")]):
-        files = listing(folder)
-        found[folder.relative_to(data).as_posix()] = {
-            "origin": "drawn" if (folder / MARKER).exists() else "imported",
-            "files": len(files),
-            "digest": listing_digest(files),
-        }
-    return {"renderer": RENDERER, "seed": SEED, "datasets": found}
-
-
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    shown = [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return [folder for folder in shown if folder.name != "twins"]
 
 
 def _wants_drawing(data: Path, target: str, counts: DrawingCounts) -> bool:
@@ -156,7 +122,8 @@ def _draw_targets(
         if "celeba" in folders:
             _write_tables(folders["celeba"], [row for row in rows if row is not None])
         for name, folder in folders.items():
-            _write_json(folder / MARKER, _marker(folder, name, counts))
+            words = json.dumps(_marker(folder, name, counts), indent=1, sort_keys=True) + "\n"
+            (folder / MARKER).write_text(words, "utf-8", newline="\n")
 
 
 def _write_tables(folder: Path, drawn: Sequence[Face]) -> None:
@@ -166,7 +133,3 @@ def _write_tables(folder: Path, drawn: Sequence[Face]) -> None:
         folder / ATTRIBUTES, AttributeTable(tuple(faces.ATTRIBUTE_NAMES), names, values)
     )
     write_partition(folder / PARTITION, {face.name: face.split for face in drawn})
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8", newline="\n")

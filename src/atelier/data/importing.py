@@ -23,7 +23,7 @@ from atelier.data.decode import MIN_PIXELS, Fault, try_decode
 from atelier.data.folders import built_aside
 from atelier.data.names import shown
 from atelier.data.parallel import in_parallel
-from atelier.data.planning import Plan, plan_faces, plan_pairs, plan_recognised
+from atelier.data.planning import ImportPlan, plan_faces, plan_pairs, plan_recognised
 from atelier.data.recognised import Recognised, some
 from atelier.data.recognising import recognise_opened
 from atelier.data.sources import Source, opened, renamed
@@ -131,7 +131,9 @@ def _fitting(name: str, found: Recognised) -> Recognised:
     return found
 
 
-def _bring(name: str, source: Source, plan: Plan, root: Path, workers: int | None) -> Imported:
+def _bring(
+    name: str, source: Source, plan: ImportPlan, root: Path, workers: int | None
+) -> Imported:
     """Looks at every picture, copies them all aside, reads what came of it, and only then swaps."""
     destination = root / "data" / name
     looks = in_parallel(_look_at, list(plan.files.values()), workers, "checking images")
@@ -156,7 +158,7 @@ def _as_given(source: Source, building: Path) -> dict[Path, Path]:
     return {building / f"train{d}": f for d, f in zip("AB", source.domains, strict=True)}
 
 
-def _judge(plan: Plan, looks: Sequence["Fault | bytes"]) -> None:
+def _judge(plan: ImportPlan, looks: Sequence["Fault | bytes"]) -> None:
     """Adds the pictures' faults; where names decide the split, lets exact copies go.
 
     A copy whose name is in another split would be a leak, and one in another class or domain has
@@ -198,7 +200,7 @@ def _look_at_one(path: Path) -> Fault | bytes:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
-def _write(plan: Plan, building: Path) -> None:
+def _write(plan: ImportPlan, building: Path) -> None:
     try:
         for folder in {(building / target).parent for target in plan.files}:
             folder.mkdir(parents=True, exist_ok=True)

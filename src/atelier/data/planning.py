@@ -18,7 +18,7 @@ BY_NAME = "each name decides its split, about 80/10/10"
 
 
 @dataclass
-class Plan:
+class ImportPlan:
     """Which file goes where below the dataset's folder; the tables are written anew, as TXT."""
 
     layout: Layout
@@ -40,7 +40,7 @@ class Plan:
             self.splits = {name: self.splits[name] for name in names if name in self.splits}
 
 
-def plan_recognised(found: Recognised, subset: bool) -> Plan:
+def plan_recognised(found: Recognised, subset: bool) -> ImportPlan:
     """What was recognised, in the layout that it was taken for."""
     source, files = found.source, found.source.files()
     if found.layout == "attributes":
@@ -49,7 +49,7 @@ def plan_recognised(found: Recognised, subset: bool) -> Plan:
     if found.layout == "pairs" and source.domains is None:
         plan = plan_pairs(source.given, files)
     else:
-        plan = Plan(found.layout, {p.name: p.path for p in found.pictures}, hashed=True)
+        plan = ImportPlan(found.layout, {p.name: p.path for p in found.pictures}, hashed=True)
         plan.problems += [fault for p in found.pictures if (fault := name_fault(p.path, p.name))]
         plan.notes.append(BY_NAME)
     if found.left_out:
@@ -57,14 +57,14 @@ def plan_recognised(found: Recognised, subset: bool) -> Plan:
     return plan
 
 
-def plan_pairs(source: Path, files: Sequence[Path]) -> Plan:
+def plan_pairs(source: Path, files: Sequence[Path]) -> ImportPlan:
     """trainA, trainB, testA and testB, at any depth; without both test folders, names divide."""
     folders: dict[str, list[Path]] = {
         domain: sorted({path.parent for path in files if path.parent.name == domain})
         for domain in DOMAIN_FOLDERS
     }
     trained, tested = (any(folders[f"{part}{d}"] for d in "AB") for part in ("train", "test"))
-    plan = Plan("pairs", {}, hashed=trained and not tested)
+    plan = ImportPlan("pairs", {}, hashed=trained and not tested)
     if plan.hashed:
         plan.notes.append(f"no testA and testB: {BY_NAME}")
     for domain in ("trainA", "trainB") if plan.hashed else DOMAIN_FOLDERS:
@@ -86,7 +86,7 @@ def plan_pairs(source: Path, files: Sequence[Path]) -> Plan:
 
 def plan_faces(
     source: Path, files: Sequence[Path], subset: bool, table_file: Path | None = None
-) -> Plan:
+) -> ImportPlan:
     """One folder of images and its tables, at any depth.
 
     Args:
@@ -102,7 +102,7 @@ def plan_faces(
         remedy = f"CelebA's layout is one folder {IMAGES} and {ATTRIBUTES}."
         raise UserError(source, what + got, remedy)
     names, problems = image_names(parents[0])
-    plan = Plan(
+    plan = ImportPlan(
         "attributes", {f"{IMAGES}/{name}": parents[0] / name for name in names}, problems=problems
     )
     attributes = _table_file(source, files, OWN_START) or table_file
@@ -145,7 +145,7 @@ def _matched(
     described: Sequence[str],
     faulty: frozenset[str],
     subset: bool,
-    plan: Plan,
+    plan: ImportPlan,
 ) -> list[str]:
     """The images that have a row; images without one, and rows without image, become problems."""
     present, rows = set(names), set(described)

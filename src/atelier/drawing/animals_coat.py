@@ -107,7 +107,6 @@ ZEBRA_BLACK = _linear(0.13, 0.11, 0.11)
 ZEBRA_MUZZLE = _linear(0.20, 0.16, 0.15)
 SOCK = _linear(0.90, 0.88, 0.85)
 HOOF = _linear(0.24, 0.20, 0.18)
-PINK_GREY = _linear(0.62, 0.56, 0.52)
 
 
 def blend(first: Triple | Plane, second: Triple | Plane, share: Plane) -> Plane:

@@ -242,36 +242,8 @@ def stroke(
     return distance
 
 
-def polygon(x: Plane, y: Plane, points: Sequence[tuple[float, float]]) -> Plane:
-    """Exact distance to a simple polygon."""
-    squared = np.full(np.broadcast_shapes(x.shape, y.shape), np.inf, np.float32)
-    inside = np.zeros(squared.shape, bool)
-    for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
-        along, _ = segment_coordinates(x, y, (ax, ay), (bx, by))
-        dx, dy = x - ax - along * (bx - ax), y - ay - along * (by - ay)
-        squared = np.minimum(squared, dx * dx + dy * dy)
-        if ay != by:
-            crossing = ax + (y - ay) * ((bx - ax) / (by - ay))
-            inside ^= ((y >= ay) != (y >= by)) & (x < crossing)
-    distance = square_root(squared)
-    return np.where(inside, -distance, distance)
-
-
-def half_plane(
-    x: Plane, y: Plane, point: tuple[float, float], normal: tuple[float, float]
-) -> Plane:
-    """Distance to the line through `point`; the side that `normal` points to is outside."""
-    length = math.sqrt(normal[0] * normal[0] + normal[1] * normal[1])
-    return (x - point[0]) * (normal[0] / length) + (y - point[1]) * (normal[1] / length)
-
-
 def smooth_union(first: Plane, second: Plane, radius: float) -> Plane:
     """The union of two shapes, their joint rounded over about `radius` pixels."""
     overlap = np.maximum(np.float32(0.0), radius - np.abs(first - second))
     union: Plane = np.minimum(first, second) - overlap * overlap * (0.25 / radius)
     return union
-
-
-def smooth_cut(first: Plane, second: Plane, radius: float) -> Plane:
-    """The first shape without the second, with a rounded joint."""
-    return -smooth_union(-first, second, radius)

@@ -2,9 +2,8 @@
 
 A group is a rule, who has which attributes and who lacks them, and stands for the mean latent of
 its members; picking rows by hand, as is usual (Liu, Learn Generative AI with PyTorch, 2024, 7.3),
-works for one set of weights only. `group_mean` takes the mean itself. `Groups` gets by without the
-members: directions and three facts about each, which a bundle holds, say where they are, and do so
-for groups too rare to have a mean.
+works for one set of weights only. `Groups` gets by without the members: directions and three facts
+about each, which a bundle holds, say where they are, and do so for groups too rare to have a mean.
 """
 
 import re
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atelier.editing.directions import Labels, Latents
 from atelier.errors import UserError
 from atelier.schema import unknown
 
@@ -22,9 +20,6 @@ Rule = dict[str, int]
 """Attributes and whether the group has them: 1, or lacks them: 0. The unnamed may be either."""
 Latent = NDArray[np.float32]
 """[L]"""
-
-LEAST_MEMBERS = 10
-"""A mean of fewer shows its members and not the group."""
 
 
 @dataclass(frozen=True)
@@ -76,28 +71,10 @@ def combine(terms: Sequence[Term], mean_of: Callable[[Rule], Latent]) -> Latent:
         raise UserError(
             "--arithmetic",
             f"as many groups added as taken away, and one more (got {left} left over)",
-            "A difference of two groups is a direction: add it to a third.",
+            "A difference of two groups is a step: add it to a third.",
         )
     total: Latent = np.sum([term.sign * mean_of(term.rule) for term in terms], axis=0)
     return total.astype(np.float32)
-
-
-def group_mean(latents: Latents, labels: Labels, names: Sequence[str], rule: Rule) -> Latent:
-    """The mean latent of a rule's members, of [N, L] with labels [N, K].
-
-    Raises:
-        UserError: unknown attribute, or fewer members than LEAST_MEMBERS.
-    """
-    for name in rule:
-        if name not in names:
-            raise unknown("group", name, names)
-    columns = [list(names).index(name) for name in rule]
-    members = (labels[:, columns] == np.array(list(rule.values()))).all(axis=1)
-    if (count := int(members.sum())) < LEAST_MEMBERS:
-        problem = f"needs {LEAST_MEMBERS} members (got {count})"
-        raise UserError(Term(1, rule), problem, "Name fewer attributes.")
-    mean: Latent = latents[members].mean(axis=0)
-    return mean
 
 
 @dataclass(frozen=True)
@@ -113,7 +90,7 @@ class Groups:
     directions: Mapping[str, Latent]
     """[L] each: one standard deviation."""
     facts: Mapping[str, Mapping[str, float]]
-    """`share` and `distance` of each direction: see directions.Directions.words."""
+    """`share` and `distance` of each: see AttributeDirections.words."""
 
     def __call__(self, rule: Rule) -> Latent:
         """The latent [L] that stands for a group.

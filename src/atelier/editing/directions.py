@@ -35,7 +35,7 @@ SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Directions:
+class AttributeDirections:
     """Steps by attribute, and where the attribute's owners are."""
 
     names: tuple[str, ...]
@@ -58,32 +58,28 @@ class Directions:
         return {name: {"share": share, "distance": far} for name, share, far in facts}
 
 
-def find_directions(
+def find_attribute_directions(
     latents: Latents,
     labels: Labels,
     names: Sequence[str],
-    wanted: Sequence[str] | None = None,
     conditioning: float = CONDITIONING,
-) -> Directions:
-    """A direction for each of the wanted attributes, conditioned on all others that are named.
+) -> AttributeDirections:
+    """A direction for each of the named attributes, conditioned on all others.
 
     Args:
         latents: as they were decoded, without truncation; at least ten times as many as L.
         labels: of the pictures, a column for each name.
-        wanted: default: all names.
         conditioning: see CONDITIONING.
 
     An attribute with fewer than LEAST_EXAMPLES positives or negatives, or that the latents do not
     tell, is left out and neither conditions the others.
     """
-    columns = list(names)
-    wanted = columns if wanted is None else list(wanted)
     mean = latents.mean(axis=0, dtype=np.float64)
     whitened, colour = _whiten(latents - mean)
     chance = whitened.shape[1] / len(latents)
     left_out: dict[str, str] = {}
     known: list[_Known] = []
-    for name, column in zip(columns, labels.T, strict=True):
+    for name, column in zip(names, labels.T, strict=True):
         if why := _too_few(column):
             left_out[name] = why
             continue
@@ -94,20 +90,19 @@ def find_directions(
             )
             continue
         known.append(one)
-    chosen = [one for one in known if one.name in wanted]
-    steps = {one.name: _step(one, known, conditioning) for one in chosen}
+    steps = {one.name: _step(one, known, conditioning) for one in known}
     # All else equal, by regression of the latents on the labels.
-    partial = {one.name: _coefficient(one, known, 1.0) for one in chosen}
-    vectors = np.array([colour @ steps[one.name] for one in chosen], np.float32)
-    return Directions(
-        names=tuple(one.name for one in chosen),
-        vectors=vectors.reshape(len(chosen), len(mean)),
-        shares=tuple(one.share for one in chosen),
+    partial = {one.name: _coefficient(one, known, 1.0) for one in known}
+    vectors = np.array([colour @ steps[one.name] for one in known], np.float32)
+    return AttributeDirections(
+        names=tuple(one.name for one in known),
+        vectors=vectors.reshape(len(known), len(mean)),
+        shares=tuple(one.share for one in known),
         distances=tuple(
-            float(partial[one.name] @ steps[one.name]) / one.deviation for one in chosen
+            float(partial[one.name] @ steps[one.name]) / one.deviation for one in known
         ),
         mean=mean.astype(np.float32),
-        left_out={name: why for name, why in left_out.items() if name in wanted},
+        left_out=left_out,
     )
 
 

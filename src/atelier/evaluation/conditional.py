@@ -31,7 +31,7 @@ from atelier.evaluation.keys import (
 )
 from atelier.evaluation.kid import kid
 from atelier.evaluation.range import judge_range
-from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance, open_reference
+from atelier.evaluation.reference import ReferenceSet, mean_pairwise_distance
 from atelier.models.judge import Judge
 
 ConditionalSampler = Callable[[Labels, int], Images]
@@ -137,40 +137,6 @@ def open_examination(
         tuple(attributes),
         seen_combinations(prepared, attributes),
         evenly(rows, len(reference.reals)),
-    )
-
-
-def evaluate_conditional(
-    sample: ConditionalSampler,
-    prepared: Path,
-    judge: Judge,
-    judge_labels: Sequence[str],
-    attributes: Sequence[str],
-    split: str,
-    count: int,
-    seed: int,
-) -> dict[str, Any]:
-    """Every figure of a conditional generator against one split, on `count` pictures each."""
-    reference = open_reference(prepared, judge, split, count)
-    return open_examination(reference, prepared, judge, judge_labels, attributes).score(
-        sample, seed
-    )
-
-
-def conditional_figure(
-    sample: ConditionalSampler,
-    prepared: Path,
-    judge: Judge,
-    judge_labels: Sequence[str],
-    attributes: Sequence[str],
-    split: str,
-    count: int,
-    seed: int,
-) -> float:
-    """`Examination.figure` of one generator; to compare several, open the examination once."""
-    reference = open_reference(prepared, judge, split, count)
-    return open_examination(reference, prepared, judge, judge_labels, attributes).figure(
-        sample, seed
     )
 
 

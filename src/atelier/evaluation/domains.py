@@ -112,7 +112,7 @@ def open_directions(
     for name, source, goal in ((A2B, 0, 1), (B2A, 1, 0)):
         rows, matched = here[source]
         reals = images[here[goal][0][here[goal][1]]]
-        likewise = _at_most(there[goal][0][there[goal][1]], len(matched))
+        likewise = evenly(there[goal][0][there[goal][1]], len(matched))
         features = {key: extract(reals) for key, extract in extractors.items()}
         of[name] = Direction(
             source=(domains.a, domains.b)[source],
@@ -157,18 +157,10 @@ def _domain_rows(
     """Of A and of B: rows of the split, and which of these rows match the other domain's."""
     rows = [members(labels, names, rule) for rule in (domains.a, domains.b)]
     if count is not None:
-        rows = [_at_most(found, count) for found in rows]
+        rows = [evenly(found, count) for found in rows]
     balance = columns(names, domains.balance)
     kept = matching(labels[rows[0]][:, balance], labels[rows[1]][:, balance], draw)
     if min(map(len, kept)) < 2:
         what = f"too few images match the other domain's (got {len(kept[0])} and {len(kept[1])})"
         raise UserError("sampling.balance", what, "Balance fewer attributes.")
     return list(zip(rows, kept, strict=True))
-
-
-def _at_most(rows: Rows, count: int) -> Rows:
-    """Evenly spaced."""
-    if len(rows) <= count:
-        return rows
-    kept: Rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
-    return kept

@@ -42,7 +42,7 @@ LEAST_NEGATIVES = 20
 def evaluate_edits(
     decode: Decode,
     latents: Latents,
-    direction: npt.NDArray[np.float32],
+    attribute_direction: npt.NDArray[np.float32],
     judge: Judge,
     judge_labels: Sequence[str],
     reference: ReferenceSet,
@@ -58,7 +58,7 @@ def evaluate_edits(
     Args:
         decode: latents -> uint8 pictures [N, 3, S, S].
         latents: [N, L] of any pictures; those that have the target already are left out.
-        direction: [L], one standard deviation.
+        attribute_direction: [L], one standard deviation.
         others: the target among them is skipped.
 
     Raises:
@@ -74,13 +74,10 @@ def evaluate_edits(
         raise UserError(f"editing: {target}", problem)
     before, steps, after, pictures = (
         before[lacking],
-        *_smallest_flips(decode, latents[lacking], direction, judge, place),
+        *_smallest_flips(decode, latents[lacking], attribute_direction, judge, place),
     )
     flipped = np.isfinite(steps)
-    counted = np.zeros(count, bool)
-    if flipped.any():
-        features = reference.extractors[JUDGE](pictures[flipped])
-        counted[flipped] = judge_range(reference).in_range(features)
+    counted = _in_range(pictures, flipped, reference)
     changed = changed_verdicts(before[counted][:, columns], after[counted][:, columns])
     return {
         "flipped_in_range": float(counted.mean()),
@@ -98,6 +95,17 @@ def evaluate_edits(
     }
 
 
+def _in_range(
+    pictures: Images, chosen: npt.NDArray[np.bool_], reference: ReferenceSet
+) -> npt.NDArray[np.bool_]:
+    """Whose verdict counts, [N]: of the chosen pictures alone, as the others need no features."""
+    found = np.zeros(len(pictures), bool)
+    if chosen.any():
+        features = reference.extractors[JUDGE](pictures[chosen])
+        found[chosen] = judge_range(reference).in_range(features)
+    return found
+
+
 def changed_verdicts(before: Logits, after: Logits) -> npt.NDArray[np.float64]:
     """Share of rows whose verdict is another, and clearly so: [N, K] twice -> [K]; 0 of none."""
     from scipy.special import expit
@@ -110,7 +118,11 @@ def changed_verdicts(before: Logits, after: Logits) -> npt.NDArray[np.float64]:
 
 
 def _smallest_flips(
-    decode: Decode, latents: Latents, direction: npt.NDArray[np.float32], judge: Judge, place: int
+    decode: Decode,
+    latents: Latents,
+    attribute_direction: npt.NDArray[np.float32],
+    judge: Judge,
+    place: int,
 ) -> tuple[npt.NDArray[np.float64], Logits, Images]:
     """Steps [N], infinite where none was enough, with logits and pictures of the last one tried."""
     steps = np.full(len(latents), np.inf)
@@ -118,7 +130,7 @@ def _smallest_flips(
     logits: list[Logits] = [np.empty(0, np.float32)] * len(latents)
     pictures: list[Images] = [np.empty(0, np.uint8)] * len(latents)
     for step in np.arange(GRID, LARGEST_STEP + GRID / 2, GRID):
-        made = decode((latents[left] + step * direction).astype(np.float32))
+        made = decode((latents[left] + step * attribute_direction).astype(np.float32))
         said = in_batches(judge, made)
         for index, row, picture in zip(left, said, made, strict=True):
             logits[index], pictures[index] = row, picture

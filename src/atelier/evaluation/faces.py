@@ -1,7 +1,5 @@
 """Scores a generator of images against a split of its dataset: every figure, and what scales it."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from atelier.evaluation import frechet, manifold
@@ -11,6 +9,7 @@ from atelier.evaluation.keys import (
     BLURRED,
     CEILING,
     EXTRACTORS,
+    JUDGE,
     KID,
     LEFT_OUT,
     SETTINGS,
@@ -21,32 +20,17 @@ from atelier.evaluation.keys import (
     kid_keys,
 )
 from atelier.evaluation.kid import kid
-from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet, open_reference
-from atelier.models.judge import Judge
+from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet
+from atelier.evaluation.report import settings_of
 
-ImageSampler = Callable[[int, int], Images]
-"""(count, seed) -> uint8 [count, 3, S, S]."""
 Bounds = dict[str, dict[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
 
 
-def evaluate_faces(
-    sample: ImageSampler, prepared: Path, judge: Judge, split: str, count: int, seed: int
-) -> dict[str, Any]:
-    """Draws `count` pictures and scores them against at most as many reals of the split."""
-    reference = open_reference(prepared, judge, split, count)
-    bounds = open_bounds(reference, count, seed)
-    return score_images(sample(count, seed), reference, bounds, seed)
-
-
-def open_bounds(
-    reference: ReferenceSet, count: int, seed: int, other: Images | None = None
-) -> Bounds:
-    """The ceiling and the degraded sets, `count` images each; `other`: one more wrong set."""
+def open_bounds(reference: ReferenceSet, count: int, seed: int) -> Bounds:
+    """The ceiling and the degraded sets, `count` images each."""
     reals = evenly(reference.training, count)
     sets = {CEILING: reals, BLURRED: blurred(reals), SHUFFLED: shuffled(reals, seed)}
-    if other is not None:
-        sets["other"] = evenly(other, count)
     return {name: reference.features(images) for name, images in sets.items()}
 
 
@@ -70,6 +54,8 @@ def score_images(
             figures |= manifold.manifold(reals, fakes)
             figures |= {distance_to(CEILING, key): value for key, value in best.items()}
         metrics[name] = figures
+    if JUDGE not in features:
+        metrics[LEFT_OUT][JUDGE] = "no labels to learn from: the witness's features choose and gate"
     share = reference.diversity_share(features)
     metrics[WITNESS]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW
@@ -111,16 +97,10 @@ def _frechet_figures(
 
 
 def _settings(images: Images, reference: ReferenceSet, seed: int) -> dict[str, Any]:
-    manifest = reference.manifest
     return {
-        "dataset": manifest["dataset"],
-        "drawn": manifest["drawn"],
-        "size_pixels": manifest["size_pixels"],
-        "crop": manifest["crop"],
-        "split": reference.split,
+        **settings_of(reference.manifest, reference.split, len(images), seed),
         "reals": len(reference.reals),
-        "samples": len(images),
-        "seed": seed,
+        "chosen_by": reference.chooses,
         "nearest": manifold.NEAREST,
         "fd_dimensions": frechet.DIMENSIONS,
     }

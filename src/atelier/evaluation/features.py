@@ -8,7 +8,7 @@ channel is enough to make a cubic kernel explode.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,10 @@ Images = npt.NDArray[np.uint8]
 """[N, 3, S, S] in [0, 255]; a memory map will do."""
 Features = npt.NDArray[np.float32]
 """[N, D], standardised."""
+Network = Callable[[Tensor], Tensor]
+"""[B, C, S, S] in [-1, 1] -> [B, D]."""
+Rows = TypeVar("Rows", bound=npt.NDArray[Any])
+"""[N, …]: images, labels or indices."""
 
 BATCH = 256
 STATISTICS_ROWS = 2000
@@ -67,51 +71,42 @@ class Standardiser:
         return scaled.clip(-CLIP, CLIP)
 
 
-class JudgeFeatures:
+class NetworkFeatures:
+    """What a network makes of images, [B, D], standardised by training images."""
+
+    def __init__(self, name: str, network: Network, training: Images) -> None:
+        self.name, self.network = name, network
+        raw = in_batches(network, evenly(training, STATISTICS_ROWS))
+        self.standardise = Standardiser.fit(raw)
+        self.training = self.standardise(raw)
+
+    def __call__(self, images: Images) -> Features:
+        return self.standardise(in_batches(self.network, images))
+
+
+class JudgeFeatures(NetworkFeatures):
     """Channel means and deviations at three depths of a judge."""
 
-    name = JUDGE
-
     def __init__(self, judge: Judge, training: Images) -> None:
-        self.judge = judge.eval()
-        raw = self._raw(evenly(training, STATISTICS_ROWS))
-        self.standardise = Standardiser.fit(raw)
-        self.training = self.standardise(raw)
-
-    def __call__(self, images: Images) -> Features:
-        return self.standardise(self._raw(images))
-
-    def _raw(self, images: Images) -> npt.NDArray[np.float32]:
-        return in_batches(self.judge.features, images)
+        super().__init__(JUDGE, judge.eval().features, training)
 
 
-class WitnessFeatures:
+class WitnessFeatures(NetworkFeatures):
     """Random convolutions and the radial power spectrum."""
 
-    name = WITNESS
-
     def __init__(self, training: Images) -> None:
-        self.witness = Witness(channels=training.shape[1])
-        raw = self._raw(evenly(training, STATISTICS_ROWS))
-        self.standardise = Standardiser.fit(raw)
-        self.training = self.standardise(raw)
-
-    def __call__(self, images: Images) -> Features:
-        return self.standardise(self._raw(images))
-
-    def _raw(self, images: Images) -> npt.NDArray[np.float32]:
-        return in_batches(self.witness, images)
+        super().__init__(WITNESS, Witness(channels=training.shape[1]), training)
 
 
-def evenly(images: Images, count: int) -> Images:
-    """At most `count` images, evenly spaced: whatever the order, every part of the set is seen."""
-    if len(images) <= count:
-        return images
-    chosen: Images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+def evenly(rows: Rows, count: int) -> Rows:
+    """At most `count` rows, evenly spaced: whatever the order, every part of the set is seen."""
+    if len(rows) <= count:
+        return rows
+    chosen: Rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
     return chosen
 
 
-def in_batches(network: Callable[[Tensor], Tensor], images: Images) -> npt.NDArray[np.float32]:
+def in_batches(network: Network, images: Images) -> npt.NDArray[np.float32]:
     """Runs a network over images, converted to [-1, 1] batch by batch, without gradients."""
     with torch.inference_mode():
         found = [

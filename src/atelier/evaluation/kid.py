@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 Kernel = npt.NDArray[np.float64]
-SIGNIFICANT = 0.01
-"""The p-value below which a challenger counts as nearer."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,16 @@ from PIL import Image
 from atelier.data.sheet import sheet
 from atelier.evaluation.features import Images
 
+COLUMNS = 8
+"""Pictures in a row of a grid."""
 DIGITS = 6
 """Significant ones: what is left of a figure where the order of additions differs."""
+
+
+def settings_of(manifest: Mapping[str, Any], split: str, samples: int, seed: int) -> dict[str, Any]:
+    """What figures of a prepared dataset's split rest on."""
+    of_dataset = {key: manifest[key] for key in ("dataset", "drawn", "size_pixels", "crop")}
+    return {**of_dataset, "split": split, "samples": samples, "seed": seed}
 
 
 def rounded(value: Any) -> Any:
@@ -59,6 +67,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rounded(row) for row in rows)
 
 
-def write_grid(path: Path, images: Images, columns: int = 8) -> None:
+def write_grid(path: Path, images: Images, columns: int = COLUMNS) -> None:
     """PNG of pictures [N, 3, S, S] side by side."""
     Image.fromarray(sheet(images, columns)).save(path, format="PNG", optimize=False)

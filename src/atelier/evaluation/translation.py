@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from atelier.data.sampling import Domains, columns
+from atelier.data.sampling import columns
 from atelier.data.twins import SPLIT, Twins, open_twins
 from atelier.evaluation.degraded import blurred
-from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
+from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.keys import (
     BLURRED,
@@ -34,8 +34,8 @@ from atelier.evaluation.keys import (
     distance_to,
     error_of,
 )
+from atelier.evaluation.report import settings_of
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
-from atelier.models.judge import Judge
 
 Translate = Callable[[Images], Images]
 """uint8 [N, 3, S, S] -> the same shape."""
@@ -54,29 +54,6 @@ MOST_OTHERS_CHANGED = {True: 0.05, False: 0.10}
 """By whether the data are drawn."""
 
 
-def evaluate_translation(
-    a2b: Translate,
-    b2a: Translate,
-    prepared: Path,
-    judge: Judge,
-    judge_labels: Sequence[str],
-    domains: Domains,
-    split: str,
-    seed: int,
-    trusted: Sequence[str] = (),
-    count: int | None = None,
-) -> dict[str, Any]:
-    """All figures of one split, `A2B` and `B2A` apart, and which bounds they miss.
-
-    Args:
-        judge_labels: what the judge's logits say, in their order: all labels of the dataset.
-        trusted: the labels that it tells well enough for a bound to rest on.
-        count: at most so many inputs in each direction; None takes all.
-    """
-    directions = open_directions(prepared, judge, judge_labels, domains, split, seed, count)
-    return score_directions(a2b, b2a, directions, prepared, trusted)
-
-
 def score_directions(
     a2b: Translate,
     b2a: Translate,
@@ -84,7 +61,11 @@ def score_directions(
     prepared: Path,
     trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The same of both directions that are open already."""
+    """All figures of one split, `A2B` and `B2A` apart, and which bounds they miss.
+
+    Args:
+        trusted: the labels that the judge tells well enough for a bound to rest on.
+    """
     metrics: dict[str, Any] = {}
     for name, there, back in ((A2B, a2b, b2a), (B2A, b2a, a2b)):
         direction = directions.of[name]
@@ -237,14 +218,9 @@ def twins_of(direction: Direction, prepared: Path) -> tuple[Any, Twins] | None:
 
 def _settings(directions: BothDirections) -> dict[str, Any]:
     target = directions.of[A2B].target
+    samples = sum(len(direction.inputs) for direction in directions.of.values())
     return {
-        "dataset": target.manifest["dataset"],
-        "drawn": target.manifest["drawn"],
-        "size_pixels": target.manifest["size_pixels"],
-        "crop": target.manifest["crop"],
-        "split": target.split,
-        "seed": directions.seed,
-        "samples": sum(len(direction.inputs) for direction in directions.of.values()),
+        **settings_of(target.manifest, target.split, samples, directions.seed),
         "balance": list(directions.domains.balance),
         "cycle_noise_8bit": CYCLE_NOISE,
         "twins": bool(target.manifest.get("twins")) and target.split == SPLIT,

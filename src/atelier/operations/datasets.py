@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from atelier.params import listed_experiments, load_parameters
+from atelier.params import load_parameters
 from atelier.registry.lineage import read_lineage
 
 DATA_FOLDER = "data"
@@ -33,12 +33,6 @@ def digests() -> dict[str, str]:
             entries = [f"{file} {md5}" for file, md5 in listed if file.startswith(below)]
             found[name] = _digest("\n".join(sorted(entries)).encode())
     return found
-
-
-def users_of(dataset: str) -> list[str]:
-    """The experiments that a dataset's change makes stale."""
-    listed = listed_experiments()
-    return [name for name, words in listed.items() if words.dataset == dataset]
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -57,7 +57,6 @@ def score_bundle(experiment: Experiment, paths: Paths) -> None:
     with built_aside(paths.evaluation(experiment.name)) as building:
         metrics = MODULES[experiment.task.name].score(bundle, context, building)
     metrics["judge_trusted"] = context.trusted_labels
-    metrics["settings"]["gated_by"] = context.judge_words.get("judge", "judge")
     report.write_metrics(paths.metrics(experiment.name), metrics)
 
 

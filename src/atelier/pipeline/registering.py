@@ -84,9 +84,9 @@ def _take_networks_along(store: Store, name: str, scale: str, run_id: str) -> No
 
 def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:
     described = _tagged(registry.describe(experiment, scale, read_lineage()))
-    run_id, sent = tracking.restore(store, described, Paths(scale).train(experiment.name))
+    run_id, _ = tracking.restore(store, described, Paths(scale).train(experiment.name))
     reason = "a trial of dvc exp run: atelier registry sync registers it"
-    return registry.Synced(experiment.name, run_id, sent, None, False, False, reason)
+    return registry.Synced(experiment.name, run_id, None, False, False, reason)
 
 
 def _tagged(described: tracking.RunDescription) -> tracking.RunDescription:

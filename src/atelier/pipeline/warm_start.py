@@ -159,24 +159,17 @@ def _networks(asked: str) -> Iterator[tuple[Path, str]]:
         return
     if "@" not in asked and asked.count("/") != 1:
         raise UserError("training.start_from", f"no such file (got {asked})", "Or NAME@champion.")
-    from mlflow.exceptions import MlflowException
-
-    from atelier.registry import store, versions
+    from atelier.registry import loading, store, versions
 
     opened = store.open_store()
     version = versions.find(opened, asked)
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            file = Path(
-                opened.client.download_artifacts(
-                    str(version.run_id), f"{ARTIFACT_FOLDER}/{NETWORKS}", scratch
-                )
-            )
-        except (MlflowException, OSError):
+        artifact = f"{ARTIFACT_FOLDER}/{NETWORKS}"
+        if (fetched := loading.fetch_of_run(opened, version, artifact, scratch)) is None:
             problem = f"{version} took no networks along"
             remedy = "It was trained elsewhere or before they were kept: name a file."
-            raise UserError("training.start_from", problem, remedy) from None
-        yield file, str(version)
+            raise UserError("training.start_from", problem, remedy)
+        yield fetched, str(version)
 
 
 def _load(file: Path, asked: str, learner: Learner) -> int:

@@ -5,7 +5,7 @@ for what makes images, one for each direction of a translation. The challenger i
 rounds find it better in a part, by more than two standard errors and with p < 0.01, worse in none,
 and the witness does not object. One round alone would promote one in a hundred equals. A tie keeps
 the champion. Where the two are the same model and only the code that ships with it differs, there
-is nothing to compare: the newer code takes over.
+is nothing to compare: the newer code takes over, the older never does.
 """
 
 from collections.abc import Sequence
@@ -69,10 +69,16 @@ def decide(challenger: Figures, champion: Figures | None, rounds: Sequence[Round
     return decision(True, f"better in each of {len(compared)} rounds (last: {last})")
 
 
-def take_over(figures: Figures | None, champion: str) -> Decision:
-    """The decision on the champion's own model with other code: promoted without rounds."""
-    reason = f"the same model as the champion {champion}, with newer code"
-    return Decision(True, reason, figures, figures)
+def take_over(figures: Figures | None, champion: str, is_older: bool) -> Decision:
+    """The decision on the champion's own model with other code: promoted without rounds.
+
+    Args:
+        figures: the champion's, and so the challenger's.
+        is_older: whether the challenger's code is the older; then the champion stays.
+    """
+    age = "older" if is_older else "newer"
+    reason = f"the same model as the champion {champion}, with {age} code"
+    return Decision(not is_older, reason, figures, figures)
 
 
 def check_comparable(challenger: Figures, champion: Figures) -> None:

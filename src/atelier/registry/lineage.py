@@ -10,6 +10,8 @@ from atelier.commands import answer
 
 FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 """Set by a flow for the stages that it runs: who ordered the work, and its page."""
+COMMIT_TAG = "mlflow.source.git.commit"
+"""The key that MLflow's own pages show."""
 LARGEST_PATCH = 5_000_000
 """Bytes; a larger one is cut, and says so."""
 
@@ -27,10 +29,10 @@ class Lineage:
     flow_run_url: str = ""
 
     def tags(self) -> dict[str, str]:
-        """As MLflow tags; the commit under the key that MLflow's own pages show."""
+        """As MLflow tags."""
         ordered = {"prefect.flow_run": self.flow_run, "prefect.flow_run_url": self.flow_run_url}
         return {
-            "mlflow.source.git.commit": self.commit,
+            COMMIT_TAG: self.commit,
             "atelier.dirty": str(bool(self.patch)).lower(),
             "atelier.data": self.data_digest,
             **{key: text for key, text in ordered.items() if text},
@@ -49,6 +51,13 @@ def read_lineage() -> Lineage:
         flow_run=os.environ.get(FLOW_RUN, ""),
         flow_run_url=os.environ.get(FLOW_RUN_URL, ""),
     )
+
+
+def is_before(commit: str, other: str) -> bool:
+    """Whether `other` was built on `commit`; False where git knows one of them not."""
+    if not commit or not other or commit == other:
+        return False
+    return answer("git", "merge-base", commit, other).strip() == commit
 
 
 def _data_digest(file: Path) -> str:

@@ -43,6 +43,18 @@ def fetch(opened: store.Store, found: versions.Version) -> Path:
     return packaging.bundle_inside(place)
 
 
+def fetch_of_run(
+    opened: store.Store, found: versions.Version, artifact: str, folder: str
+) -> Path | None:
+    """An artifact of the run that a version came from, in `folder`; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(opened.client.download_artifacts(str(found.run_id), artifact, folder))
+    except (MlflowException, OSError):
+        return None
+
+
 def _download(opened: store.Store, found: versions.Version, place: Path) -> None:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

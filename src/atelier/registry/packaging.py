@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from atelier.bundle.bundle_model import CODE, MANIFEST, TEXTS, columns
+from atelier.bundle.bundle_model import CODE, MANIFEST, TASKS, TEXTS, columns
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -77,7 +77,8 @@ def signature(manifest: Mapping[str, Any]) -> "ModelSignature":
     made = [("index", "long")]
     if "seed" in accepted:
         made.append(("seed", "long"))
-    made.append(("number", "long") if manifest["task"] == "numbers" else ("png_base64", "string"))
+    numbers = TASKS[manifest["task"]].MAKES_NUMBERS
+    made.append(("number", "long") if numbers else ("png_base64", "string"))
     outputs = Schema(
         [ColSpec(kind, name, required=not (either and name == "seed")) for name, kind in made]
     )

@@ -41,7 +41,6 @@ class Synced:
 
     experiment: str
     run_id: str | None
-    figures_sent: int
     version: Version | None
     is_new: bool
     promoted: bool
@@ -95,13 +94,13 @@ def sync(
             champion.
     """
     paths = Paths(scale)
-    run_id, sent = None, 0
+    run_id = None
     if (paths.train(experiment.name) / HISTORY).exists():
         described = describe(experiment, scale, lineage)
-        run_id, sent = restore(store, described, paths.train(experiment.name))
+        run_id, _ = restore(store, described, paths.train(experiment.name))
     folder, metrics = paths.bundle(experiment.name), paths.metrics(experiment.name)
     if not folder.is_dir() or not metrics.exists():
-        return Synced(experiment.name, run_id, sent, None, False, False, "")
+        return Synced(experiment.name, run_id, None, False, False, "")
     if run_id is not None:
         _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
     tags = (
@@ -109,10 +108,10 @@ def sync(
     )
     version, is_new = versions.register(store, folder, run_id, tags)
     if DECIDED_TAG in version.tags:
-        return Synced(experiment.name, run_id, sent, version, is_new, False, "")
+        return Synced(experiment.name, run_id, version, is_new, False, "")
     decision = submit(store, version, folder, comparer)
     version = versions.version(store, version.name, version.number)
-    return Synced(experiment.name, run_id, sent, version, is_new, decision.promote, decision.reason)
+    return Synced(experiment.name, run_id, version, is_new, decision.promote, decision.reason)
 
 
 def submit(
@@ -121,15 +120,21 @@ def submit(
     """Lets the gate decide on a registered bundle, and writes the decision down.
 
     A champion whose figures rest on other data or another judge is scored again first; one that is
-    the same model with older code gives way without a contest.
+    the same model with older code gives way without a contest. A better model takes over whatever
+    its code, and where that is older, the reason says so.
     """
     champion = versions.champion(store, challenger.name)
     if champion is None or champion.number == challenger.number:
         decision = decide(open_comparer().figures(_open(folder)), None)
-    elif champion.digest == challenger.digest:
-        decision = take_over(_recorded(champion), str(champion))
     else:
-        decision = _contest(store, folder, champion, open_comparer())
+        is_older = versions.has_older_code(store, challenger, champion)
+        if champion.digest == challenger.digest:
+            decision = take_over(_recorded(champion), str(champion), is_older)
+        else:
+            decision = _contest(store, folder, champion, open_comparer())
+            if decision.promote and is_older:
+                reason = f"{decision.reason}; with older code than the champion {champion} had"
+                decision = replace(decision, reason=reason)
     versions.record(store, challenger, decision)
     return decision
 
@@ -140,9 +145,9 @@ def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) 
         theirs = open_bundle(loading.fetch(store, champion))
     except OtherFormat as refusal:
         # No code of today reads it, so nobody can be served by it, and nothing can be compared.
-        return replace(
-            decide(comparer.figures(ours), None), reason=f"{champion}: {refusal.problem}"
-        )
+        alone = decide(comparer.figures(ours), None)
+        because = f"held to the floors alone: the champion {champion} has {refusal.problem}"
+        return replace(alone, reason=because if alone.promote else f"{alone.reason}; {because}")
     except Refused as refusal:
         raise UserError(champion, str(refusal), "Roll it back, or run its bundle stage.") from None
     figures, before = comparer.figures(ours), _recorded(champion)

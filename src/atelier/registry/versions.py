@@ -13,6 +13,7 @@ from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.registry import packaging
 from atelier.registry.gate import Decision
+from atelier.registry.lineage import COMMIT_TAG, is_before
 from atelier.registry.store import BUNDLES, FOLDER, Store, locked
 
 if TYPE_CHECKING:
@@ -40,9 +41,19 @@ class Version:
         return self.tags.get(DIGEST_TAG, "")
 
     @property
+    def code_digest(self) -> str:
+        """Of the one code file that ships with it."""
+        return self.tags.get(CODE_TAG, "")
+
+    @property
     def digests(self) -> tuple[str, str]:
         """Of the model, and of the code that ships with it."""
-        return self.digest, self.tags.get(CODE_TAG, "")
+        return self.digest, self.code_digest
+
+    @property
+    def commit(self) -> str:
+        """Of the source that it was registered from; empty outside git."""
+        return self.tags.get(COMMIT_TAG, "")
 
     def __str__(self) -> str:
         return f"{self.name}/{self.number}"
@@ -162,6 +173,22 @@ def find_bundle(store: Store, name: str, digest: str, code: str) -> Version | No
     query = f"name='{name}' AND tags.{DIGEST_TAG}='{digest}' AND tags.{CODE_TAG}='{code}'"
     found = store.client.search_model_versions(query)
     return _version(found[0], _aliases(store, name)) if found else None
+
+
+def has_older_code(store: Store, ours: Version, theirs: Version) -> bool:
+    """Whether the code of a version is older than that of another of its name.
+
+    By their commits, where git knows that one was built on the other; else by which code was
+    registered first under this name.
+    """
+    if ours.code_digest == theirs.code_digest:
+        return False
+    if is_before(theirs.commit, ours.commit):
+        return False
+    if is_before(ours.commit, theirs.commit):
+        return True
+    first = {one.code_digest: int(one.number) for one in versions(store, ours.name)}
+    return first[ours.code_digest] < first[theirs.code_digest]
 
 
 def champion(store: Store, name: str) -> Version | None:

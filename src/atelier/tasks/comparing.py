@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,14 @@ import numpy.typing as npt
 import torch
 
 from atelier.bundle.bundle_model import Bundle
-from atelier.bundle.comparison import STANDARD_ERRORS, Comparison, Figures
+from atelier.bundle.comparison import ROUNDS, STANDARD_ERRORS, Comparison, Figures, Round
 from atelier.data.images import to_bytes
-from atelier.evaluation.features import Features
+from atelier.evaluation.features import Extractor, Features, Images
 from atelier.evaluation.keys import WITNESS
 from atelier.evaluation.reference import ReferenceSet
+
+Errors = npt.NDArray[np.float64]
+"""[N], one for each image."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def compare_sets(
     return Comparison(seed, chosen.difference, chosen.standard_error, chosen.p_value, worse, part)
 
 
-def mean_and_error(differences: npt.NDArray[np.floating]) -> tuple[float, float]:
+def mean_and_error(differences: Errors) -> tuple[float, float]:
     """The mean of paired differences and its standard error."""
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return float(differences.mean()), float(error)
@@ -94,3 +97,60 @@ def digest_of_files(files: Iterable[Path]) -> str:
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ErrorComparer:
+    """Mean error per image; Wilcoxon's signed-rank test on the differences image by image.
+
+    The error is a function of the image, so the two rounds see disjoint halves of the test images.
+    """
+
+    images: Images
+    """What a bundle is given, and what it should make of it."""
+    made: Callable[[Bundle, Images], Images]
+    errors: Callable[[Bundle, Images], Errors]
+    diversity: Callable[[Bundle], float]
+    floors: Callable[[Bundle], list[str]]
+    witness: Extractor
+    rests_on: Digests
+
+    def figures(self, bundle: Bundle) -> Figures:
+        errors = self.errors(bundle, self.images)
+        finite = bool(np.isfinite(errors).all())
+        score = float(errors.mean())
+        broken = self.floors(bundle)
+        return figures_of(bundle, self.rests_on, score, finite, self.diversity(bundle), broken)
+
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        seed = fresh_seed()
+        order = np.random.default_rng(seed).permutation(len(self.images))
+        return [
+            [self._compare_part(self.images[np.sort(half)], challenger, champion, seed)]
+            for half in np.array_split(order, ROUNDS)
+        ]
+
+    def _compare_part(
+        self, images: Images, challenger: Bundle, champion: Bundle, seed: int
+    ) -> Comparison:
+        ours, theirs = (self.errors(bundle, images) for bundle in (challenger, champion))
+        seen = self.witness(images)
+        gaps = [
+            np.linalg.norm(self.witness(self.made(bundle, images)) - seen, axis=1)
+            for bundle in (challenger, champion)
+        ]
+        farther, error = mean_and_error(gaps[0] - gaps[1])
+        return compare_errors(seed, ours, theirs, farther > STANDARD_ERRORS * error)
+
+
+def compare_errors(
+    seed: int, challenger: Errors, champion: Errors, witness_worse: bool = False
+) -> Comparison:
+    """From two errors of each image, [N] and [N], by Wilcoxon's signed-rank test."""
+    difference, error = mean_and_error(challenger - champion)
+    p_value = 1.0
+    if error > 0:
+        from scipy.stats import wilcoxon
+
+        p_value = float(wilcoxon(challenger, champion, alternative="less").pvalue)
+    return Comparison(seed, difference, error, p_value, witness_worse)

@@ -18,6 +18,7 @@ from atelier.evaluation.features import Images
 from atelier.evaluation.judge import TRUSTED_LABELS, WORDS, open_judge
 from atelier.evaluation.keys import JUDGE
 from atelier.evaluation.reference import ReferenceSet, open_reference
+from atelier.evaluation.report import settings_of
 from atelier.models.judge import Judge
 from atelier.paths import Paths
 from atelier.tasks.comparing import Digests, digests
@@ -114,6 +115,10 @@ class Context:
             name = self.experiment.dataset
             raise UserError(path, "no such array", f"Run: dvc repro prepare@{name}")
         return path
+
+    def settings(self, count: int) -> dict[str, Any]:
+        """What figures of so many of the split's images rest on."""
+        return settings_of(self.manifest, self.split, count, self.seed)
 
     def describe(self, selected_images: int, **words: Any) -> BundleDescription:
         """What a bundle says of itself, with what the task adds."""

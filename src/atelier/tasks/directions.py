@@ -10,7 +10,7 @@ from torch import nn
 
 from atelier.data.images import to_bytes
 from atelier.display import say
-from atelier.editing.directions import find_directions
+from atelier.editing.directions import find_attribute_directions
 from atelier.evaluation.features import in_batches
 from atelier.tasks.context import Context, Labels
 from atelier.tasks.pictures import made_from
@@ -56,7 +56,7 @@ def directions_of(latents: npt.NDArray[np.float32], labels: Labels, context: Con
     """
     names = [name for name in context.label_names if name in context.trusted_labels]
     columns = [context.label_names.index(name) for name in names]
-    found = find_directions(latents, labels[:, columns], names)
+    found = find_attribute_directions(latents, labels[:, columns], names)
     for name, reason in found.left_out.items():
         say(f"directions: {name} left out: {reason}")
     if not found.names:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import ROUNDS, Figures, Round
 from atelier.data.batches import Drawn
-from atelier.data.images import channels_first
+from atelier.data.images import channels_first, channels_last
 from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.faces import kid_table
@@ -19,6 +19,7 @@ from atelier.evaluation.features import Features, Images
 from atelier.evaluation.judge import LABELS, USED_LABELS
 from atelier.evaluation.keys import LEFT_OUT
 from atelier.evaluation.reference import ReferenceSet
+from atelier.evaluation.report import COLUMNS
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
 
@@ -43,6 +44,17 @@ def preview_pairs(images: Tensor, made: Tensor) -> Tensor:
     return torch.stack([images.float(), made.float()], dim=1).flatten(0, 1)
 
 
+def above(inputs: Images, outputs: Images) -> Images:
+    """[N, 3, S, S] twice -> [2 N, 3, S, S]: a grid's rows of inputs, each above the row of what
+    became of them."""
+    parts = [
+        part[start : start + COLUMNS]
+        for start in range(0, len(inputs), COLUMNS)
+        for part in (inputs, outputs)
+    ]
+    return np.concatenate(parts)
+
+
 def latents_of(context: Context, count: int) -> Tensor:
     """[count, L] normal, by the evaluation's seed: the same for every snapshot."""
     seeded = torch.Generator().manual_seed(context.seed)
@@ -61,6 +73,11 @@ def sampled(bundle: Bundle, count: int, seed: int, **request: Any) -> Images:
     return channels_first(bundle.sample(count, seed, **request))
 
 
+def reconstructed(bundle: Bundle, images: Images) -> Images:
+    """uint8 [N, 3, S, S] -> the same, as the bundle gives them back."""
+    return channels_first(bundle.reconstruct(channels_last(images)))
+
+
 def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """KID beside its ceiling and degraded sets, a bar each."""
     return [
@@ -72,7 +89,7 @@ def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
 def score_edits(
     bundle: Bundle, latents: npt.NDArray[np.float32], context: Context
 ) -> dict[str, Any]:
-    """What each direction of a used attribute does to the pictures of these latents."""
+    """What each used attribute's direction does to the pictures of these latents."""
     judge = context.judge
     if judge is None:
         return {LEFT_OUT: "no labels, so no judge to see an edit"}
@@ -86,10 +103,10 @@ def score_edits(
     for name in context.judge_words[USED_LABELS]:
         if name not in bundle.directions:
             continue
-        direction = bundle.arrays["directions"][bundle.directions.index(name)]
+        attribute_direction = bundle.arrays["directions"][bundle.directions.index(name)]
         try:
             figures[name] = evaluate_edits(
-                decode, latents, direction, judge, labels, context.reference,
+                decode, latents, attribute_direction, judge, labels, context.reference,
                 target=name, others=others,
             )  # fmt: skip
         except UserError as error:

@@ -1,7 +1,6 @@
 """Autoencoders: images to codes and back; a variational one is sampled and edited, too."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +11,12 @@ from torch import Tensor, nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.card import OF_SAMPLES, SAMPLES, Card, of_directions, size_of
-from atelier.bundle.comparison import (
-    ROUNDS,
-    STANDARD_ERRORS,
-    Comparer,
-    Comparison,
-    Figures,
-    Round,
-)
+from atelier.bundle.comparison import Comparer
 from atelier.bundle.pack import BundleDescription, pairs
 from atelier.bundle.pack import pack as pack_bundle
-from atelier.data.images import channels_first, channels_last, to_float
+from atelier.data.images import channels_last, to_float
 from atelier.evaluation import report
-from atelier.evaluation.features import Extractor, Images, WitnessFeatures, evenly
+from atelier.evaluation.features import Images, WitnessFeatures, evenly
 from atelier.evaluation.keys import (
     EDITING,
     MEMORISATION,
@@ -43,16 +35,18 @@ from atelier.evaluation.reconstruction import (
 )
 from atelier.evaluation.reference import mean_pairwise_distance
 from atelier.evaluation.vae import active_units, bound, decoder_sigma, evaluate_vae, fit_mixture
-from atelier.tasks.comparing import Digests, digests, figures_of, fresh_seed, mean_and_error
+from atelier.tasks.comparing import ErrorComparer, Errors, digests
 from atelier.tasks.context import TRAINING, Context
 from atelier.tasks.directions import directions_of
 from atelier.tasks.pictures import (
     EDITED,
     PREVIEWED,
     SHOWN,
+    above,
     made_from,
     preview_data,
     preview_pairs,
+    reconstructed,
     sampled,
     score_edits,
 )
@@ -60,7 +54,6 @@ from atelier.tasks.pictures import (
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
 
-COLUMNS = 8
 EXAMPLES = 16
 """Pictures of the bundle's example."""
 ENCODED = 20_000
@@ -69,10 +62,6 @@ DIVERSE = 500
 """Pictures at most whose pairs are compared."""
 
 Floats = npt.NDArray[np.float32]
-
-
-Errors = npt.NDArray[np.float64]
-"""[N], one for each image."""
 
 
 def preview(learner: "Learner") -> Tensor | None:
@@ -165,7 +154,7 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     figures = evaluate_reconstruction(
         encoding(bundle), bundle.decode_raw, context.images(TRAINING), images
     )
-    settings = _settings(context, len(images)) | figures.pop(SETTINGS)
+    settings = context.settings(len(images)) | figures.pop(SETTINGS)
     metrics: dict[str, Any] = {"reconstruction": figures, SETTINGS: settings}
     rows = [
         {"name": "principal components", "value": figures[of_components(PSNR_DB)]},
@@ -173,7 +162,7 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     ]
     report.write_table(folder / "psnr.csv", rows)
     shown = images[: SHOWN // 2]
-    report.write_grid(folder / "grid.png", _rows(shown, reconstructed(bundle, shown)), COLUMNS)
+    report.write_grid(folder / "grid.png", above(shown, reconstructed(bundle, shown)))
     return metrics | (_score_variational(bundle, context, folder) if bundle.is_variational else {})
 
 
@@ -231,7 +220,7 @@ def comparer(context: Context) -> Comparer:
         return broken
 
     rests_on = digests(context.prepared, None)
-    return ReconstructionComparer(images, errors_of, diversity, floors, witness, rests_on)
+    return ErrorComparer(images, reconstructed, errors_of, diversity, floors, witness, rests_on)
 
 
 def errors_of(bundle: Bundle, images: Images) -> Errors:
@@ -242,11 +231,6 @@ def errors_of(bundle: Bundle, images: Images) -> Errors:
     encode = distribution(bundle)
     negative_log_likelihood, kl = bound(encode, bundle.decode_raw, images, sigma, seed=0)
     return negative_log_likelihood + kl
-
-
-def reconstructed(bundle: Bundle, images: Images) -> Images:
-    """uint8 [N, 3, S, S] -> the same, through encoder and decoder."""
-    return channels_first(bundle.reconstruct(channels_last(images)))
 
 
 def encoding(bundle: Bundle) -> Callable[[Images], Floats]:
@@ -269,81 +253,3 @@ def _is_variational(halves: Halves, context: Context) -> bool:
 
 def _sigma(halves: Halves, context: Context) -> float:
     return decoder_sigma(halves.distribution, halves.decode, context.images(TRAINING), context.seed)
-
-
-def _rows(inputs: Images, outputs: Images) -> Images:
-    """Rows of inputs, each above the row of what became of them."""
-    parts = [
-        part[start : start + COLUMNS]
-        for start in range(0, len(inputs), COLUMNS)
-        for part in (inputs, outputs)
-    ]
-    return np.concatenate(parts)
-
-
-def _settings(context: Context, count: int) -> dict[str, Any]:
-    manifest = context.manifest
-    return {
-        "dataset": manifest["dataset"],
-        "drawn": manifest["drawn"],
-        "size_pixels": manifest["size_pixels"],
-        "crop": manifest["crop"],
-        "split": context.split,
-        "samples": count,
-        "seed": context.seed,
-    }
-
-
-@dataclass(frozen=True)
-class ReconstructionComparer:
-    """Mean error per image; Wilcoxon's signed-rank test on the differences image by image.
-
-    The error is a function of the image, so the two rounds see disjoint halves of the test images.
-    """
-
-    images: Images
-    errors: Callable[[Bundle, Images], Errors]
-    diversity: Callable[[Bundle], float]
-    floors: Callable[[Bundle], list[str]]
-    witness: Extractor
-    rests_on: Digests
-
-    def figures(self, bundle: Bundle) -> Figures:
-        errors = self.errors(bundle, self.images)
-        finite = bool(np.isfinite(errors).all())
-        score = float(errors.mean())
-        broken = self.floors(bundle)
-        return figures_of(bundle, self.rests_on, score, finite, self.diversity(bundle), broken)
-
-    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
-        seed = fresh_seed()
-        order = np.random.default_rng(seed).permutation(len(self.images))
-        return [
-            [self._compare_part(self.images[np.sort(half)], challenger, champion, seed)]
-            for half in np.array_split(order, ROUNDS)
-        ]
-
-    def _compare_part(
-        self, images: Images, challenger: Bundle, champion: Bundle, seed: int
-    ) -> Comparison:
-        ours, theirs = (self.errors(bundle, images) for bundle in (challenger, champion))
-        seen = self.witness(images)
-        gaps = [
-            np.linalg.norm(self.witness(reconstructed(bundle, images)) - seen, axis=1)
-            for bundle in (challenger, champion)
-        ]
-        farther, error = mean_and_error(gaps[0] - gaps[1])
-        return compare_errors(seed, ours, theirs, farther > STANDARD_ERRORS * error)
-
-
-def compare_errors(
-    seed: int, challenger: Errors, champion: Errors, witness_worse: bool = False
-) -> Comparison:
-    """From two errors of each image, [N] and [N]."""
-    difference, error = mean_and_error(challenger - champion)
-    p_value = 1.0
-    if error > 0:
-        from scipy.stats import wilcoxon
-
-        p_value = float(wilcoxon(challenger, champion, alternative="less").pvalue)
-    return Comparison(seed, difference, error, p_value, witness_worse)

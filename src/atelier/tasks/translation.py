@@ -1,6 +1,6 @@
 """Translation between two domains, in both directions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,20 +52,32 @@ def figure(networks: nn.ModuleDict, context: Context) -> float:
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
     directions = open_both(context, EXAMPLE_IMAGES)
     shown = {name: channels_last(of.inputs) for name, of in directions.of.items()}
-    card = Card(
-        "Turns a picture of one domain into one of the other, of the same size.",
-        '{"image_base64": picture, "direction": "A2B"}',
-        (
-            f"""`picture` is a PNG or JPEG in base64, of any size: what the network changes at
-{size_of(context.shape)}, the size that it was trained at, is enlarged and added to the full
-picture.""",
-        ),
-    )
+    card = _card(context)
 
     def example(bundle: Bundle) -> np.ndarray:
         return pairs(*((given, bundle.translate(given, name)) for name, given in shown.items()))
 
     pack_bundle(out, dict(networks.items()), context.describe(images), card, example)
+
+
+def _card(context: Context) -> Card:
+    domains = _domains(context)
+    return Card(
+        "Turns a picture of one domain into one of the other, of the same size.",
+        f'{{"image_base64": picture, "direction": "{A2B}"}}',
+        (
+            f"""`picture` is a PNG or JPEG in base64, of any size: what the network changes at
+{size_of(context.shape)}, the size that it was trained at, is enlarged and added to the full
+picture.""",
+            f"""`direction` is "{A2B}" or "{B2A}": domain A are the dataset's pictures with
+{_rule(domains.a)}, domain B those with {_rule(domains.b)}.""",
+        ),
+    )
+
+
+def _rule(domain: Mapping[str, int]) -> str:
+    """`Black_Hair = 1 and Blond_Hair = 0`."""
+    return " and ".join(f"{name} = {value}" for name, value in domain.items())
 
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
@@ -96,18 +108,23 @@ def comparer(context: Context) -> Comparer:
 
 def open_both(context: Context, count: int | None = None) -> BothDirections:
     """Both directions on the context's split, `count` images each at most."""
-    domains, judge = context.experiment.sampling, context.judge
-    assert isinstance(domains, Domains)
+    judge = context.judge
     assert judge is not None  # a domain is a label
     return open_directions(
         context.prepared,
         judge,
         context.judge_words[LABELS],
-        domains,
+        _domains(context),
         context.split,
         context.seed,
         count or context.samples,
     )
+
+
+def _domains(context: Context) -> Domains:
+    domains = context.experiment.sampling
+    assert isinstance(domains, Domains)
+    return domains
 
 
 def translated(bundle: Bundle, name: str, images: Images) -> Images:
