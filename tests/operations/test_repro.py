@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import sys
 
 import pytest
 from data.samples import tree_digest
 from dvc.fs import LocalFileSystem
 from dvc.rwlock import rwlock
-from tests.project import ROOT
+from tests.project import copy_shipped
 
 from atelier.cli.main import main
 from atelier.operations import repro
@@ -17,8 +16,7 @@ from atelier.operations import repro
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
+    copy_shipped(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -66,9 +66,10 @@ def test_plain_pictures_become_a_generator(project, user, tmp_path_factory):
     assert " promoted: " in (found := run(project, *train.split())) or "challenger: " in found
     assert ours(project, "mine/judge-metrics.json") == {"judge": "witness"}
     figures = ours(project, "mine-gan/metrics.json")
-    assert figures["settings"]["gated_by"] == "witness"
+    assert figures["settings"]["chosen_by"] == "witness"
     assert figures["settings"]["dataset"] == "mine"
     assert "judge" not in figures
+    assert "no labels" in figures["left_out"]["judge"]
     assert {"kid", "kid_ceiling", "diversity_share"} <= figures["witness"].keys()
     assert "no labels" in figures["editing"]["left_out"]
     decided = json.loads((project / "mlruns/decisions/mine-gan-tiny/1.json").read_text())
@@ -88,7 +89,7 @@ def test_two_folders_become_a_translation(project, user, tmp_path_factory):
     run(project, *make.split())
     run(project, *train.split())
     figures = ours(project, "mine-pair/metrics.json")
-    assert figures["settings"]["gated_by"] == "judge"
+    assert "untrusted_labels" in ours(project, "mine/judge-metrics.json")
     assert {"A2B", "B2A"} <= figures.keys()
     out = tmp_path_factory.mktemp("out") / "winters"
     command = ("atelier", "translate", "mine-pair-tiny/1", "--direction", "A2B")
