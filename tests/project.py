@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 import yaml
 
 from atelier.drawing.scenes import DATASETS as DRAWN
+from atelier.params import load_parameters
 from tests import warm
+from tests.tables import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -63,6 +66,24 @@ def carried(parameters: dict[str, Any]) -> dict[str, Any]:
         if entry["dataset"] in datasets
     }
     return parameters | {"datasets": datasets, "experiments": experiments}
+
+
+def copy_shipped(folder: Path) -> Path:
+    """The mapping and the experiments that ship, without those that a user has added.
+
+    What a test makes in it, such as the README's own faces-hinge, a user may have made already.
+    """
+    parameters, text = load_parameters(), (ROOT / "params.yaml").read_text()
+    datasets = {parameters.experiments[name].dataset for name in SHIPPED}
+    added = (parameters.experiments.keys() - set(SHIPPED)) | (parameters.datasets.keys() - datasets)
+    for name in added:
+        text = re.sub(rf"^  {name}:.*\n(?: {{3,}}.*\n)*", "", text, flags=re.MULTILINE)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(text)
+    unlisted = shutil.ignore_patterns(*(f"{name}.yaml" for name in added))
+    shutil.copytree(ROOT / "experiments", folder / "experiments", ignore=unlisted)
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    return folder
 
 
 def git(folder: Path, *arguments: str) -> str:

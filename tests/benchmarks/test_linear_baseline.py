@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import yaml
+from tests.project import copy_shipped
 
 from atelier.config import Experiment, load_dataset
 from atelier.data.prepare import prepare
@@ -56,10 +57,7 @@ def test_the_documented_command_makes_the_same_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = load(FILE, Experiment)
-    shutil.copytree("experiments", tmp_path / "experiments")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(name, tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copy_shipped(tmp_path))
     new_experiment("linear-baseline", "numbers", "linear_baseline", "linear_baseline")
     made = load(Path("experiments/laptop/linear-baseline.yaml"), Experiment)
     kept = ("images", "log_every_images", "sample_every_images")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.project import ROOT, run
+from tests.project import ROOT, copy_shipped, run
 
 from atelier import params
 from atelier.errors import UserError
@@ -49,9 +49,8 @@ def shipped(tmp_path_factory):
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A copy that a test may change."""
-    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
-    for name in ("params.yaml", "schedules.yaml", "dvc.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
+    copy_shipped(tmp_path)
+    shutil.copyfile(ROOT / "schedules.yaml", tmp_path / "schedules.yaml")
     for name in ("src", "flows"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)

@@ -1,15 +1,14 @@
 """`atelier experiment new`: files and line are right at every scale, or nothing changes."""
 
 import re
-import shutil
 import sys
 
 import pytest
 import yaml
 from data.samples import tree_digest
 from tests.pipeline import test_definition as definition
-from tests.project import ROOT
-from tests.tables import fits
+from tests.project import ROOT, copy_shipped
+from tests.tables import SHIPPED, fits
 
 from atelier import config, params, paths
 from atelier.cli.main import main
@@ -21,7 +20,7 @@ from atelier.operations.experiments import new_experiment
 from atelier.task import CLASSIFICATION
 from atelier.training.cost import cost_of
 
-LISTED = params.listed_experiments()
+LISTED = {name: params.listed_experiments()[name] for name in SHIPPED}
 TAUGHT = [
     (source, objective)
     for source, listed in LISTED.items()
@@ -33,10 +32,7 @@ TAUGHT = [
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
-    (tmp_path / "src").symlink_to(ROOT / "src")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
+    (copy_shipped(tmp_path) / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -14,7 +14,7 @@ from data.samples import (
     write_pairs,
     write_pictures,
 )
-from tests.project import ROOT
+from tests.project import ROOT, copy_shipped
 
 from atelier import config, params, paths
 from atelier.cli.main import main
@@ -26,11 +26,8 @@ BIG = {"width": 150, "height": 130}
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    root = tmp_path / "root"
-    shutil.copytree(ROOT / "experiments", root / "experiments")
+    root = copy_shipped(tmp_path / "root")
     (root / "src").symlink_to(ROOT / "src")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copyfile(ROOT / name, root / name)
     monkeypatch.chdir(root)
     return root
 

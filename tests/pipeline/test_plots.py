@@ -9,7 +9,8 @@ from atelier import params
 from atelier.evaluation.report import flatten
 
 CARRIED = carried(params.load_parameters().model_dump())
-LISTED, DATASETS = CARRIED["experiments"], CARRIED["datasets"]
+LISTED = {name: params.listed_experiments()[name] for name in CARRIED["experiments"]}
+DATASETS = CARRIED["datasets"]
 
 
 @pytest.fixture(scope="module")
