@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -135,7 +136,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packed]:
         with pytest.MonkeyPatch.context() as monkeypatch:
             reads_no_data(module, monkeypatch)
             monkeypatch.setattr(module, "pack_bundle", pack_toy)
-            module.pack(nn.ModuleDict(toy.networks), toy_context(name), out, 1000)
+            # As `bundle` hands them over, and a copy: other tests pack the same toys.
+            networks = nn.ModuleDict(deepcopy(toy.networks)).eval()
+            module.pack(networks, toy_context(name), out, 1000)
         words = json.loads((out / MANIFEST).read_text())
         made[name] = Packed(words, (out / "model_card.md").read_text())
     return made
