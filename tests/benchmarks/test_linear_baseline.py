@@ -1,7 +1,6 @@
 """The book's variant is what it says it is, can be selected, and is measured as it is published."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 from types import ModuleType
 
