@@ -1,7 +1,6 @@
 """A user's own pictures: four commands from a folder to what a generator makes of it."""
 
 import json
-import sys
 
 import pytest
 import yaml
@@ -10,24 +9,6 @@ from PIL import Image
 from tests.project import run
 
 pytestmark = pytest.mark.slow
-FAST = "not slow and not server and not browser and not gpu"
-BORE_BY = (
-    "tests/benchmarks/test_linear_baseline.py",
-    "tests/flows/test_deployments.py",
-    "tests/operations",
-    "tests/pipeline/test_definition.py",
-    "tests/test_broken_config.py",
-    "tests/test_readme.py",
-    "tests/test_rewriting.py",
-    "tests/training",
-)
-"""Tests that go over the tables, the mapping or the files of experiments, and so see added ones;
-those of drawing, networks and layouts read none of these."""
-NOT_AGAIN = (
-    "tests/operations/test_staleness.py",
-    "tests/operations/test_status.py",
-)
-"""They and one test of the README would run a whole pipeline inside this one."""
 
 
 @pytest.fixture
@@ -59,7 +40,7 @@ def check_nothing_is_left_to_do(project, experiment, dataset):
 
 
 def test_plain_pictures_become_a_generator(project, user, tmp_path_factory):
-    said = run(project, "atelier", "dataset", "new", "mine", str(user / "all"))
+    said = run(project, "atelier", "dataset", "new", "mine", str(user / "all"), "--as", "pictures")
     assert "taken for 121 pictures without labels, in 2 folders" in said
     *_, make, train = said.splitlines()
     run(project, *make.split())
@@ -94,29 +75,5 @@ def test_two_folders_become_a_translation(project, user, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "winters"
     command = ("atelier", "translate", "mine-pair-tiny/1", "--direction", "A2B")
     run(project, *command, str(user / "summer"), "--out", str(out))
-    assert len([path for path in out.iterdir() if path.suffix == ".png"]) == 30
+    assert len(list(out.iterdir())) == 30
     check_nothing_is_left_to_do(project, "mine-pair", "mine")
-
-
-def test_the_fast_tests_bear_what_the_readme_adds(project, user):
-    """Its recipes, run, and then the tests of the result."""
-    readme = (project / "README.md").read_text()
-    (hinge,) = [
-        line
-        for line in readme.splitlines()
-        if line.startswith("atelier experiment new faces-hinge ")
-    ]
-    run(project, *hinge.split())
-    said = run(project, "atelier", "dataset", "new", "mine", str(user / "all"))
-    *_, make, train = said.splitlines()
-    run(project, *make.split())
-    run(project, *train.split(), "register@faces-hinge")
-    for experiment in ("mine-gan", "faces-hinge"):
-        assert f"{experiment}-tiny/1" in run(project, "atelier", "registry", "list")
-    left_out = [f"--ignore={name}" for name in NOT_AGAIN]
-    said = run(
-        project, sys.executable, "-m", "pytest", "-m", FAST, *left_out,
-        "-k", "not test_the_pictures_are_what_they_say", *BORE_BY,
-        PYTHONPATH=str(project / "src"),
-    )  # fmt: skip
-    assert " passed" in said
