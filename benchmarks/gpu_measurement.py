@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+import statistics
 import tempfile
 import time
 import traceback
@@ -14,7 +15,16 @@ from pathlib import Path
 import torch
 from gpu_pictures import Request, ceiling, differences, exact_fp32, requests, score, shown
 from gpu_tables import Report, losses_of, span_of_losses
-from gpu_training import ENDLESS, WARM_UP_STEPS, Stopwatch, SyncWatch, Work, changed, train
+from gpu_training import (
+    ENDLESS,
+    WARM_UP_STEPS,
+    BusyWatch,
+    Stopwatch,
+    SyncWatch,
+    Work,
+    changed,
+    train,
+)
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -72,6 +82,8 @@ class Measurement:
         if torch.cuda.is_available():
             with self.guarded("waits"):
                 self.waits()
+            with self.guarded("busy"):
+                self.busy()
             torch.cuda.empty_cache()
 
     @contextlib.contextmanager
@@ -203,3 +215,22 @@ class Measurement:
         )
         self.report["waits_per_step"] = {k: n / WATCHED_STEPS for k, n in lines.most_common()}
         say(f"{self.name}: waits per step {self.report['waits_per_step']}")
+
+    def busy(self) -> None:
+        """The share of a step in which the GPU computes, and its five longest kernels."""
+        watch = BusyWatch(runtime.launch(self.precision).device, math.inf, WATCHED_STEPS)
+        with tempfile.TemporaryDirectory() as out:
+            learner = self.build(self.work, self.precision)
+            train(changed(self.work, images=ENDLESS), learner, Path(out), watch)
+        own = self.report["images_per_second"][self.precision]
+        step = self.work.training.batch_size / statistics.median(own)
+        self.report["busy"] = {
+            "profiled": watch.busy * watch.steps_per_second,
+            "of a step": watch.busy / step,
+        }
+        say(f"{self.name}: busy {self.report['busy']}")
+        print(
+            watch.profile.key_averages().table(
+                sort_by="self_device_time_total", row_limit=5, max_name_column_width=60
+            )
+        )

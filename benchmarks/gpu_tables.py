@@ -29,12 +29,14 @@ def speed_row(name: str, row: Report) -> list[str]:
     planned = f"{row['planned_seconds'] / 60:.1f}" if row.get("planned_seconds") else "-"
     terms = f"{own * row['gflop'] / 1000:.2f}" if row.get("gflop") else "-"
     waits = f"{sum(row['waits_per_step'].values()):.1f}" if "waits_per_step" in row else "-"
+    busy = f"{row['busy']['of a step']:.0%}" if "busy" in row else "-"
     peak = f"{row['peak_gib']:.2f}" if "peak_gib" in row else "-"
     again = " / ".join(f"{value:.1e}" for value in row.get("differences", {}).values()) or "-"
+    faults = ", ".join(row.get("faults", {})) or "none"
     ok = "yes" if row.get("finite") and row.get("moving") else "NO"
     return [
         f"`{name}`", row["precision"], f"{own:,.0f}", ratio, terms, f"{minutes:.1f} ({planned})",
-        peak, waits, span_of_losses(row), ok, again, ", ".join(row.get("faults", {})) or "none",
+        peak, waits, busy, span_of_losses(row), ok, again, faults,
     ]  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def markdown(report: Report) -> str:
     rows = report["experiments"]
     speed = [
         "experiment", "precision", "images/s", "of fp32", "TFLOP/s", "whole training, min (plan)",
-        "peak GiB", "waits/step", "losses, first to last", "finite and moving",
+        "peak GiB", "waits/step", "GPU busy", "losses, first to last", "finite and moving",
         "networks repeated / resumed: largest difference", "faults",
     ]  # fmt: skip
     pictures = [

@@ -62,6 +62,24 @@ class SyncWatch(Stopwatch):
         super().stop()
 
 
+class BusyWatch(Stopwatch):
+    """Adds up how long the GPU computes, to be set beside how long the steps take."""
+
+    busy = math.nan
+    """Seconds of kernels and copies per step."""
+
+    def begin(self) -> None:
+        self.profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
+        self.profile.start()
+
+    def stop(self) -> None:
+        if not self.elapsed and self.started < math.inf:
+            super().stop()
+            self.profile.stop()
+            spent = sum(event.self_device_time_total for event in self.profile.key_averages())
+            self.busy = spent / 1e6 / (self.steps - WARM_UP_STEPS)
+
+
 def wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
