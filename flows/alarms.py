@@ -94,13 +94,17 @@ def messages(block: str) -> list[Automation]:
 
 
 def apply() -> None:
-    """Makes what is missing and renews what is there; without a block its messages end."""
-    block = os.environ.get(BLOCK_VARIABLE, "")
+    """Makes what is missing and renews what is there.
+
+    A block that is not named leaves its messages as they are; one that is named "" ends them.
+    """
+    block = os.environ.get(BLOCK_VARIABLE)
     wanted = {one.name: one for one in [zombies(), *(messages(block) if block else [])]}
     for name in (zombies().name, *MESSAGES):
         there = _find(name)
         if there and name not in wanted:
-            there.delete()
+            if block is not None:
+                there.delete()
         elif there:
             wanted[name].id = there.id
             wanted[name].update()

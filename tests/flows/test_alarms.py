@@ -29,7 +29,8 @@ tell_champion(found, "faces-gan/8")
 
 @pytest.fixture(scope="module")
 def received(operator):
-    """What the block sent; its automations are made by `atelier deploy`, and taken back after."""
+    """What the block sent. A deploy that names it makes its automations, one that names none leaves
+    them, one that names "" takes them back."""
     messages = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -46,9 +47,11 @@ def received(operator):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     _python(operator, MAKE_BLOCK, f"http://127.0.0.1:{server.server_port}/")
     variables = operator.variables | {"ATELIER_ALARM_BLOCK": "custom-webhook/ops"}
-    run(operator.project, sys.executable, "-m", "atelier", "deploy", **variables)
-    yield messages
+    deploy = (operator.project, sys.executable, "-m", "atelier", "deploy")
+    run(*deploy, **variables)
     operator.atelier("deploy")
+    yield messages
+    run(*deploy, **variables | {"ATELIER_ALARM_BLOCK": ""})
     server.shutdown()
 
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from atelier.errors import UserError
+from atelier.errors import AtelierError, UserError
 from atelier.operations import services
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -43,8 +43,32 @@ def test_a_port_where_somebody_listens_is_refused(place, monkeypatch):
         port = listener.getsockname()[1]
         monkeypatch.setenv("ATELIER_PREFECT_PORT", str(port))
         with pytest.raises(UserError, match=rf"127.0.0.1:{port}.*Set ATELIER_PREFECT_PORT"):
-            services.up(slots=1)
+            services.up()
     assert list(services.STATE.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "expected"),
+    [
+        (False, None, ["create", "atelier-device", "--limit", "1"]),
+        (False, 2, ["create", "atelier-device", "--limit", "2"]),
+        (True, 2, ["update", "atelier-device", "--limit", "2"]),
+        (True, None, []),
+    ],
+)
+def test_slots_stay_as_many_as_they_were_unless_told(monkeypatch, there, asked, expected):
+    limits = []
+
+    def run(*command):
+        if command[-2:] == ("inspect", services.LIMIT) and not there:
+            raise AtelierError("prefect: no such limit")
+        if "gcl" in command and "inspect" not in command:
+            limits.extend(command[command.index("gcl") + 1 :])
+        return ""
+
+    monkeypatch.setattr(services, "_run", run)
+    services.apply(asked)
+    assert limits == expected
 
 
 @pytest.mark.parametrize("port", ["", "http", "0", "65536", "-1"])

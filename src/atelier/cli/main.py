@@ -78,11 +78,18 @@ def repro(
     pipeline.reproduce(targets or [], force, single_item, sync, scale)
 
 
-Slots = Annotated[int, typer.Option(min=1, help="How many trainings at once: one for each device.")]
+Slots = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many trainings at once: one for each device. Default: as before.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
-def up(slots: Slots = 1) -> None:
+def up(slots: Slots = None) -> None:
     """Start Prefect's server, a worker and MLflow's pages, and deploy."""
     from atelier.operations import services
 
@@ -90,7 +97,7 @@ def up(slots: Slots = 1) -> None:
 
 
 @app.command()
-def deploy(slots: Slots = 1) -> None:
+def deploy(slots: Slots = None) -> None:
     """Apply params.yaml, schedules.yaml, the slots and the alarms to the server."""
     from atelier.operations import services
 

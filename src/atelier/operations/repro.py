@@ -21,6 +21,7 @@ from atelier.display import say
 from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.operations.workspace import change_scale
 from atelier.params import default_scale, listed_experiments, load_parameters
+from atelier.paths import Paths
 from atelier.pipeline.interruption import parent_above, watch
 from atelier.schema import unknown
 
@@ -157,10 +158,11 @@ def _watch_to_the_end(dvc: subprocess.Popen[bytes]) -> tuple[int, bool]:
 
 
 def _sync_registry() -> None:
-    """A receipt is no proof: compares the store with the artifacts."""
+    """A receipt is no proof: compares the store with the artifacts that there are."""
     from atelier.pipeline.registering import sync
 
-    sync(default_scale(), list(listed_experiments()))
+    scale = default_scale()
+    sync(scale, [name for name in listed_experiments() if Paths(scale).train(name).exists()])
 
 
 def _check_data() -> None:

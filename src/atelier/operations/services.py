@@ -104,7 +104,7 @@ WORKER = Service(
 )
 
 
-def up(slots: int) -> None:
+def up(slots: int | None = None) -> None:
     """Starts what does not run yet, deploys, and waits until all is healthy.
 
     Raises:
@@ -125,8 +125,11 @@ def up(slots: int) -> None:
     say("make down ends them")
 
 
-def apply(slots: int) -> None:
+def apply(slots: int | None = None) -> None:
     """Registers pool, slots, deployments and alarms; what is there already is renewed.
+
+    Args:
+        slots: one for each device; None leaves as many as there are, or makes one.
 
     Raises:
         UserError: params.yaml or schedules.yaml is wrong, or there is no such block for alarms.
@@ -135,9 +138,11 @@ def apply(slots: int) -> None:
     _run(*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     try:
         _run(*prefect, "gcl", "inspect", LIMIT)
-        _run(*prefect, "gcl", "update", LIMIT, "--limit", str(slots))
     except AtelierError:
-        _run(*prefect, "gcl", "create", LIMIT, "--limit", str(slots))
+        _run(*prefect, "gcl", "create", LIMIT, "--limit", str(slots or 1))
+    else:
+        if slots:
+            _run(*prefect, "gcl", "update", LIMIT, "--limit", str(slots))
     for line in _run(sys.executable, "flows/deployments.py").splitlines():
         say(line)
     _run(sys.executable, "flows/alarms.py")
