@@ -7,14 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import yaml
-
 from atelier.drawing.scenes import DATASETS as DRAWN
 from atelier.params import load_parameters
+from atelier.rewriting import rewritten
 from tests import warm
 from tests.tables import SHIPPED
 
@@ -43,14 +43,29 @@ def copy_repository(folder: Path) -> Path:
         if (ROOT / name).is_file() and not name.startswith(("artifacts/", "dvc.lock", "data.dvc")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    parameters = carried(yaml.safe_load((folder / "params.yaml").read_text()))
-    parameters |= {"scale": "tiny", "drawing": COUNTS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+    listed = load_parameters()
+    kept = carried(listed.model_dump())
+    gone = (listed.datasets.keys() - kept["datasets"]) | (
+        listed.experiments.keys() - kept["experiments"]
+    )
+    (folder / "params.yaml").write_text(parameters("tiny", gone, {("drawing",): COUNTS}))
     shutil.copy(ROOT / "tests" / "data.dvc.template", folder / "data.dvc")
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "t")
     return folder
+
+
+def parameters(
+    scale: str = "laptop",
+    without: Collection[str] = (),
+    changes: Mapping[tuple[str, ...], Any] | None = None,
+) -> str:
+    """The text of params.yaml at a scale, whichever a user has chosen, and without some lines."""
+    text = rewritten((ROOT / "params.yaml").read_text(), {("scale",): scale, **(changes or {})})
+    for name in without:
+        text = re.sub(rf"^  {name}:.*\n(?: {{3,}}.*\n)*", "", text, flags=re.MULTILINE)
+    return text
 
 
 def carried(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -69,17 +84,15 @@ def carried(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def copy_shipped(folder: Path) -> Path:
-    """The mapping and the experiments that ship, without those that a user has added.
+    """The mapping and the experiments that ship, at `laptop`, without what a user has added.
 
     What a test makes in it, such as the README's own faces-hinge, a user may have made already.
     """
-    parameters, text = load_parameters(), (ROOT / "params.yaml").read_text()
-    datasets = {parameters.experiments[name].dataset for name in SHIPPED}
-    added = (parameters.experiments.keys() - set(SHIPPED)) | (parameters.datasets.keys() - datasets)
-    for name in added:
-        text = re.sub(rf"^  {name}:.*\n(?: {{3,}}.*\n)*", "", text, flags=re.MULTILINE)
+    listed = load_parameters()
+    datasets = {listed.experiments[name].dataset for name in SHIPPED}
+    added = (listed.experiments.keys() - set(SHIPPED)) | (listed.datasets.keys() - datasets)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(text)
+    (folder / "params.yaml").write_text(parameters(without=added))
     unlisted = shutil.ignore_patterns(*(f"{name}.yaml" for name in added))
     shutil.copytree(ROOT / "experiments", folder / "experiments", ignore=unlisted)
     shutil.copy(ROOT / "dvc.yaml", folder)

@@ -14,7 +14,7 @@ from data.breaking import Harm, drop, edit, lost, put
 from data.samples import tree_digest
 
 from atelier.cli.main import main
-from tests.project import BIN, ROOT, run
+from tests.project import BIN, ROOT, parameters, run
 
 FACES_ARE = "faces-gan: {task: unconditional, dataset: celeba"
 FACES = "experiments/tiny/faces-gan.yaml"
@@ -31,9 +31,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The configuration of the real one at tiny scale, and nothing made yet."""
     root = tmp_path / "repository"
     shutil.copytree(ROOT / "experiments", root / "experiments")
-    for name in (PARAMS, "dvc.yaml"):
-        shutil.copyfile(ROOT / name, root / name)
-    edit(PARAMS, "scale: laptop", "scale: tiny")(root)
+    shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+    (root / PARAMS).write_text(parameters("tiny"))
     monkeypatch.chdir(root)
     return root
 

@@ -1,11 +1,10 @@
 """Another scale works in a worktree of the last commit; the repository's own folder stays."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.project import ROOT, git
+from tests.project import git, parameters
 
 from atelier.errors import UserError
 from atelier.operations.workspace import workspace
@@ -15,7 +14,7 @@ from atelier.operations.workspace import workspace
 def repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(parameters())
     (tmp_path / "code.py").write_text("first\n")
     (tmp_path / ".gitignore").write_text(".atelier/\nmlruns/\nconfig.local\n")
     (tmp_path / ".dvc").mkdir()
@@ -46,7 +45,7 @@ def test_another_scale_has_a_folder_that_shares_registry_and_checkpoints(reposit
     assert Path.cwd() == repository
     assert (repository / "mlruns/found").exists()
     assert (repository / "code.py").read_text() == "first\n"
-    assert (repository / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+    assert (repository / "params.yaml").read_text() == parameters()
 
 
 def test_it_follows_the_last_commit_and_keeps_its_own_lock(repository):
@@ -66,7 +65,7 @@ def test_what_cannot_be_is_refused(repository, tmp_path_factory, monkeypatch):
     with pytest.raises(UserError, match="huge"), workspace("huge"):
         pass
     bare = tmp_path_factory.mktemp("bare")
-    shutil.copy(ROOT / "params.yaml", bare)
+    (bare / "params.yaml").write_text(parameters())
     monkeypatch.chdir(bare)
     with pytest.raises(UserError, match="needs a git repository"), workspace("tiny"):
         pass
