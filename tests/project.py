@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from atelier.drawing.scenes import DATASETS as DRAWN
-from atelier.params import load_parameters
+from atelier.params import Parameters, load_parameters
 from atelier.rewriting import rewritten
 from tests import warm
 from tests.tables import SHIPPED
@@ -43,11 +43,8 @@ def copy_repository(folder: Path) -> Path:
         if (ROOT / name).is_file() and not name.startswith(("artifacts/", "dvc.lock", "data.dvc")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    listed = load_parameters()
-    kept = carried(listed.model_dump())
-    gone = (listed.datasets.keys() - kept["datasets"]) | (
-        listed.experiments.keys() - kept["experiments"]
-    )
+    listed, kept = load_parameters(), carried()
+    gone = (listed.datasets.keys() - kept.datasets) | (listed.experiments.keys() - kept.experiments)
     (folder / "params.yaml").write_text(parameters("tiny", gone, {("drawing",): COUNTS}))
     shutil.copy(ROOT / "tests" / "data.dvc.template", folder / "data.dvc")
     git(folder, "init", "--quiet")
@@ -68,19 +65,18 @@ def parameters(
     return text
 
 
-def carried(parameters: dict[str, Any]) -> dict[str, Any]:
+def carried() -> Parameters:
     """What a copy can make: all but datasets of a user's own pictures, which git has not."""
+    listed = load_parameters()
     datasets = {
         name: entry
-        for name, entry in parameters["datasets"].items()
-        if name in DRAWN or not entry["source"].startswith("data/")
+        for name, entry in listed.datasets.items()
+        if name in DRAWN or not entry.source.startswith("data/")
     }
     experiments = {
-        name: entry
-        for name, entry in parameters["experiments"].items()
-        if entry["dataset"] in datasets
+        name: entry for name, entry in listed.experiments.items() if entry.dataset in datasets
     }
-    return parameters | {"datasets": datasets, "experiments": experiments}
+    return listed.model_copy(update={"datasets": datasets, "experiments": experiments})
 
 
 def copy_shipped(folder: Path) -> Path:

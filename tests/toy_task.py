@@ -39,7 +39,7 @@ from atelier.training.setup import Learner
 
 NAME = "colourisation"
 NETWORK = "colouriser"
-TASK = Task(NAME, "colour pictures from grey ones", {NETWORK: ("image",)}, "pictures")
+TASK = Task(NAME, {NETWORK: ("image",)}, "pictures")
 
 
 class Config(Strict):

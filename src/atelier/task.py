@@ -17,7 +17,6 @@ class Task:
     """What a model of this task takes and makes, and how its training images are drawn."""
 
     name: str
-    purpose: str
     networks: Mapping[str, tuple[Input, ...]]
     """The networks that are averaged and published, and what each is given."""
     makes: Literal["pictures", "numbers", "logits"]
@@ -33,37 +32,31 @@ class Task:
         return any("attributes" in inputs for inputs in self.networks.values())
 
 
-NUMBERS = Task(
-    "numbers", "integers that follow a pattern, from noise", {"generator": ("latent",)}, "numbers"
-)
-UNCONDITIONAL = Task("unconditional", "pictures from noise", {"generator": ("latent",)}, "pictures")
+NUMBERS = Task("numbers", {"generator": ("latent",)}, "numbers")
+"""Integers that follow a pattern, from noise."""
+UNCONDITIONAL = Task("unconditional", {"generator": ("latent",)}, "pictures")
+"""Pictures from noise."""
 CONDITIONAL = Task(
     "conditional",
-    "pictures from noise, with the attributes that are asked for",
     {"generator": ("latent", "attributes")},
     "pictures",
     sampling="balanced",
     needs_labels=True,
 )
+"""Pictures from noise, with the attributes that are asked for."""
 TRANSLATION = Task(
     "translation",
-    "pictures of one domain from pictures of another, in both directions",
     {"a2b": ("image",), "b2a": ("image",)},
     "pictures",
     sampling="domains",
     needs_labels=True,
 )
-RECONSTRUCTION = Task(
-    "reconstruction",
-    "codes [B, L] from pictures (a variational encoder: means and log-variances, [B, 2 L]), and "
-    "pictures from codes",
-    {"encoder": ("image",), "decoder": ("latent",)},
-    "pictures",
-)
-CLASSIFICATION = Task(
-    "classification", "labels of pictures: a judge's", {"classifier": ("image",)}, "logits"
-)
-"""Never published, so it is not in TASKS."""
+"""Pictures of one domain from pictures of another, in both directions."""
+RECONSTRUCTION = Task("reconstruction", {"encoder": ("image",), "decoder": ("latent",)}, "pictures")
+"""Codes [B, L] from pictures (a variational encoder: means and log-variances, [B, 2 L]), and
+pictures from codes."""
+CLASSIFICATION = Task("classification", {"classifier": ("image",)}, "logits")
+"""Labels of pictures: a judge's. Never published, so it is not in TASKS."""
 
 TASKS: Mapping[str, Task] = {
     task.name: task for task in (NUMBERS, UNCONDITIONAL, CONDITIONAL, TRANSLATION, RECONSTRUCTION)

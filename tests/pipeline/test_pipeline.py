@@ -7,11 +7,11 @@ import pytest
 import yaml
 from tests.project import carried, run
 
-from atelier import config, params
+from atelier import config
 
-CARRIED = carried(params.load_parameters().model_dump())
-EXPERIMENTS = {name: f"{name}-tiny" for name in CARRIED["experiments"]}
-DATASETS = CARRIED["datasets"]
+CARRIED = carried()
+EXPERIMENTS = {name: f"{name}-tiny" for name in CARRIED.experiments}
+DATASETS = CARRIED.datasets
 
 
 def test_every_stage_left_what_it_promises(pipeline):

@@ -5,12 +5,10 @@ import json
 import pytest
 from tests.project import carried, run
 
-from atelier import params
 from atelier.evaluation.report import flatten
 
-CARRIED = carried(params.load_parameters().model_dump())
-LISTED = {name: params.listed_experiments()[name] for name in CARRIED["experiments"]}
-DATASETS = CARRIED["datasets"]
+CARRIED = carried()
+LISTED, DATASETS = CARRIED.experiments, CARRIED.datasets
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
-from tests.project import copy_repository
+from tests.project import carried, copy_repository
 
-from atelier.params import listed_experiments
 from atelier.pipeline.definition import checkpoint_folder
 
-LISTED = listed_experiments()
+LISTED = carried().experiments
 
 
 def using(**facts: str) -> set[str]:
