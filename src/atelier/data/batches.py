@@ -171,6 +171,13 @@ def open_batches(
     return ImageBatches(prepared, device, flip, sampling)
 
 
+def examples(prepared: Path, count: int) -> Tensor:
+    """At most `count` training images in [-1, 1], evenly spaced: [N, C, S, S]."""
+    pixels = np.load(prepared / "training.npy", mmap_mode="r")
+    rows = np.linspace(0, len(pixels) - 1, min(count, len(pixels))).astype(np.int64)
+    return to_float(torch.from_numpy(pixels[rows]))
+
+
 def read_manifest(prepared: Path) -> dict[str, Any]:
     """What `prepare` wrote about the arrays beside it."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from atelier.models import (
     autoencoder,
@@ -47,6 +47,8 @@ class Model:
     """Why it is that one alone."""
     values: Mapping[str, Any] | None = None
     """What a new experiment starts with, where the size is the same at every scale."""
+    begin: Callable[[nn.ModuleDict, Tensor], None] | None = None
+    """Sets what needs no training from images [N, C, S, S] in [-1, 1], in place."""
     fitted: Callable[[Any, int], Mapping[str, Any]] | None = None
     """(config, side of an image) -> the keys that take other values for images so small."""
 
@@ -69,10 +71,12 @@ MODELS: Mapping[str, Model] = {
     "dcgan": Model(UNCONDITIONAL, dcgan.Config, dcgan.build),
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
     "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build, fitted=_smaller_patch),
-    "autoencoder": Model(RECONSTRUCTION, autoencoder.Config, autoencoder.build),
+    "autoencoder": Model(
+        RECONSTRUCTION, autoencoder.Config, autoencoder.build, begin=autoencoder.begin
+    ),
     "vae": Model(
         RECONSTRUCTION, vae.Config, vae.build, objective="elbo",
-        why="the ELBO needs means and log-variances",
+        why="the ELBO needs means and log-variances", begin=vae.begin,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip

@@ -1,28 +1,52 @@
-"""A convolutional, residual autoencoder: an image becomes a short code, and the code an image.
+"""An autoencoder: an image becomes a short code, and the code an image.
 
-Hinton and Salakhutdinov 2006, Science 313; the body is that of `blocks`. We deviate: a straight,
-linear way leads around the convolutions on both sides, so that two minutes on two cores reach
-what principal components do, and go on from there.
+Hinton and Salakhutdinov 2006, Science 313, who show that networks can code images better than
+principal components. We deviate: both halves start as principal components, in closed form
+(Baldi and Hornik 1989: what a linear autoencoder would learn), and networks learn what those leave.
+The bodies are in `blocks`.
 """
 
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from atelier.models.blocks import Body, Decoder, Encoder
-from atelier.schema import Positive
+from atelier.models.blocks import (
+    SMALLEST_VARIANCE,
+    Decoder,
+    Encoder,
+    principal_components,
+    set_linear,
+)
+from atelier.schema import Positive, Strict, Widths
 
 
-class Config(Body):
+class Config(Strict):
     name: Literal["autoencoder"]
     latent_dim: Positive
+    encoder_widths: Widths
+    """Channels of the encoder's maps, of side S / 4, S / 8, …"""
+    decoder_widths: Widths
+    """Channels of the decoder's maps, of side S / 2, S / 4, …"""
 
 
 def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """Networks for images of `shape` (channels, S, S)."""
     return nn.ModuleDict(
         {
-            "encoder": Encoder(config, shape, config.latent_dim),
-            "decoder": Decoder(config, shape, config.latent_dim),
+            "encoder": Encoder(shape, config.encoder_widths, config.latent_dim),
+            "decoder": Decoder(shape, config.decoder_widths, config.latent_dim),
         }
     )
+
+
+@torch.no_grad()
+def begin(nets: nn.ModuleDict, images: Tensor) -> None:
+    """Sets both linear maps by images [N, C, S, S]: codes with variance 1 in each number."""
+    encoder, decoder = nets["encoder"], nets["decoder"]
+    assert isinstance(encoder, Encoder)
+    assert isinstance(decoder, Decoder)
+    found = principal_components(images, decoder.weight.shape[1])
+    deviations = found.variances.clamp(min=SMALLEST_VARIANCE).sqrt()
+    there, back = (found.directions / deviations).T, found.directions * deviations
+    set_linear(encoder, decoder, there, back, found.mean)

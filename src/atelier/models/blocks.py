@@ -1,138 +1,205 @@
-"""What several models are built from: a residual block, and the two halves of an autoencoder.
+"""What several models are built from: a U-Net at half the side, and the halves of an autoencoder.
 
-The autoencoder and the VAE differ in their codes, not in their bodies, and a body is longer than
-what may stand in two files; so the bodies are here, and their files say what is made of them.
-Blocks as in He et al. 2016, arXiv 1603.05027: normalisation and ReLU before each convolution.
+An autoencoder here starts as principal components, in closed form, and networks learn what those
+leave. Its two halves serve three models and are longer than what may stand in three files; so they
+are here, and the models' files say what is made of them.
+
+Shapes are those that a processor runs fast: 3 x 3 convolutions of 32 channels and more, on maps of
+half the image's side and below, two pixels folded into channels (Shi et al. 2016, arXiv
+1609.05158). Blocks as in He et al. 2016, arXiv 1603.05027, without normalisation; each starts as
+the identity (Zhang et al. 2019, arXiv 1901.09321).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.functional import linear, pad, pixel_shuffle, pixel_unshuffle, silu
 
 from atelier.errors import UserError
-from atelier.schema import Count, Positive, Strict
 
-SMALLEST = 4
-"""Side, in pixels, of the smallest map: the last of an encoder and the first of a decoder."""
-WIDEST = 8
-"""Channels double at each halving of the side, up to so many times the first width."""
+OVERSAMPLED = 10
+"""Directions beyond those wanted that the randomised decomposition looks along."""
+POWER_ITERATIONS = 3
+SMALLEST_VARIANCE = 1e-6
+"""Of a direction along which the images hardly differ, so that nothing is divided by zero."""
 
 
-class Body(Strict):
-    """The shape of an encoder and, mirrored, of a decoder."""
-
-    width: Positive
-    """Channels of the largest map."""
-    depth: Count
-    """Residual blocks at each size of map."""
-    patch: Positive
-    """Side of an image's pixels by that of the largest map: what the first layer halves at once,
-    because maps as large as the image cost most."""
-    thumbnail: Positive
-    """Side, in pixels, of the image that the straight way takes and makes."""
+def convolution(before: int, here: int) -> nn.Conv2d:
+    return nn.Conv2d(before, here, 3, padding=1)
 
 
 class Residual(nn.Module):
-    """[B, C, H, W] -> the same shape: x plus two normalised 3 x 3 convolutions of it."""
+    """[B, C, H, W] -> the same shape: x plus two 3 x 3 convolutions of it."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(width)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        nn.init.zeros_(self.conv2.weight)  # starts as the identity
+        self.inner, self.outer = convolution(width, width), convolution(width, width)
+        nn.init.kaiming_normal_(self.inner.weight)
+        nn.init.zeros_(self.inner.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.outer.weight)  # starts as the identity
+        nn.init.zeros_(self.outer.bias)  # type: ignore[arg-type]
 
     def forward(self, maps: Tensor) -> Tensor:
-        inner = self.conv1(relu(self.norm1(maps)))
-        change: Tensor = self.conv2(relu(self.norm2(inner)))
+        change: Tensor = self.outer(silu(self.inner(silu(maps))))
         return maps + change
 
 
-class Encoder(nn.Module):
-    """[B, C, S, S] in [-1, 1] -> [B, outputs].
+def residuals(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(width) for _ in range(count)))
 
-    Convolutions, added to a linear map of a thumbnail. Where faces are aligned, the linear code
-    alone is nearly as good as principal components, and it is learnt in a hundredth of the work;
-    the convolutions start at nothing and learn what it leaves.
+
+class UNet(nn.Module):
+    """[B, C, S, S] -> [B, widths[0], S / 2, S / 2]: down to the smallest map, and up again.
+
+    Ronneberger et al. 2015, arXiv 1505.04597; we deviate: the maps of the way down are added to
+    those of the way up. One residual block at the largest map and two at each other, both ways.
+
+    Args:
+        widths: channels of the maps of side S / 2, S / 4, …
     """
 
-    def __init__(self, body: Body, shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        depths = [1] + [2] * (len(widths) - 1)
+        self.first = convolution(4 * channels, widths[0])
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
+        self.falling = nn.ModuleList(map(residuals, widths, depths))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 4, 2, 1) for a, b in reversed(list(pairwise(widths)))
+        )
+        self.rising = nn.ModuleList(map(residuals, widths[-2::-1], depths[-2::-1]))
+
+    def forward(self, images: Tensor, smallest: Tensor | None = None) -> Tensor:
+        """`smallest`: added to the smallest map, [B, widths[-1], S / 2^n, S / 2^n]."""
+        maps: Tensor = self.falling[0](self.first(pixel_unshuffle(images, 2)))
+        passed = []
+        for halve, blocks in zip(self.down, self.falling[1:], strict=True):
+            passed.append(maps)
+            maps = halve(silu(maps))
+            maps = blocks(maps)
+        if smallest is not None:
+            maps = maps + smallest
+        for double, blocks in zip(self.up, self.rising, strict=True):
+            maps = blocks(passed.pop() + double(silu(maps)))
+        return maps
+
+
+class Encoder(nn.Module):
+    """[B, C, S, S] in [-1, 1] -> [B, outputs]: a linear map, and what convolutions add to it.
+
+    The linear map is set once, by `Components`; the convolutions start at nothing.
+
+    Args:
+        widths: channels of the maps of side S / 4, S / 8, …
+    """
+
+    weight: Tensor
+    """[outputs, C S S]"""
+    bias: Tensor
+    """[outputs]"""
+
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], outputs: int) -> None:
         super().__init__()
         channels, size, _ = shape
-        widths, self.side = _widths(body, size), min(body.thumbnail, size)
-        self.straight = nn.Linear(channels * self.side**2, outputs)
-        layers: list[nn.Module] = [_first(channels, widths[0], body.patch)]
-        layers += [Residual(widths[0]) for _ in range(body.depth)]
+        side = _smallest_side(size, 4, len(widths), "encoder_widths")
+        self.register_buffer("weight", torch.zeros(outputs, channels * size**2))
+        self.register_buffer("bias", torch.zeros(outputs))
+        layers: list[nn.Module] = [nn.PixelUnshuffle(4), convolution(16 * channels, widths[0])]
         for before, here in pairwise(widths):
-            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
-            layers += [nn.Conv2d(before, here, 3, 2, 1, bias=False)]
-            layers += [Residual(here) for _ in range(body.depth)]
-        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True), nn.Flatten()]
-        self.layers = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1] * SMALLEST**2, outputs)
+            layers += [nn.SiLU(), nn.Conv2d(before, here, 4, 2, 1), Residual(here)]
+        self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Flatten())
+        self.head = nn.Linear(widths[-1] * side**2, outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        thumbnails = avg_pool2d(images, images.shape[-1] // self.side)
-        codes: Tensor = self.head(self.layers(images)) + self.straight(thumbnails.flatten(1))
-        return codes
+        change: Tensor = self.head(self.layers(images))
+        plain: Tensor = linear(images.flatten(1), self.weight, self.bias)
+        return plain.float() + change.float()
 
 
 class Decoder(nn.Module):
-    """[B, inputs] -> [B, C, S, S] in [-1, 1]: the encoder's mirror image."""
+    """[B, inputs] -> [B, C, S, S] in about [-1, 1]: a linear picture, refined by a U-Net.
 
-    def __init__(self, body: Body, shape: tuple[int, ...], inputs: int) -> None:
+    The U-Net is given the code, too: at its smallest map. It starts at nothing.
+    """
+
+    weight: Tensor
+    """[C S S, inputs]"""
+    bias: Tensor
+    """[C S S]"""
+
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], inputs: int) -> None:
         super().__init__()
-        channels, self.size, _ = shape
-        widths, side = _widths(body, self.size)[::-1], min(body.thumbnail, self.size)
-        self.straight = nn.Sequential(
-            nn.Linear(inputs, channels * side**2), nn.Unflatten(1, (channels, side, side))
-        )
-        self.head = nn.Sequential(
-            nn.Linear(inputs, widths[0] * SMALLEST**2),
-            nn.Unflatten(1, (widths[0], SMALLEST, SMALLEST)),
-        )
-        layers: list[nn.Module] = [Residual(widths[0]) for _ in range(body.depth)]
-        for here, following in pairwise(widths):
-            layers += [nn.BatchNorm2d(here), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(here, following, 4, 2, 1, bias=False)]
-            layers += [Residual(following) for _ in range(body.depth)]
-        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
-        layers += [_last(widths[-1], channels, body.patch)]
-        self.layers = nn.Sequential(*layers)
+        channels, size, _ = shape
+        side = _smallest_side(size, 2, len(widths), "decoder_widths")
+        self.register_buffer("weight", torch.zeros(channels * size**2, inputs))
+        self.register_buffer("bias", torch.zeros(channels * size**2))
+        self.picture = nn.Unflatten(1, shape)
+        self.unet = UNet(channels, widths)
+        self.entry = nn.Linear(inputs, widths[-1] * side**2)
+        self.map = nn.Unflatten(1, (widths[-1], side, side))
+        self.last = convolution(widths[0], 4 * channels)
+        nn.init.normal_(self.entry.weight, 0.0, 0.02)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, codes: Tensor) -> Tensor:
-        straight = interpolate(self.straight(codes), size=self.size, mode="bilinear")
-        return torch.tanh(self.layers(self.head(codes)) + straight)
+        plain = self.picture(linear(codes, self.weight, self.bias))
+        change = self.last(silu(self.unet(plain, self.map(self.entry(codes)))))
+        refined: Tensor = plain.float() + pixel_shuffle(change, 2).float()
+        return refined
 
 
-def _first(channels: int, width: int, patch: int) -> nn.Module:
-    """Overlapping patches: their borders would show without."""
-    if patch == 1:
-        return nn.Conv2d(channels, width, 3, padding=1)
-    return nn.Conv2d(channels, width, 2 * patch, patch, patch // 2)
+class Components(NamedTuple):
+    """The principal components of images, and what they leave."""
+
+    mean: Tensor
+    """[D], D values an image."""
+    directions: Tensor
+    """[D, L], of length 1; 0 beyond what so few images can have."""
+    variances: Tensor
+    """[L], along each."""
+    rest: float
+    """Mean variance along all other directions."""
 
 
-def _last(width: int, channels: int, patch: int) -> nn.Module:
-    if patch == 1:
-        return nn.Conv2d(width, channels, 3, padding=1)
-    return nn.ConvTranspose2d(width, channels, 2 * patch, patch, patch // 2)
+def principal_components(images: Tensor, count: int) -> Components:
+    """By a randomised decomposition (Halko et al. 2011, arXiv 0909.4061) of [N, C, S, S]."""
+    values = images.flatten(1)
+    mean = values.mean(0)
+    values = values - mean
+    found = min(count + OVERSAMPLED, *values.shape)
+    _, singular, directions = torch.svd_lowrank(values, q=found, niter=POWER_ITERATIONS)
+    missing = (0, max(count - found, 0))
+    variances = pad(singular[:count].square() / len(values), missing)
+    directions = pad(directions[:, :count], missing)
+    left = values.square().sum(1).mean() - variances.sum()
+    rest = float(left) / max(values.shape[1] - count, 1)
+    return Components(mean, directions, variances, max(rest, SMALLEST_VARIANCE))
 
 
-def _widths(body: Body, size: int) -> list[int]:
-    """Channels of each map, from the largest to the smallest.
+def set_linear(
+    encoder: Encoder, decoder: Decoder, there: Tensor, back: Tensor, mean: Tensor
+) -> None:
+    """Codes are `there` [L, D] times what an image has beyond the mean; `back` is [D, L]."""
+    encoder.weight[: len(there)] = there
+    encoder.bias[: len(there)] = -(there @ mean)
+    decoder.weight.copy_(back)
+    decoder.bias.copy_(mean)
+
+
+def _smallest_side(size: int, first: int, maps: int, key: str) -> int:
+    """Side of the smallest map, where the largest has `size` / `first` pixels.
 
     Raises:
-        UserError: the image cannot be halved to a map of 4 pixels, or averaged to the thumbnail.
+        UserError: the image cannot be halved so often.
     """
-    halvings = (size // body.patch // SMALLEST).bit_length() - 1
-    halves = halvings >= 0 and SMALLEST * 2**halvings * body.patch == size
-    if not halves or size % min(body.thumbnail, size):
-        sides = f"patch {body.patch} and thumbnail {body.thumbnail}"
-        remedy = f"The side is patch times {SMALLEST}, 8, 16, …; thumbnail divides it."
-        raise UserError("model", f"images of {size} pixels do not go with {sides}", remedy)
-    return [body.width * min(2**depth, WIDEST) for depth in range(halvings + 1)]
+    divisor: int = first * 2 ** (maps - 1)
+    if size % divisor:
+        remedy = f"The side is a multiple of {divisor}, or name fewer maps."
+        raise UserError(f"model.{key}", f"{maps} maps of images of {size} pixels", remedy)
+    return size // divisor

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from atelier import config
-from atelier.data.batches import Batches, open_batches
+from atelier.data.batches import Batches, examples, open_batches
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
@@ -18,6 +18,8 @@ from atelier.training import ema
 from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
 
+BEGUN_FROM = 10_000
+"""Training images at most that a model's closed-form beginning looks at."""
 NOISE_STEP = 2**31
 """A step that no training reaches: its randomness draws what stays fixed through a training."""
 
@@ -74,7 +76,8 @@ class Learner:
 
 
 def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric) -> Learner:
-    """Builds a learner whose first weights depend on the seed alone."""
+    """Builds a learner whose first weights depend on the seed alone, and on the training images
+    where its model begins with what they have in common."""
     settings = work.training
     if settings.batch_size % fabric.world_size:
         raise UserError(
@@ -90,7 +93,9 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         nets = family.build(work.model, batches.shape, len(batches.label_names))
-    nets.to(fabric.device)
+        nets.to(fabric.device)
+        if family.begin is not None:
+            family.begin(nets, examples(prepared, BEGUN_FROM).to(fabric.device))
     if objective.memory is not None:
         objective.memory.to(fabric.device)
     if settings.channels_last:
