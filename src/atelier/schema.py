@@ -14,7 +14,7 @@ from atelier.errors import UserError, UserErrors
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
-Widths = Annotated[tuple[Positive, ...], Field(min_length=2, strict=False)]
+Widths = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
 """Channels of a network's maps, from the largest to the smallest."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Rate = Annotated[float, Field(gt=0, le=1)]

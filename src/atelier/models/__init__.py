@@ -60,6 +60,17 @@ def _smaller_patch(config: cyclegan.Config, size: int) -> Mapping[str, Any]:
     return {"receptive_field": patch} if patch < config.receptive_field else {}
 
 
+def _fewer_maps(config: autoencoder.Config | vae.Config, size: int) -> Mapping[str, Any]:
+    """As many maps of each half as an image so small can be halved to."""
+    halvings = (size & -size).bit_length() - 1
+    most = {"encoder_widths": halvings - 1, "decoder_widths": halvings}
+    return {
+        key: list(widths)[:count]
+        for key, count in most.items()
+        if len(widths := getattr(config, key)) > count
+    }
+
+
 MODELS: Mapping[str, Model] = {
     "numbers": Model(
         NUMBERS, numbers.Config, numbers.build, values={"latent_dim": 100, "hidden": 128}
@@ -72,11 +83,12 @@ MODELS: Mapping[str, Model] = {
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
     "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build, fitted=_smaller_patch),
     "autoencoder": Model(
-        RECONSTRUCTION, autoencoder.Config, autoencoder.build, begin=autoencoder.begin
+        RECONSTRUCTION, autoencoder.Config, autoencoder.build, begin=autoencoder.begin,
+        fitted=_fewer_maps,
     ),
     "vae": Model(
         RECONSTRUCTION, vae.Config, vae.build, objective="elbo",
-        why="the ELBO needs means and log-variances", begin=vae.begin,
+        why="the ELBO needs means and log-variances", begin=vae.begin, fitted=_fewer_maps,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip
