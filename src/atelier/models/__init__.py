@@ -20,6 +20,7 @@ from atelier.models import (
     linear_baseline,
     numbers,
     vae,
+    vaegan,
 )
 from atelier.schema import Strict
 from atelier.task import (
@@ -60,7 +61,9 @@ def _smaller_patch(config: cyclegan.Config, size: int) -> Mapping[str, Any]:
     return {"receptive_field": patch} if patch < config.receptive_field else {}
 
 
-def _fewer_maps(config: autoencoder.Config | vae.Config, size: int) -> Mapping[str, Any]:
+def _fewer_maps(
+    config: autoencoder.Config | vae.Config | vaegan.Config, size: int
+) -> Mapping[str, Any]:
     """As many maps of each half as an image so small can be halved to."""
     halvings = (size & -size).bit_length() - 1
     most = {"encoder_widths": halvings - 1, "decoder_widths": halvings}
@@ -89,6 +92,11 @@ MODELS: Mapping[str, Model] = {
     "vae": Model(
         RECONSTRUCTION, vae.Config, vae.build, objective="elbo",
         why="the ELBO needs means and log-variances", begin=vae.begin, fitted=_fewer_maps,
+    ),
+    "vaegan": Model(
+        UNCONDITIONAL, vaegan.Config, vaegan.build, objective="vaegan",
+        why="its encoder and its decoder go on as a generator", begin=vae.begin,
+        fitted=_fewer_maps,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip

@@ -8,6 +8,7 @@ they arise, so that neither training nor a published encoder can give a deviatio
 infinity.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -38,9 +39,9 @@ class Config(Strict):
 class VariationalEncoder(nn.Module):
     """[B, C, S, S] in [-1, 1] -> [B, 2 L]: means, then log-variances."""
 
-    def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], latent_dim: int) -> None:
         super().__init__()
-        self.body = Encoder(shape, config.encoder_widths, 2 * config.latent_dim)
+        self.body = Encoder(shape, widths, 2 * latent_dim)
 
     def forward(self, images: Tensor) -> Tensor:
         means, log_variances = self.body(images).chunk(2, dim=1)
@@ -51,7 +52,7 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
     """Networks for images of `shape` (channels, S, S)."""
     return nn.ModuleDict(
         {
-            "encoder": VariationalEncoder(config, shape),
+            "encoder": VariationalEncoder(shape, config.encoder_widths, config.latent_dim),
             "decoder": Decoder(shape, config.decoder_widths, config.latent_dim),
         }
     )

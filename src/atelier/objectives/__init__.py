@@ -19,6 +19,7 @@ from atelier.objectives import (
     reconstruction,
     relativistic,
     relativistic_ac,
+    vaegan,
     wgan_gp,
 )
 from atelier.objectives.phase import Objective, Setting
@@ -99,7 +100,13 @@ OBJECTIVES: Mapping[str, Loss] = {
     ),
     "elbo": Loss(
         (RECONSTRUCTION,), elbo.Config, elbo.build,
-        values={"first_kl_weight": 0.1, "warm_up_share": 0.1},
+        values={"first_kl_weight": 1.0, "warm_up_share": 0.0},
+    ),
+    "vaegan": Loss(
+        (UNCONDITIONAL,), vaegan.Config, vaegan.build, penalises_gradients=True,
+        values={
+            **_PENALTY, "reconstruct_until": 0.6, "head_start": 0.02, "likeness": 10.0,
+        },
     ),
     "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),
 }  # fmt: skip

@@ -64,6 +64,10 @@ class Adversarial(ABC):
         images: Tensor = nets["generator"](noise, *self.condition(batch))
         return images
 
+    def held_to(self, fakes: Tensor, batch: Batch) -> Loss:
+        """What the generator is held to beside the discriminator: nothing."""
+        return fakes.new_zeros(()), {}
+
     def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
         """Augmented reals and fresh fakes, without a gradient into the generator."""
         with torch.no_grad():
@@ -81,14 +85,15 @@ class Adversarial(ABC):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        images, condition = batch.augment(self.fakes(nets, batch, rng), rng), self.condition(batch)
-        fake = nets["discriminator"](images, *condition).float()
+        fakes, condition = self.fakes(nets, batch, rng), self.condition(batch)
+        fake = nets["discriminator"](batch.augment(fakes, rng), *condition).float()
         real = None
         if self.needs_real_in_generator_phase:
             with torch.no_grad():
                 real = nets["discriminator"](batch.augment(batch.real, rng), *condition).float()
         loss = self.generator_loss(real, fake)
-        return loss, {"generator_loss": loss.detach()}
+        also, figures = self.held_to(fakes, batch)
+        return loss + also, {"generator_loss": loss.detach()} | figures
 
 
 def judge_pair(

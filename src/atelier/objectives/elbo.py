@@ -53,25 +53,37 @@ class Objective:
     def loss(
         self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        means, log_variances = nets["encoder"](batch.real).float().chunk(2, dim=1)
-        noise = rng.normal(*means.shape)
-        codes = means + (0.5 * log_variances).exp() * noise
-        decoded = (nets["decoder"](codes).float() + 1) / 2
-        squared = (decoded - dequantised(batch.real, rng.uniform(*batch.real.shape))).square()
-        mean_squared = squared.mean()
-        sigma = mean_squared.detach().sqrt().clamp(min=SMALLEST_SIGMA)
-        dimensions = batch.real[0].numel()
-        reconstruction = dimensions * negative_log_likelihood(mean_squared, sigma)
-        kl = kl_to_standard_normal(means, log_variances).mean()
-        loss = (reconstruction + self.kl_weight(batch.progress) * kl) / dimensions
-        nats = (reconstruction + kl).detach()
-        return loss, {
-            "elbo_loss": loss.detach(),
-            "nats_per_image": nats,
-            "kl_nats_per_image": kl.detach(),
-            "bits_per_dimension": nats / dimensions / math.log(2) + math.log2(LEVELS),
-            "sigma": sigma,
-        }
+        return negative_bound(nets, batch.real, rng, self.kl_weight(batch.progress))
+
+
+def negative_bound(
+    nets: nn.ModuleDict, images: Tensor, rng: Randomness, kl_weight: float = 1.0
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss, of images [B, C, S, S] in [-1, 1] by an `encoder` and a `decoder`; its figures."""
+    means, log_variances = nets["encoder"](images).float().chunk(2, dim=1)
+    codes = drawn(means, log_variances, rng)
+    decoded = (nets["decoder"](codes).float() + 1) / 2
+    squared = (decoded - dequantised(images, rng.uniform(*images.shape))).square()
+    mean_squared = squared.mean()
+    sigma = mean_squared.detach().sqrt().clamp(min=SMALLEST_SIGMA)
+    dimensions = images[0].numel()
+    reconstruction = dimensions * negative_log_likelihood(mean_squared, sigma)
+    kl = kl_to_standard_normal(means, log_variances).mean()
+    loss = (reconstruction + kl_weight * kl) / dimensions
+    nats = (reconstruction + kl).detach()
+    return loss, {
+        "elbo_loss": loss.detach(),
+        "nats_per_image": nats,
+        "kl_nats_per_image": kl.detach(),
+        "bits_per_dimension": nats / dimensions / math.log(2) + math.log2(LEVELS),
+        "sigma": sigma,
+    }
+
+
+def drawn(means: Tensor, log_variances: Tensor, rng: Randomness) -> Tensor:
+    """Codes [B, L] of the distributions that an encoder gives."""
+    codes: Tensor = means + (0.5 * log_variances).exp() * rng.normal(*means.shape)
+    return codes
 
 
 def dequantised(images: Tensor, noise: Tensor) -> Tensor:

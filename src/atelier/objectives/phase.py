@@ -16,6 +16,13 @@ class Phase:
     """The networks that this phase changes; all others are frozen while it runs."""
     every: int = 1
     """The phase runs in steps 0, every, 2 * every, …"""
+    begins: float = 0.0
+    """Share of the planned images that a training has seen when the phase first runs."""
+    until: float = 1.0
+    """Share at which it no longer runs."""
+
+    def is_due(self, step: int, progress: float) -> bool:
+        return step % self.every == 0 and self.begins <= progress < self.until
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Objective(Adversarial):
         if phase.name == "penalty":
             return self._penalty_phase(nets, batch, rng)
         loss, metrics = super().loss(phase, nets, batch, rng)
-        if phase == DISCRIMINATOR and not self.lazy:
+        if phase.name == DISCRIMINATOR.name and not self.lazy:
             penalty, figures = self._penalty_phase(nets, batch, rng)
             return loss + penalty, metrics | figures
         return loss, metrics

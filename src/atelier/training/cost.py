@@ -83,7 +83,8 @@ def _operations(
     def step(part: int) -> float:
         progress = (part + 0.5) / PARTS
         batch = Batch(images, labels=conditions, other=images, progress=progress)
-        return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in phases))
+        due = [phase for phase in phases if phase.is_due(0, progress)]
+        return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in due))
 
     def over(first: int, last: int) -> float:
         """The sum over parts; a term begins or ends once, so what ends alike is alike between."""
@@ -97,8 +98,9 @@ def _operations(
 
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
-    for name, network in nets.items():
-        network.requires_grad_(name in phase.trains)
+    nets.requires_grad_(False)
+    for name in phase.trains:
+        nets[name].requires_grad_(True)
     with _Counter() as counter:
         loss, _ = objective.loss(phase, nets, batch, _Draws())
         loss.backward()

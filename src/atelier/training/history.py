@@ -41,20 +41,28 @@ class History:
             csv.writer(file, lineterminator="\n").writerows([header, *kept] if kept else [])
 
     def log(self, step: int, images: int, metrics: dict[str, float]) -> None:
-        """Adds a row; the first one sets the columns."""
-        fresh = not self.table.exists() or self.table.stat().st_size == 0
-        columns = ["step", "images", *sorted(metrics)] if fresh else self._columns()
+        """Adds a row. Figures that are new, as those of a phase that has begun, are new columns."""
+        columns, rows = self._rows()
+        new = sorted(metrics.keys() - set(columns))
         row = {"step": str(step), "images": str(images)}
         row |= {name: f"{value:.6g}" for name, value in metrics.items()}
-        with self.table.open("a", newline="") as file:
+        if not new:
+            with self.table.open("a", newline="") as file:
+                csv.DictWriter(file, columns, restval="", lineterminator="\n").writerow(row)
+            return
+        columns = [*(columns or ["step", "images"]), *new]
+        with written_aside(self.table) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+            writer.writeheader()
+            writer.writerows([*rows, row])
 
-    def _columns(self) -> list[str]:
+    def _rows(self) -> tuple[list[str], list[dict[str, str]]]:
+        """The columns, and what stands in them."""
+        if not self.table.exists():
+            return [], []
         with self.table.open(newline="") as file:
-            return next(csv.reader(file))
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or []), list(reader)
 
     def sample(self, images: int, pictures: Tensor) -> None:
         """Saves [N, 3, S, S] in [-1, 1] as one grid."""

@@ -145,9 +145,10 @@ class _Run:
 
     def take_step(self) -> None:
         """Runs every phase that is due, then moves the averages."""
-        self.learner.set_learning_rates(self.clock.images / self.planned)
+        progress = self.clock.images / self.planned
+        self.learner.set_learning_rates(progress)
         for index, phase in enumerate(self.learner.phases):
-            if self.clock.step % phase.every == 0:
+            if phase.is_due(self.clock.step, progress):
                 self._run_phase(index, phase)
         self.clock.step += 1
         for name, average in self.learner.averages.items():
@@ -168,8 +169,10 @@ class _Run:
         torch.manual_seed(rng.generator.initial_seed())
         drawn = learner.batches.take(rng, self.settings.batch_size // fabric.world_size)
         batch = Batch(**drawn, progress=self.clock.images / self.planned, augment=self.augment)
-        for name, network in learner.nets.items():
-            network.requires_grad_(name in phase.trains)
+        # One network may be part of another; so all are frozen before some are not.
+        learner.nets.requires_grad_(False)
+        for name in phase.trains:
+            learner.nets[name].requires_grad_(True)
         with fabric.autocast():
             loss, metrics = learner.objective.loss(phase, learner.nets, batch, rng)
         for name in phase.trains:

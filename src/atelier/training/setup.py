@@ -55,12 +55,16 @@ class Learner:
         )
 
     def set_learning_rates(self, progress: float) -> None:
-        """`progress` of the planned images, from 0 to 1."""
+        """`progress` of the planned images, from 0 to 1; schedules run while a phase trains."""
         for name, optimizer in self.optimizers.items():
             adam = self.settings.optimizers[name]
             rate = adam.learning_rate * self.objective.optimizer_ratio(name)
+            training = [phase for phase in self.phases if name in phase.trains]
+            begins = min(phase.begins for phase in training)
+            until = max(phase.until for phase in training)
+            share = min(max((progress - begins) / (until - begins), 0.0), 1.0)
             for group in optimizer.param_groups:
-                group["lr"] = rate * schedule(adam.schedule, progress)
+                group["lr"] = rate * schedule(adam.schedule, share)
 
     def fixed(self, seed: int = 0) -> StepRandomness:
         """Draws that stay the same through the training."""
