@@ -24,7 +24,8 @@ ALONE = {row.objective for row in MODELS.values() if row.objective}
 def fits(objective, model):
     row = MODELS[model]
     chosen = row.objective == objective if row.objective else objective not in ALONE
-    return chosen and row.task in OBJECTIVES[objective].tasks
+    loss = OBJECTIVES[objective]
+    return chosen and row.task in loss.tasks and model in (loss.models or (model,))
 
 
 def tiny(kind):

@@ -185,8 +185,12 @@ class Experiment(Strict):
         for other, row in MODELS.items():
             if row.objective and (name == other) != (objective == row.objective):
                 raise ValueError(f"model {name} with objective {objective}: {row.why}")
-        if model.task not in loss.tasks:
-            fitting = [key for key, row in OBJECTIVES.items() if model.task in row.tasks]
+        if model.task not in loss.tasks or name not in (loss.models or (name,)):
+            fitting = [
+                key
+                for key, row in OBJECTIVES.items()
+                if model.task in row.tasks and name in (row.models or (name,))
+            ]
             raise ValueError(
                 f"objective.name: {objective} does not train model {name} "
                 f"(one of {', '.join(fitting)})"
@@ -207,9 +211,14 @@ class Experiment(Strict):
         return self
 
 
-def _check_optimizers(training: Training, objective: ObjectiveConfig) -> None:
+def trained_networks(objective: ObjectiveConfig) -> set[str]:
+    """The names of all networks that an objective trains."""
     built = OBJECTIVES[objective.name].build(objective, Setting(1, torch.empty(0)))
-    trained = {network for phase in built.phases for network in phase.trains}
+    return {network for phase in built.phases for network in phase.trains}
+
+
+def _check_optimizers(training: Training, objective: ObjectiveConfig) -> None:
+    trained = trained_networks(objective)
     if training.optimizers.keys() != trained:
         raise ValueError(
             f"training.optimizers: objective {objective.name} trains "

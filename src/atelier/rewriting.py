@@ -23,7 +23,11 @@ ANY_WIDTH = 2**16
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes `null`, where ruamel.yaml would write nothing."""
+    """Writes `null`, where ruamel.yaml would write nothing, and equal values as often as they are
+    there."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 _Representer.add_representer(

@@ -94,9 +94,7 @@ MODELS: Mapping[str, Model] = {
         why="the ELBO needs means and log-variances", begin=vae.begin, fitted=_fewer_maps,
     ),
     "vaegan": Model(
-        UNCONDITIONAL, vaegan.Config, vaegan.build, objective="vaegan",
-        why="its encoder and its decoder go on as a generator", begin=vae.begin,
-        fitted=_fewer_maps,
+        UNCONDITIONAL, vaegan.Config, vaegan.build, begin=vae.begin, fitted=_fewer_maps
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip

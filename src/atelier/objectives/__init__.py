@@ -45,6 +45,8 @@ class Loss:
     tasks: tuple[Task, ...]
     config: type[Strict]
     build: Callable[[Any, Setting], Objective]
+    models: tuple[str, ...] = ()
+    """The only models whose networks it can train; empty: all of its tasks."""
     penalises_gradients: bool = False
     """Image by image, which a discriminator whose BatchNorm mixes images does not bear."""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +57,8 @@ class Loss:
 
 _BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
 """As the book trains the linear baseline (Liu 2024, 3.5)."""
+_VAE_ADAM = {"learning_rate": 0.001, "betas": [0.9, 0.98], "schedule": "cosine"}
+_GAN_ADAM = {"learning_rate": 0.0003, "betas": [0.0, 0.99], "schedule": "flat_then_linear"}
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 
@@ -103,9 +107,13 @@ OBJECTIVES: Mapping[str, Loss] = {
         values={"first_kl_weight": 1.0, "warm_up_share": 0.0},
     ),
     "vaegan": Loss(
-        (UNCONDITIONAL,), vaegan.Config, vaegan.build, penalises_gradients=True,
-        values={
-            **_PENALTY, "reconstruct_until": 0.6, "head_start": 0.02, "likeness": 10.0,
+        (UNCONDITIONAL,), vaegan.Config, vaegan.build, models=("vaegan",), penalises_gradients=True,
+        values={**_PENALTY, "reconstruct_until": 0.6, "head_start": 0.02, "likeness": 10.0},
+        training={
+            "optimizers": {
+                **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
+                **dict.fromkeys(("generator", "discriminator"), _GAN_ADAM),
+            },
         },
     ),
     "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),

@@ -18,6 +18,7 @@ from atelier.config import (
     listing,
     load_dataset,
     load_experiment,
+    trained_networks,
 )
 from atelier.data.sampling import Balanced, Domains
 from atelier.errors import UserError
@@ -103,9 +104,21 @@ def _text(
         loss = OBJECTIVES[str(objective)]
         changes["objective",] = {"name": objective, **loss.values}
         changes |= {("training", key): value for key, value in loss.training.items()}
+        if "optimizers" not in loss.training:
+            changes |= _optimizers(before, loss.config.model_validate(changes["objective",]))
     if dataset not in (None, before.dataset):
         changes |= _of_dataset(before, load_dataset(scale, str(dataset)))
     return rewritten(text, changes)
+
+
+def _optimizers(before: Experiment, objective: Any) -> Changes:
+    """The source's, of those networks that the new objective trains, too."""
+    there = before.training.optimizers
+    trained = trained_networks(objective)
+    if not there.keys() - trained:
+        return {}
+    kept = {name: adam.model_dump(mode="json") for name, adam in there.items() if name in trained}
+    return {("training", "optimizers"): kept}
 
 
 def _model_values(model: str, source: str) -> Mapping[str, Any]:
