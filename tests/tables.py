@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import yaml
+
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
+from atelier.rewriting import rewritten
 from atelier.schema import read_yaml
 
 TINY = Path(__file__).parents[1] / "experiments" / "tiny"
@@ -21,6 +24,23 @@ ALONE = {row.objective for row in MODELS.values() if row.objective}
 """Objectives that train one model and nothing else."""
 
 
+_ADAM = {"learning_rate": 0.0003, "betas": [0.0, 0.99], "schedule": "constant"}
+PLAIN_GAN = {
+    ("model",): {
+        "name": "dcgan", "latent_dim": 16, "generator_width": 8, "discriminator_width": 8,
+        "discriminator_norm": "none",
+    },
+    ("objective",): {"name": "relativistic", "gamma": 0.1, "penalty_every": 8},
+    ("training", "optimizers"): {"generator": _ADAM, "discriminator": _ADAM},
+}  # fmt: skip
+"""What makes faces-gan of scale tiny the plain one of a generator and a discriminator."""
+
+
+def plain_gan():
+    """The text of such an experiment."""
+    return rewritten((TINY / "faces-gan.yaml").read_text(), PLAIN_GAN)
+
+
 def fits(objective, model):
     row = MODELS[model]
     chosen = row.objective == objective if row.objective else objective not in ALONE
@@ -32,7 +52,8 @@ def tiny(kind):
     """What the experiments of scale tiny say of each model or objective, by its name."""
     bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
     judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
-    return {body[kind]["name"]: body[kind] for body in [*bodies, *filter(None, judges)]}
+    every = [yaml.safe_load(plain_gan()), *bodies, *filter(None, judges)]
+    return {body[kind]["name"]: body[kind] for body in every}
 
 
 def tiny_model(name):

@@ -15,7 +15,9 @@ from data.samples import tree_digest
 
 from atelier.cli.main import main
 from tests.project import BIN, ROOT, parameters, run
+from tests.tables import plain_gan
 
+SOUND = plain_gan()
 FACES_ARE = "faces-gan: {task: unconditional, dataset: celeba"
 FACES = "experiments/tiny/faces-gan.yaml"
 NUMBERS = "experiments/tiny/numbers.yaml"
@@ -32,7 +34,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "repository"
     shutil.copytree(ROOT / "experiments", root / "experiments")
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
-    (root / PARAMS).write_text(parameters("tiny"))
+    # A plain GAN, whose file is the shortest of a generator's.
+    (root / FACES).write_text(SOUND)
+    plain = ("model: vaegan, objective: vaegan", "model: dcgan, objective: relativistic")
+    (root / PARAMS).write_text(parameters("tiny").replace(*plain))
     monkeypatch.chdir(root)
     return root
 
@@ -301,9 +306,6 @@ def test_keys_and_values(repository, ends_in, harm, expected):
     harm(repository)
     command = ["train", "numbers" if (repository / FACES).read_text() == SOUND else "faces-gan"]
     ends_in(command, expected)
-
-
-SOUND = (ROOT / FACES).read_text()
 
 
 @pytest.mark.parametrize(("command", "name", "harm", "expected"), OTHER_FILES_KEYS,

@@ -28,7 +28,7 @@ def using(**facts: str) -> set[str]:
 
 
 FACES = using(dataset="celeba")
-DCGANS = using(model="dcgan")
+VAEGANS = using(model="vaegan")
 EVERY = set(LISTED)
 GAN = "experiments/tiny/faces-gan.yaml"
 NUMBERS = "experiments/tiny/numbers.yaml"
@@ -66,10 +66,10 @@ IRRELEVANT_TOO = [
 ]
 DECIDING = [
     ("an objective's value", GAN, "gamma: 0.1", "gamma: 0.2", {"faces-gan"}),
-    ("a width", GAN, "generator_width: 8", "generator_width: 16", {"faces-gan"}),
+    ("a width", GAN, "discriminator_width: 8", "discriminator_width: 16", {"faces-gan"}),
     ("training.images", GAN, "images: 1024", "images: 2048", {"faces-gan"}),
     ("data.size_pixels", CELEBA, "size_pixels: 32", "size_pixels: 16", FACES),
-    ("models/dcgan", f"{CODE}/models/dcgan.py", "SMALLEST = 4", "SMALLEST = 8", DCGANS),
+    ("models/vaegan", f"{CODE}/models/vaegan.py", "SMALLEST = 4", "SMALLEST = 8", VAEGANS),
     (
         "models/cyclegan",
         f"{CODE}/models/cyclegan.py",

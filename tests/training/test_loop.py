@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from tests.project import contents
-from tests.tables import tiny_model
+from tests.tables import plain_gan, tiny_model
 from tests.training import book
 
 from atelier import config
@@ -23,9 +24,17 @@ from atelier.training import checkpoint, loop, setup
 from atelier.training.randomness import StepRandomness
 
 TINY = read_yaml(Path("experiments/tiny/faces-gan.yaml"))
+PLAIN = yaml.safe_load(plain_gan())
 OPTIONS = {
     "wgan_gp": {"gradient_penalty": 10.0, "critic_steps": 2},
     "relativistic": {"gamma": 0.1, "penalty_every": 4},
+    "vaegan": {
+        "gamma": 0.1,
+        "penalty_every": 4,
+        "reconstruct_until": 0.5,
+        "head_start": 0.1,
+        "likeness": 10.0,
+    },
 }
 ADVERSARIAL = [name for name, module in OBJECTIVES.items() if UNCONDITIONAL in module.tasks]
 
@@ -51,12 +60,13 @@ def numbers(tmp_path_factory):
 
 
 def experiment(objective="relativistic", **training):
-    body = json.loads(json.dumps(TINY))
+    body = json.loads(json.dumps(TINY if objective == "vaegan" else PLAIN))
     body["objective"] = {"name": objective} | OPTIONS.get(objective, {})
     body["training"] |= {
         "images": 256, "batch_size": 16, "log_every_images": 48, "sample_every_images": 96,
     } | training  # fmt: skip
-    body["model"] |= {"generator_width": 4, "discriminator_width": 4}
+    if objective != "vaegan":
+        body["model"] |= {"generator_width": 4, "discriminator_width": 4}
     return config.Experiment.model_validate(body)
 
 

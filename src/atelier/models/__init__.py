@@ -82,7 +82,13 @@ MODELS: Mapping[str, Model] = {
         NUMBERS, linear_baseline.Config, linear_baseline.build, objective="linear_baseline",
         why="the book's sigmoid and its BCELoss go together", values={"latent_dim": 100},
     ),
-    "dcgan": Model(UNCONDITIONAL, dcgan.Config, dcgan.build),
+    "dcgan": Model(
+        UNCONDITIONAL, dcgan.Config, dcgan.build,
+        values={
+            "latent_dim": 64, "generator_width": 32, "discriminator_width": 32,
+            "discriminator_norm": "none",
+        },
+    ),
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
     "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build, fitted=_smaller_patch),
     "autoencoder": Model(
