@@ -139,7 +139,7 @@ def _why_not(work: Experiment, done: int) -> str:
             return f"the {adam.schedule} schedule of {name} has come to its end"
     if settings.early_stopping is not None:
         return "early stopping ended it"
-    for key in ("warm_up_share", "identity_until"):
+    for key in ("warm_up_share", "identity_until", "reconstruct_until"):
         if getattr(objective, key, 0):
             return f"objective.{key} is a share of the planned images"
     if (first := min(snapshot_marks(settings))) <= done:
