@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atelier.objectives import (
+    back_translation,
     bce,
     classification,
     cyclegan,
@@ -96,6 +97,13 @@ OBJECTIVES: Mapping[str, Loss] = {
         values={
             "adversarial": "lsgan", "cycle": 10.0, "identity": 0.5, "identity_until": 0.3,
             "pool": 50,
+        },
+    ),
+    "back_translation": Loss(
+        (TRANSLATION,), back_translation.Config, back_translation.build, penalises_gradients=True,
+        values={
+            "cycle": 5.0, "change": 0.5, "warm_up": 0.15, "noise": 0.03, "recolour_a": 0.0,
+            "recolour_b": 0.0, "patch_floor": 0.5, "gamma": 0.01, "penalty_every": 8,
         },
     ),
     "reconstruction": Loss(
