@@ -94,7 +94,7 @@ MODELS: Mapping[str, Model] = {
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
     "cyclegan": Model(
         TRANSLATION, cyclegan.Config, cyclegan.build, objective="cyclegan",
-        why="each is made for the other's discriminators", fitted=_smaller_patch,
+        why="each goes with the other's kind of discriminators", fitted=_smaller_patch,
         values={
             "generator_width": 16, "residual_blocks": 4, "discriminator_width": 32,
             "receptive_field": 16, "upsampling": "resize", "output": "masked",

@@ -1,11 +1,10 @@
 """Two U-Nets that add a change to a picture, and a discriminator of patches in each domain.
 
-A generator works at half the picture's side (Ronneberger et al. 2015, arXiv 1505.04597; see
-blocks.py), and at the whole side only in two thin layers at its end. It makes a mask with the
-change, as Tang et al. 2019, arXiv 1903.12296, scheme 1. We deviate: where the mask is closed nothing
-is added to the picture, which is otherwise never painted over, and the mask never closes
-wholly: no gradient would come through, and a direction could stop for good. So an untrained
-generator is the identity.
+A generator works at half the picture's side (a U-Net, Ronneberger et al. 2015, arXiv 1505.04597;
+see blocks.py), and at the whole side only in two thin layers at its end. With the change it makes a
+mask, as Tang et al. 2019, arXiv 1903.12296, scheme 1. We deviate: a change is added, and the
+picture never painted over, so that an untrained generator is the identity; and the mask never
+closes wholly, as then no gradient would come through it and a direction could stop for good.
 
 A discriminator judges patches of several sizes (Wang et al. 2018, arXiv 1711.11585, section 3.2).
 We deviate: with one trunk, at whose depths it answers. Nothing is normalised.
@@ -79,12 +78,10 @@ class Discriminator(nn.Module):
             nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise([channels, *widths])
         )
         self.smallest_patch = convolution(widths[1], widths[1])
-        self.heads = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths[1:])
-        for layer in (*self.halving, self.smallest_patch, *self.heads):
+        for layer in (*self.halving, self.smallest_patch):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             nn.init.zeros_(layer.bias)
-        for head in self.heads:
-            nn.init.normal_(head.weight, 0.0, FIRST_LOGITS / head.in_channels**0.5)
+        self.heads = nn.ModuleList(_head(width) for width in widths[1:])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         first, second, *more = self.halving
@@ -95,6 +92,13 @@ class Discriminator(nn.Module):
             maps = leaky_relu(halve(maps), SLOPE)
             logits.append(head(maps))
         return logits
+
+
+def _head(width: int) -> nn.Conv2d:
+    head = nn.Conv2d(width, 1, 1)
+    nn.init.normal_(head.weight, 0.0, FIRST_LOGITS / width**0.5)
+    nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+    return head
 
 
 def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:

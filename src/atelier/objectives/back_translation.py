@@ -15,6 +15,7 @@ background of a horse tells nothing of zebras. The penalty is R1 (Mescheder et a
 1801.04406), lazy as in `relativistic`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -45,14 +46,14 @@ class Config(Strict):
     """Weight of the mean absolute error after translating back; the adversarial loss weighs 1."""
     change: NonNegative
     """Weight of the mean absolute change to a picture."""
-    warm_up: Share
+    warm_up_share: Share
     """Of the planned images: so long `cycle` grows from a fifth of itself and `change` from
     nothing, so that a generator begins to change anything before it is held to what there is."""
     noise: NonNegative
     """Deviation, on [-1, 1], of the noise on what is translated back."""
     recolour_a: Share
     """Of the pictures made in domain A: how many are recoloured where they changed. What B does not
-    tell of A, such as a horse's coat, a zebra then needs not keep."""
+    tell of A, such as the colour of a horse's coat, then need not be kept in B."""
     recolour_b: Share
     patch_floor: Annotated[float, Field(gt=0)]
     """Weight of a patch where nothing changes, beside 1 more of one that changes wholly."""
@@ -139,8 +140,10 @@ class Objective:
         for domain, given, made in (("b", a, made_b), ("a", b, made_a)):
             logits, places = _judged(nets, domain, made, changed(given, made), batch, rng)
             adversarial = adversarial + self._wants(logits, places, real=True)
-        cycle_weight, change_weight = self._weights(batch.progress)
-        loss = adversarial + cycle_weight * cycle + change_weight * (change_a2b + change_b2a)
+        warm = self._warmth(batch.progress)
+        cycle_weight = config.cycle * (FIRST_CYCLE + (1 - FIRST_CYCLE) * warm)
+        change = change_a2b + change_b2a
+        loss = adversarial + cycle_weight * cycle + warm * config.change * change
         self.translations.keep(Translations(a, b, made_a, made_b))
         return loss, {
             "generator_loss": adversarial.detach(),
@@ -161,12 +164,13 @@ class Objective:
         ):
             shown, where = torch.cat([real, fake]), torch.cat([of_real, of_fake])
             logits, places = _judged(nets, domain, shown, where, batch, rng)
-            reals, fakes = ([x[part] for x in logits] for part in _halves(len(real)))
-            at_reals, at_fakes = (places[part] for part in _halves(len(real)))
+            reals, fakes = zip(*(each.chunk(2) for each in logits), strict=True)
+            at_reals, at_fakes = places.chunk(2)
             total = total + self._wants(reals, at_reals, real=True)
             total = total + self._wants(fakes, at_fakes, real=False)
-            metrics[f"real_logit_{domain}"] = _mean(reals).mean().detach()
-            metrics[f"fake_logit_{domain}"] = _mean(fakes).mean().detach()
+            for side, shown_side in (("real", reals), ("fake", fakes)):
+                means = [each.detach().mean() for each in shown_side]
+                metrics[f"{side}_logit_{domain}"] = torch.stack(means).mean()
         return total, {"discriminator_loss": total.detach()} | metrics
 
     def _penalty(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
@@ -177,14 +181,12 @@ class Objective:
         loss = self.config.penalty_every * self.config.gamma / 2 * r1
         return loss, {"r1": r1.detach()}
 
-    def _weights(self, progress: float) -> tuple[float, float]:
-        """Of the cycle and of the change."""
-        warm = min(progress / self.config.warm_up, 1.0) if self.config.warm_up else 1.0
-        return self.config.cycle * (FIRST_CYCLE + (1 - FIRST_CYCLE) * warm), (
-            self.config.change * warm
-        )
+    def _warmth(self, progress: float) -> float:
+        """How far the warm-up has come, 0 to 1."""
+        share = self.config.warm_up_share
+        return min(progress / share, 1.0) if share else 1.0
 
-    def _wants(self, logits: list[Tensor], places: Tensor, *, real: bool) -> Tensor:
+    def _wants(self, logits: Sequence[Tensor], places: Tensor, *, real: bool) -> Tensor:
         """Logistic loss of logits that should say `real`: mean over sizes, images and patches.
 
         Args:
@@ -192,7 +194,7 @@ class Objective:
         """
         losses = []
         for each in logits:
-            weights = self.config.patch_floor + adaptive_avg_pool2d(places, each.shape[-2:])
+            weights = self.config.patch_floor + adaptive_avg_pool2d(places, each.shape[-1])
             weights = weights / weights.mean((1, 2, 3), keepdim=True)
             losses.append((softplus(-each if real else each) * weights).mean())
         return torch.stack(losses).mean()
@@ -259,15 +261,6 @@ def _judged(
     shown = batch.augment(torch.cat([images, where], dim=1), rng)
     images, where = shown[:, :-1], shown[:, -1:]
     return [each.float() for each in nets[f"discriminator_{domain}"](images)], where
-
-
-def _halves(count: int) -> tuple[slice, slice]:
-    return slice(None, count), slice(count, None)
-
-
-def _mean(logits: list[Tensor]) -> Tensor:
-    """Mean logit of each size."""
-    return torch.stack([each.mean() for each in logits])
 
 
 def build(config: Config, setting: Setting) -> Objective:

@@ -29,7 +29,7 @@ class DiffAugment:
         Maps that come after the three colours keep their values and move along.
         """
         count, maps = len(images), images[:, 3:]
-        images = images[:, :3]
+        images = images[:, :3] if maps.shape[1] else images
         if self.brightness:
             images = images + (rng.uniform(count, 1, 1, 1) * 2 - 1) * self.brightness
         if self.saturation:
