@@ -36,6 +36,19 @@ PLAIN_GAN = {
 """What makes faces-gan of scale tiny the plain one of a generator and a discriminator."""
 
 
+CLASSIC = {
+    "model": {
+        "name": "cyclegan", "generator_width": 4, "residual_blocks": 1, "discriminator_width": 4,
+        "receptive_field": 16, "upsampling": "resize", "output": "masked",
+    },
+    "objective": {
+        "name": "cyclegan", "adversarial": "lsgan", "cycle": 10.0, "identity": 0.5,
+        "identity_until": 0.3, "pool": 50,
+    },
+}  # fmt: skip
+"""What makes a translation of scale tiny CycleGAN's; its networks have the same names."""
+
+
 def plain_gan():
     """The text of such an experiment."""
     return rewritten((TINY / "faces-gan.yaml").read_text(), PLAIN_GAN)
@@ -52,7 +65,7 @@ def tiny(kind):
     """What the experiments of scale tiny say of each model or objective, by its name."""
     bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
     judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
-    every = [yaml.safe_load(plain_gan()), *bodies, *filter(None, judges)]
+    every = [yaml.safe_load(plain_gan()), CLASSIC, *bodies, *filter(None, judges)]
     return {body[kind]["name"]: body[kind] for body in every}
 
 

@@ -55,8 +55,9 @@ class Augmentation(Strict):
 class Adam(Strict):
     learning_rate: Rate
     betas: tuple[Momentum, Momentum] = Field(strict=False)
-    schedule: Literal["constant", "cosine", "flat_then_linear"]
-    """Of the learning rate over the planned images; the last two end at 0."""
+    schedule: Literal["constant", "cosine", "flat_then_linear", "warm_up_then_linear"]
+    """Of the learning rate over the planned images; all but the first end at 0. The last one also
+    begins there: a fortieth of the way it grows, and then it is flat until the middle."""
 
 
 class EarlyStopping(Strict):

@@ -125,6 +125,18 @@ def test_the_book_is_exactly_the_book(repository):
         }  # fmt: skip
 
 
+def test_the_classic_translation_is_a_command_away(repository):
+    new_experiment("zebras-classic", "horse2zebra", "cyclegan", "cyclegan")
+    for scale in paths.SCALES:
+        made = config.load_experiment(scale, "zebras-classic")
+        assert (made.model.name, made.objective.name) == ("cyclegan", "cyclegan")
+        assert (made.training.batch_size, made.training.augmentation) == (1, None)
+        counted = cost_of(made, config.load_dataset(scale, made.dataset))
+        assert made.plan.gflop_per_image == pytest.approx(counted, rel=0.02)
+    with pytest.raises(UserError, match="translator with objective cyclegan: each goes"):
+        new_experiment("another", "horse2zebra", "cyclegan")
+
+
 def test_the_tables_know_every_objective_and_its_keys():
     for name, loss in OBJECTIVES.items():
         if CLASSIFICATION not in loss.tasks:

@@ -1,7 +1,7 @@
 """The costs that the experiments' files state are those of their networks, and fit their time."""
 
 import pytest
-from tests.tables import SHIPPED
+from tests.tables import CLASSIC, SHIPPED
 
 from atelier import config, params, paths
 from atelier.training.cost import cost_of, gflop_per_image
@@ -58,7 +58,8 @@ def test_a_phase_now_and_then_and_a_term_for_a_while_count_by_their_shares():
 
     penalty = 2 * (cost(2) - cost(1000)) / (1 - 2 / 1000)
     assert cost(4) == pytest.approx(cost(1000) + penalty / 4 - penalty / 1000)
-    cycle = config.load_experiment("tiny", "horse2zebra")
+    body = config.load_experiment("tiny", "horse2zebra").model_dump(mode="json")
+    cycle = config.Experiment.model_validate(body | CLASSIC)
 
     def share(until):
         objective = cycle.objective.model_copy(update={"identity_until": until})

@@ -90,6 +90,10 @@ def test_schedules_start_whole_and_end_as_they_say():
     assert schedule("cosine", 0.5) == pytest.approx(0.5)
     assert schedule("flat_then_linear", 0.75) == pytest.approx(0.5)
     assert schedule("constant", 1.0) == 1.0
+    warmed = [
+        schedule("warm_up_then_linear", share) for share in (0.0, 0.0125, 0.025, 0.5, 0.75, 1)
+    ]
+    assert warmed == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
 
 
 def test_early_stopping_counts_calls_without_improvement():

@@ -1,4 +1,4 @@
-"""CycleGAN in the one loop: learns, comes back with its pool, and stops its identity term."""
+"""Translations in the one loop: they learn, and come back with what they must remember."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.project import contents
+from tests.tables import CLASSIC
 
 from atelier import config
 from atelier.errors import Interrupted
@@ -35,15 +36,26 @@ def prepared(tmp_path_factory):
 
 
 def experiment(objective=None, rate=0.0002, **training):
-    body = json.loads(json.dumps(TINY))
-    body["model"] |= {"generator_width": 4, "discriminator_width": 4, "residual_blocks": 1}
-    body["objective"] |= {"pool": 6} | (objective or {})
+    """CycleGAN's, with a small pool."""
+    small = {**CLASSIC["objective"], "pool": 6} | (objective or {})
+    flat = {"augmentation": None, "ema_share": 0.02}
+    return shortened({**CLASSIC, "objective": small}, rate, "flat_then_linear", **flat | training)
+
+
+def translator(objective=None, rate=0.0008, **training):
+    """Back-translation's, as of scale tiny."""
+    body = {"objective": TINY["objective"] | (objective or {})}
+    return shortened(body, rate, "warm_up_then_linear", **training)
+
+
+def shortened(changes, rate, schedule, **training):
+    body = json.loads(json.dumps(TINY | changes))
     body["training"] |= {
         "images": 40, "batch_size": 2, "log_every_images": 8, "sample_every_images": 400,
         "precision": "fp32",
     } | training  # fmt: skip
     for adam in body["training"]["optimizers"].values():
-        adam["learning_rate"] = rate
+        adam |= {"learning_rate": rate, "schedule": schedule}
     return config.Experiment.model_validate(body)
 
 
@@ -66,6 +78,28 @@ def test_a_resumed_run_equals_an_uninterrupted_one_with_its_pool(prepared, fabri
         pools = [learner.objective.memory[domain].images for learner in (whole, resumed)]
         assert len(pools[0]) == 6
         assert torch.equal(*pools)
+
+
+def test_a_resumed_run_translates_back_what_was_made_before_it_stopped(prepared, fabric, tmp_path):
+    _, whole = run(translator(), prepared, tmp_path / "whole", fabric)
+    steps = iter([False] * 6 + [True] + [False] * 99)
+    parts = tmp_path / "parts"
+    with pytest.raises(Interrupted, match="saved"):
+        run(translator(), prepared, parts, fabric, should_stop=lambda: next(steps))
+    _, resumed = run(translator(), prepared, parts, fabric, should_stop=lambda: next(steps))
+    assert contents(parts / "output") == contents(tmp_path / "whole" / "output")
+    kept = [learner.objective.memory.last() for learner in (whole, resumed)]
+    assert all(torch.equal(*pair) for pair in zip(*kept, strict=True))
+
+    forgetful = tmp_path / "forgetful"
+    steps = iter([False] * 6 + [True] + [False] * 99)
+    with pytest.raises(Interrupted, match="saved"):
+        run(translator(), prepared, forgetful, fabric, should_stop=lambda: next(steps))
+    state = torch.load(forgetful / "checkpoint.pt")
+    state["memory"] = {name: images[:0] for name, images in state["memory"].items()}
+    torch.save(state, forgetful / "checkpoint.pt")
+    run(translator(), prepared, forgetful, fabric, should_stop=lambda: next(steps))
+    assert contents(forgetful / "output") != contents(parts / "output")
 
 
 @pytest.mark.parametrize("adversarial", ["lsgan", "bce", "hinge"])
@@ -97,16 +131,20 @@ def test_rates_are_flat_and_then_fall_to_nothing(prepared, fabric):
     assert seen == [{0.002}, {0.002}, {0.001}, {0.0}]
 
 
-def test_squares_change_their_tone_and_grounds_stay(prepared, fabric, tmp_path):
-    """Unpaired: no picture has a twin, and yet what differs between the domains is what changes.
-
-    150 steps: of trainings whose first weights were moved by a millionth, as another processor's
-    rounding soon does, all ten ended within half of each bound. With half the steps one of 13
-    had not begun to change.
-    """
-    work = experiment(
+LEARNING = {
+    # 150 steps: of trainings whose first weights were moved by a millionth, as another processor's
+    # rounding soon does, all ten ended within half of each bound. With half the steps one of 13
+    # had not begun to change.
+    "classic": experiment(
         {"cycle": 1.0, "identity": 0.0, "pool": 20}, rate=0.002, images=300, batch_size=2
-    )
+    ),
+    "translator": translator(rate=0.004, images=800, batch_size=4),
+}
+
+
+@pytest.mark.parametrize("work", LEARNING.values(), ids=LEARNING)
+def test_squares_change_their_tone_and_grounds_stay(work, prepared, fabric, tmp_path):
+    """Unpaired: no picture has a twin, and yet what differs between the domains is what changes."""
     _, learner = run(work, prepared, tmp_path, fabric)
     drawn = learner.batches.take(StepRandomness(9, 0, 0), 16)
     for key, network, sign in (("real", "a2b", 1), ("other", "b2a", -1)):

@@ -19,6 +19,7 @@ from atelier.models import (
     judge,
     linear_baseline,
     numbers,
+    translator,
     vae,
     vaegan,
 )
@@ -61,16 +62,17 @@ def _smaller_patch(config: cyclegan.Config, size: int) -> Mapping[str, Any]:
     return {"receptive_field": patch} if patch < config.receptive_field else {}
 
 
-def _fewer_maps(
-    config: autoencoder.Config | vae.Config | vaegan.Config, size: int
-) -> Mapping[str, Any]:
-    """As many maps of each half as an image so small can be halved to."""
+def _fewer_maps(config: Strict, size: int) -> Mapping[str, Any]:
+    """As many maps of each network as an image so small can be halved to."""
     halvings = (size & -size).bit_length() - 1
-    most = {"encoder_widths": halvings - 1, "decoder_widths": halvings}
+    most = {
+        "encoder_widths": halvings - 1,  # begins at a quarter of the side
+        **dict.fromkeys(("decoder_widths", "generator_widths", "discriminator_widths"), halvings),
+    }
     return {
         key: list(widths)[:count]
         for key, count in most.items()
-        if len(widths := getattr(config, key)) > count
+        if len(widths := getattr(config, key, ())) > count
     }
 
 
@@ -90,7 +92,19 @@ MODELS: Mapping[str, Model] = {
         },
     ),
     "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
-    "cyclegan": Model(TRANSLATION, cyclegan.Config, cyclegan.build, fitted=_smaller_patch),
+    "cyclegan": Model(
+        TRANSLATION, cyclegan.Config, cyclegan.build, objective="cyclegan",
+        why="each goes with the other's kind of discriminators", fitted=_smaller_patch,
+        values={
+            "generator_width": 16, "residual_blocks": 4, "discriminator_width": 32,
+            "receptive_field": 16, "upsampling": "resize", "output": "masked",
+        },
+    ),
+    "translator": Model(
+        TRANSLATION, translator.Config, translator.build, objective="back_translation",
+        why="its discriminators answer at several sides, to which only that one listens",
+        fitted=_fewer_maps,
+    ),
     "autoencoder": Model(
         RECONSTRUCTION, autoencoder.Config, autoencoder.build, begin=autoencoder.begin,
         fitted=_fewer_maps,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atelier.objectives import (
+    back_translation,
     bce,
     classification,
     cyclegan,
@@ -59,6 +60,7 @@ _BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "const
 """As the book trains the linear baseline (Liu 2024, 3.5)."""
 _VAE_ADAM = {"learning_rate": 0.001, "betas": [0.9, 0.98], "schedule": "cosine"}
 _GAN_ADAM = {"learning_rate": 0.0003, "betas": [0.0, 0.99], "schedule": "flat_then_linear"}
+_CYCLEGAN_ADAM = {"learning_rate": 0.0002, "betas": [0.5, 0.999], "schedule": "flat_then_linear"}
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 
@@ -96,6 +98,20 @@ OBJECTIVES: Mapping[str, Loss] = {
         values={
             "adversarial": "lsgan", "cycle": 10.0, "identity": 0.5, "identity_until": 0.3,
             "pool": 50,
+        },
+        training={
+            "batch_size": 1,
+            "optimizers": dict.fromkeys(
+                ("a2b", "b2a", "discriminator_a", "discriminator_b"), _CYCLEGAN_ADAM
+            ),
+            "augmentation": None,
+        },
+    ),
+    "back_translation": Loss(
+        (TRANSLATION,), back_translation.Config, back_translation.build, penalises_gradients=True,
+        values={
+            "cycle": 5.0, "change": 0.5, "warm_up_share": 0.15, "noise": 0.03, "recolour_a": 0.0,
+            "recolour_b": 0.0, "patch_floor": 0.5, "gamma": 0.01, "penalty_every": 8,
         },
     ),
     "reconstruction": Loss(

@@ -24,8 +24,12 @@ class DiffAugment:
     cutout: float
 
     def __call__(self, images: Tensor, rng: Randomness) -> Tensor:
-        """[B, 3, S, S] in [-1, 1] -> the same shape; moved colours may leave the range."""
-        count = len(images)
+        """[B, 3, S, S] in [-1, 1] -> the same shape; moved colours may leave the range.
+
+        Maps that come after the three colours keep their values and move along.
+        """
+        count, maps = len(images), images[:, 3:]
+        images = images[:, :3] if maps.shape[1] else images
         if self.brightness:
             images = images + (rng.uniform(count, 1, 1, 1) * 2 - 1) * self.brightness
         if self.saturation:
@@ -36,6 +40,8 @@ class DiffAugment:
             middle = images.mean((1, 2, 3), keepdim=True)
             factor = 1 + (rng.uniform(count, 1, 1, 1) * 2 - 1) * self.contrast
             images = (images - middle) * factor + middle
+        if maps.shape[1]:
+            images = torch.cat([images, maps], dim=1)
         if self.translation:
             images = translate(images, rng.uniform(count, 2), self.translation)
         if self.cutout:

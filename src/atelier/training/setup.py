@@ -20,6 +20,8 @@ from atelier.training.randomness import StepRandomness
 
 BEGUN_FROM = 10_000
 """Training images at most that a model's closed-form beginning looks at."""
+WARM_UP = 1 / 40
+"""Share of a training in which a rate that begins at nothing grows to its value."""
 NOISE_STEP = 2**31
 """A step that no training reaches: its randomness draws what stays fixed through a training."""
 
@@ -142,4 +144,6 @@ def schedule(name: str, progress: float) -> float:
         return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
     if name == "flat_then_linear":
         return min(1.0, 2 * (1 - progress))
+    if name == "warm_up_then_linear":
+        return min(1.0, progress / WARM_UP, 2 * (1 - progress))
     return 1.0
