@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 from tests.project import contents
+from tests.tables import plain_gan
 
 from atelier import config
 from atelier.errors import Interrupted
@@ -125,7 +127,7 @@ def test_uniform_sampling_is_refused():
 
 
 def test_the_cost_of_telling_attributes_is_small():
-    plain = config.Experiment.model_validate(read_yaml(Path("experiments/tiny/faces-gan.yaml")))
+    plain = config.Experiment.model_validate(yaml.safe_load(plain_gan()))
     told = config.Experiment.model_validate(TINY)
     shape = (3, 32, 32)
     without, cost = gflop_per_image(plain, shape, 40), gflop_per_image(told, shape, 5)
