@@ -169,23 +169,37 @@ def test_patches_weigh_by_what_changed_in_them():
     assert even.item() == pytest.approx(costs.mean().item(), rel=1e-4)
 
 
-def test_reals_weigh_by_what_the_reverse_generator_changes_in_them():
-    """b2a changes a picture's left half; so of the reals in B that half is what counts."""
-    objective, nets = build(patch_floor=1e-6), networks(a2b=0.0)
-    nets["b2a"] = Half()
+@pytest.mark.parametrize(("domain", "reverse"), [("a", "a2b"), ("b", "b2a")])
+def test_reals_weigh_by_what_the_reverse_generator_changes_in_them(domain, reverse):
+    """It changes a picture's left half; so of the reals that half is what counts."""
+    objective, nets = build(patch_floor=1e-6), networks(0.0, 0.0)
+    nets[reverse] = Half()
     objective.loss(GENERATORS, nets, flat(0.0, 0.0), rng())
     whole = objective.translations.last()
+    made = {"a": "made_b", "b": "made_a"}[domain]
+    nn.init.zeros_(nets[f"discriminator_{'ba'['ab'.index(domain)]}"].scale)
 
     def loss(column):
-        real, made = whole.b.clone(), whole.made_a.clone()
-        real[..., column] -= 1.0
-        made[..., column] -= 1.0  # and so what was changed stays
-        objective.translations.keep(whole._replace(b=real, made_a=made))
-        nets["discriminator_a"].scale.data.zero_()
+        darker = {name: getattr(whole, name).clone() for name in (domain, made)}
+        for images in darker.values():
+            images[..., column] -= 1.0  # in both, and so what was changed stays
+        objective.translations.keep(whole._replace(**darker))
         return objective.loss(DISCRIMINATORS, nets, flat(0.0, 0.0), rng(0, 1))[0].item()
 
     none = 4 * math.log(2)
     assert loss(0) - none > 3 * (loss(7) - none) > 0
+
+
+def test_a_patch_weighs_by_what_changed_where_the_augmentation_moved_it():
+    """Mirrored pictures have the same loss, if what is known of their places is mirrored too."""
+    losses = []
+    for augment in (lambda images, rng: images, lambda images, rng: images.flip(-1)):
+        objective, nets = build(), networks()
+        nets["a2b"] = Half()
+        for index, phase in enumerate((GENERATORS, DISCRIMINATORS)):
+            batch = flat(0.1, -0.2, augment=augment)
+            losses.append(objective.loss(phase, nets, batch, rng(0, index))[0].item())
+    assert losses[:2] == pytest.approx(losses[2:], rel=1e-5)
 
 
 def test_places_move_with_the_augmented_picture_and_keep_their_values():

@@ -58,7 +58,7 @@ class Generator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         maps = silu(pixel_shuffle(self.enlarge(silu(self.unet(images))), 2))
         beside = torch.cat([maps, images.to(maps.dtype)], dim=1)
-        # In fp32: bf16 has three digits, too few for what is to stay as it is.
+        # In fp32: bf16 has three digits, which would be seen as steps in a smooth change.
         made = self.last(silu(self.fine(beside))).float()  # [B, 4, S, S]
         mask = self.floor + (1 - self.floor) * torch.sigmoid(made[:, -1:])
         # From black to white it is 2, and near nothing the tanh adds what it is given.
