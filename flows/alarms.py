@@ -102,14 +102,13 @@ def apply() -> None:
     wanted = {one.name: one for one in [zombies(), *(messages(block) if block else [])]}
     for name in (zombies().name, *MESSAGES):
         there = _find(name)
-        if there and name not in wanted:
-            if block is not None:
-                there.delete()
-        elif there:
+        if name in wanted and there:
             wanted[name].id = there.id
             wanted[name].update()
         elif name in wanted:
             wanted[name].create()
+        elif there and block is not None:
+            there.delete()
 
 
 def _find(name: str) -> Automation | None:

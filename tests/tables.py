@@ -57,8 +57,7 @@ def plain_gan():
 def fits(objective, model):
     row = MODELS[model]
     chosen = row.objective == objective if row.objective else objective not in ALONE
-    loss = OBJECTIVES[objective]
-    return chosen and row.task in loss.tasks and model in (loss.models or (model,))
+    return chosen and OBJECTIVES[objective].trains(model, row.task)
 
 
 def tiny(kind):

@@ -186,12 +186,8 @@ class Experiment(Strict):
         for other, row in MODELS.items():
             if row.objective and (name == other) != (objective == row.objective):
                 raise ValueError(f"model {name} with objective {objective}: {row.why}")
-        if model.task not in loss.tasks or name not in (loss.models or (name,)):
-            fitting = [
-                key
-                for key, row in OBJECTIVES.items()
-                if model.task in row.tasks and name in (row.models or (name,))
-            ]
+        if not loss.trains(name, model.task):
+            fitting = [key for key, row in OBJECTIVES.items() if row.trains(name, model.task)]
             raise ValueError(
                 f"objective.name: {objective} does not train model {name} "
                 f"(one of {', '.join(fitting)})"

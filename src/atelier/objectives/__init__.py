@@ -55,6 +55,10 @@ class Loss:
     training: Mapping[str, Any] = field(default_factory=dict)
     """Likewise of the block `training`, by keys of that block."""
 
+    def trains(self, model: str, task: Task) -> bool:
+        """Whether it can train the model of that name and task."""
+        return task in self.tasks and model in (self.models or (model,))
+
 
 _BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
 """As the book trains the linear baseline (Liu 2024, 3.5)."""

@@ -42,7 +42,7 @@ class History:
 
     def log(self, step: int, images: int, metrics: dict[str, float]) -> None:
         """Adds a row. Figures that are new, as those of a phase that has begun, are new columns."""
-        columns, rows = self._rows()
+        columns = self._columns()
         new = sorted(metrics.keys() - set(columns))
         row = {"step": str(step), "images": str(images)}
         row |= {name: f"{value:.6g}" for name, value in metrics.items()}
@@ -50,19 +50,24 @@ class History:
             with self.table.open("a", newline="") as file:
                 csv.DictWriter(file, columns, restval="", lineterminator="\n").writerow(row)
             return
+        rows = self._rows()
         columns = [*(columns or ["step", "images"]), *new]
         with written_aside(self.table) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows([*rows, row])
 
-    def _rows(self) -> tuple[list[str], list[dict[str, str]]]:
-        """The columns, and what stands in them."""
+    def _columns(self) -> list[str]:
         if not self.table.exists():
-            return [], []
+            return []
         with self.table.open(newline="") as file:
-            reader = csv.DictReader(file)
-            return list(reader.fieldnames or []), list(reader)
+            return next(csv.reader(file), [])
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self.table.exists():
+            return []
+        with self.table.open(newline="") as file:
+            return list(csv.DictReader(file))
 
     def sample(self, images: int, pictures: Tensor) -> None:
         """Saves [N, 3, S, S] in [-1, 1] as one grid."""
