@@ -49,6 +49,27 @@ CLASSIC = {
 """What makes a translation of scale tiny CycleGAN's; its networks have the same names."""
 
 
+PLAIN_CONDITIONAL = {
+    "model": {
+        "name": "cdcgan", "latent_dim": 16, "attribute_dim": 4, "generator_width": 8,
+        "discriminator_width": 8, "discriminator_norm": "none",
+    },
+    "objective": {
+        "name": "relativistic_ac", "gamma": 0.1, "penalty_every": 8, "real_label_weight": 1.0,
+        "fake_label_weight": 0.5,
+    },
+}  # fmt: skip
+"""What makes faces-cgan of scale tiny a plain one; its rates are PLAIN_GAN's."""
+
+
+def plain_conditional():
+    """Such an experiment."""
+    body = read_yaml(TINY / "faces-cgan.yaml") | PLAIN_CONDITIONAL
+    rates = {"generator": dict(_ADAM), "discriminator": dict(_ADAM)}
+    body["training"] = body["training"] | {"optimizers": rates}
+    return body
+
+
 def plain_gan():
     """The text of such an experiment."""
     return rewritten((TINY / "faces-gan.yaml").read_text(), PLAIN_GAN)
@@ -64,7 +85,13 @@ def tiny(kind):
     """What the experiments of scale tiny say of each model or objective, by its name."""
     bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
     judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
-    every = [yaml.safe_load(plain_gan()), CLASSIC, *bodies, *filter(None, judges)]
+    every = [
+        yaml.safe_load(plain_gan()),
+        PLAIN_CONDITIONAL,
+        CLASSIC,
+        *bodies,
+        *filter(None, judges),
+    ]
     return {body[kind]["name"]: body[kind] for body in every}
 
 

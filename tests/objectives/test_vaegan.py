@@ -5,14 +5,17 @@ import torch
 from torch import nn
 
 from atelier.models import vaegan as model
+from atelier.models.blocks import variation
+from atelier.models.flow import Generator, Prior
 from atelier.objectives import vaegan
-from atelier.objectives.phase import Batch, Setting
+from atelier.objectives.phase import EXAMPLES, Batch, Setting
 from atelier.training.randomness import StepRandomness
 
 LATENT = 4
 CONFIG = vaegan.Config(
-    name="vaegan", reconstruct_until=0.5, head_start=0.1, gamma=0.1, penalty_every=4, likeness=2.0
-)
+    name="vaegan", reconstruct_until=0.3, learn_codes_until=0.5, head_start=0.1, gamma=0.1,
+    penalty_every=4, likeness=2.0,
+)  # fmt: skip
 
 
 class Mean(nn.Module):
@@ -36,8 +39,12 @@ class Flat(nn.Module):
 
 @pytest.fixture
 def nets():
-    decoder = Flat()
-    return nn.ModuleDict({"encoder": Mean(), "decoder": decoder, "generator": decoder})
+    torch.manual_seed(0)
+    decoder, prior = Flat(), Prior(LATENT, width=8, blocks=1)
+    generator = Generator(prior, decoder)
+    return nn.ModuleDict(
+        {"encoder": Mean(), "decoder": decoder, "prior": prior, "generator": generator}
+    )
 
 
 @pytest.fixture
@@ -50,7 +57,8 @@ def due(objective, step, progress):
 
 
 def test_the_parts_come_one_after_the_other(objective):
-    assert due(objective, 0, 0.0) == due(objective, 0, 0.499) == ["bound"]
+    assert due(objective, 0, 0.0) == due(objective, 0, 0.299) == ["bound"]
+    assert due(objective, 0, 0.3) == due(objective, 1, 0.499) == ["prior"]
     assert due(objective, 0, 0.5) == ["discriminator", "penalty"]
     assert due(objective, 1, 0.59) == ["discriminator"]
     assert due(objective, 0, 0.6) == ["discriminator", "penalty", "generator"]
@@ -75,11 +83,11 @@ def test_only_reconstructions_are_held_to_their_images(objective):
     assert loss == pytest.approx(2.0 * 0.05)
 
 
-def test_the_encoder_rests_while_the_generator_learns(objective):
+def test_encoder_and_prior_rest_while_the_generator_learns(objective):
     torch.manual_seed(0)
     config = model.Config(
         name="vaegan", latent_dim=LATENT, encoder_widths=[4], decoder_widths=[4],
-        discriminator_width=4,
+        prior_width=8, prior_blocks=1, discriminator_width=4,
     )  # fmt: skip
     nets = model.build(config, (3, 16, 16))
     generator = next(phase for phase in objective.phases if phase.name == "generator")
@@ -87,7 +95,8 @@ def test_the_encoder_rests_while_the_generator_learns(objective):
         generator, nets, Batch(torch.rand(4, 3, 16, 16)), StepRandomness(1, 0, 0)
     )
     loss.backward()
-    assert all(weight.grad is None for weight in nets["encoder"].parameters())
+    for resting in ("encoder", "prior"):
+        assert all(weight.grad is None for weight in nets[resting].parameters())
     assert nets["decoder"].last.weight.grad.abs().sum() > 0
 
 
@@ -95,8 +104,57 @@ def test_a_discriminator_sees_that_fakes_are_all_alike():
     """The mean deviation of each group of four neighbours, and of no other."""
     alike, different = torch.ones(4, 2, 3, 3), torch.ones(4, 2, 3, 3)
     different[::2] = 3.0
-    found = model.variation(torch.cat([alike, different]))
+    found = variation(torch.cat([alike, different]))
     assert found.shape == (8, 1, 3, 3)
     assert found[:4].max() < 1e-3
     assert torch.allclose(found[4:], torch.ones(4, 1, 3, 3))
-    assert model.variation(torch.rand(3, 2, 3, 3)).shape == (3, 1, 3, 3)
+    assert variation(torch.rand(3, 2, 3, 3)).shape == (3, 1, 3, 3)
+
+
+def prepared(objective, nets, name, images):
+    phase = next(phase for phase in objective.phases if phase.name == name)
+    phase.prepare(nets, Batch(images), StepRandomness(1, 0, 0))
+
+
+def bright(count):
+    """Images of one grey each, which is what their codes then are."""
+    greys = torch.rand(count, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
+    return greys[:, None, None, None].expand(-1, 3, 8, 8)
+
+
+def test_the_prior_learns_from_the_codes_of_training_images(objective, nets):
+    prepared(objective, nets, "prior", bright(EXAMPLES))
+    codes, condition = objective.memory.draw(2000, StepRandomness(1, 1, 0))
+    assert condition == ()
+    assert codes.shape == (2000, LATENT)
+    assert codes.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert 0.25 <= codes.min() < codes.max() <= 0.75
+
+
+def test_when_the_game_begins_draws_are_spread_as_codes_are(objective, nets):
+    prepared(objective, nets, "prior", bright(EXAMPLES))
+    prepared(objective, nets, "discriminator", bright(EXAMPLES))
+    with torch.no_grad():
+        draws = nets["prior"](torch.randn(4000, LATENT, generator=torch.Generator().manual_seed(2)))
+    assert draws.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert draws.std().item() == pytest.approx(0.5 / 12**0.5, rel=0.05)
+
+
+def test_the_flow_loss_is_the_squared_error_of_the_velocity(objective, nets):
+    """Of codes that never vary and a network that says nothing: by hand."""
+    prepared(objective, nets, "prior", torch.zeros(EXAMPLES, 3, 8, 8))
+    phase = next(phase for phase in objective.phases if phase.name == "prior")
+    loss, figures = objective.loss(phase, nets, Batch(torch.zeros(4, 3, 8, 8)), Fixed())
+    # At time 0 the plain velocity is -x, which is right where every code is 0.
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert figures["flow_loss"] == loss
+
+
+class Fixed(StepRandomness):
+    """Times are 0."""
+
+    def __init__(self):
+        super().__init__(1, 0, 0)
+
+    def uniform(self, *shape):
+        return torch.zeros(shape)

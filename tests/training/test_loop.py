@@ -17,7 +17,8 @@ from atelier import config
 from atelier.data.numbers import DEPTH, gen_batch
 from atelier.errors import AtelierError, Interrupted
 from atelier.models import MODELS
-from atelier.objectives import OBJECTIVES
+from atelier.objectives import OBJECTIVES, vaegan
+from atelier.objectives.phase import EXAMPLES
 from atelier.schema import read_yaml
 from atelier.task import UNCONDITIONAL
 from atelier.training import checkpoint, loop, setup
@@ -31,7 +32,8 @@ OPTIONS = {
     "vaegan": {
         "gamma": 0.1,
         "penalty_every": 4,
-        "reconstruct_until": 0.5,
+        "reconstruct_until": 0.4,
+        "learn_codes_until": 0.6,
         "head_start": 0.1,
         "likeness": 10.0,
     },
@@ -87,6 +89,25 @@ def test_a_resumed_run_equals_an_uninterrupted_one(objective, faces, fabric, tmp
     summary, _ = run(work, faces, parts, fabric, should_stop=lambda: next(steps))
     assert summary.images == 256
     assert contents(parts / "output") == contents(tmp_path / "whole" / "output")
+
+
+def test_a_phase_is_prepared_once_before_it_first_runs(faces, fabric, tmp_path, monkeypatch):
+    """Of 16 steps the prior's are 7 to 9 and the game's 10 to 15; each is interrupted."""
+    steps = iter([False] * 8 + [True] + [False] * 3 + [True] + [False] * 99)
+    calls = []
+
+    def noted(objective, nets, batch, rng):
+        calls.append((len(batch.real), rng.turn))
+
+    monkeypatch.setattr(vaegan.Objective, "_remember", noted)
+    monkeypatch.setattr(vaegan.Objective, "_begin_game", noted)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            run(experiment("vaegan"), faces, tmp_path, fabric, should_stop=lambda: next(steps))
+    run(experiment("vaegan"), faces, tmp_path, fabric, should_stop=lambda: next(steps))
+    (prior, first), (game, second) = calls
+    assert prior == game == EXAMPLES
+    assert first != second
 
 
 def test_what_lies_beyond_the_checkpoint_is_written_again(faces, fabric, tmp_path):

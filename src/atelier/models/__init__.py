@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from atelier.models import (
     autoencoder,
     cdcgan,
+    cvaegan,
     cyclegan,
     dcgan,
     judge,
@@ -91,7 +92,13 @@ MODELS: Mapping[str, Model] = {
             "discriminator_norm": "none",
         },
     ),
-    "cdcgan": Model(CONDITIONAL, cdcgan.Config, cdcgan.build),
+    "cdcgan": Model(
+        CONDITIONAL, cdcgan.Config, cdcgan.build,
+        values={
+            "latent_dim": 64, "attribute_dim": 16, "generator_width": 32,
+            "discriminator_width": 32, "discriminator_norm": "none",
+        },
+    ),
     "cyclegan": Model(
         TRANSLATION, cyclegan.Config, cyclegan.build, objective="cyclegan",
         why="each goes with the other's kind of discriminators", fitted=_smaller_patch,
@@ -115,6 +122,11 @@ MODELS: Mapping[str, Model] = {
     ),
     "vaegan": Model(
         UNCONDITIONAL, vaegan.Config, vaegan.build, begin=vae.begin, fitted=_fewer_maps
+    ),
+    "cvaegan": Model(
+        CONDITIONAL, cvaegan.Config, cvaegan.build, objective="cvaegan",
+        why="its discriminator also judges patches, to which only that one listens",
+        begin=vae.begin, fitted=_fewer_maps,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip

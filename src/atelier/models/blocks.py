@@ -23,6 +23,8 @@ from atelier.errors import UserError
 OVERSAMPLED = 10
 """Directions beyond those wanted that the randomised decomposition looks along."""
 POWER_ITERATIONS = 3
+GROUP = 4
+"""Images at most among which variation is measured."""
 SMALLEST_VARIANCE = 1e-6
 """Of a direction along which the images hardly differ, so that nothing is divided by zero."""
 
@@ -124,7 +126,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """[B, inputs] -> [B, C, S, S] in about [-1, 1]: a linear picture, refined by a U-Net.
 
-    The U-Net is given the code, too: at its smallest map. It starts at nothing.
+    The U-Net is given the code, too: at its smallest map. It starts at nothing. Where there are
+    attributes, [B, attributes] in [0, 1], they enter there as well.
     """
 
     weight: Tensor
@@ -132,7 +135,9 @@ class Decoder(nn.Module):
     bias: Tensor
     """[C S S]"""
 
-    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], inputs: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], inputs: int, attributes: int = 0
+    ) -> None:
         super().__init__()
         channels, size, _ = shape
         side = _smallest_side(size, 2, len(widths), "decoder_widths")
@@ -141,17 +146,43 @@ class Decoder(nn.Module):
         self.picture = nn.Unflatten(1, shape)
         self.unet = UNet(channels, widths)
         self.entry = nn.Linear(inputs, widths[-1] * side**2)
+        self.wish = nn.Linear(attributes, widths[-1] * side**2, bias=False) if attributes else None
         self.map = nn.Unflatten(1, (widths[-1], side, side))
         self.last = convolution(widths[0], 4 * channels)
         nn.init.normal_(self.entry.weight, 0.0, 0.02)
+        if self.wish is not None:
+            nn.init.normal_(self.wish.weight, 0.0, 0.05)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, attributes: Tensor | None = None) -> Tensor:
         plain = self.picture(linear(codes, self.weight, self.bias))
-        change = self.last(silu(self.unet(plain, self.map(self.entry(codes)))))
+        told = self.entry(codes)
+        if self.wish is not None:
+            assert attributes is not None
+            told = told + self.wish(signed(attributes))
+        change = self.last(silu(self.unet(plain, self.map(told))))
         refined: Tensor = plain.float() + pixel_shuffle(change, 2).float()
         return refined
+
+
+def signed(attributes: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]: 0 asks for "without", a half asks for nothing."""
+    return 2 * attributes - 1
+
+
+def variation(maps: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, 1, H, W]: the mean deviation within each group of neighbours.
+
+    So that a discriminator sees when fakes are all alike (Karras et al. 2018, arXiv 1710.10196,
+    section 3). Reals and fakes must not be neighbours.
+    """
+    count = len(maps)
+    size = max(n for n in range(1, min(GROUP, count) + 1) if count % n == 0)
+    groups = maps.float().unflatten(0, (-1, size))
+    deviations = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    each: Tensor = deviations.repeat_interleave(size).to(maps.dtype)
+    return each[:, None, None, None].expand(-1, 1, *maps.shape[2:])
 
 
 class Components(NamedTuple):

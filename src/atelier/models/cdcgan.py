@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from atelier.errors import UserError
+from atelier.models.blocks import signed
 from atelier.schema import Positive, Strict
 
 SMALLEST = 4
@@ -87,11 +88,6 @@ class Discriminator(nn.Module):
         fitting = (evidence * signed(attributes)).sum(1, keepdim=True)
         logits: Tensor = self.realness(features).float() + fitting
         return logits, evidence
-
-
-def signed(attributes: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]: 0 asks for "without", a half asks for nothing."""
-    return 2 * attributes - 1
 
 
 def build(config: Config, shape: tuple[int, ...], labels: int) -> nn.ModuleDict:

@@ -1,13 +1,12 @@
-"""A VAE whose decoder goes on as the generator of a GAN.
+"""A VAE whose decoder, behind a learned prior, goes on as the generator of a GAN.
 
 Larsen et al. 2016, arXiv 1512.09300. The encoder and the decoder are those of `vae`, and begin like
-them; the discriminator is DCGAN's without normalisation (Radford et al. 2015, arXiv 1511.06434),
-which also sees how much the images of a small group differ (Karras et al. 2018, arXiv 1710.10196,
-section 3). We deviate: the discriminator does not say what counts as like; pixels do.
+them. We deviate: codes are not drawn as normal numbers but by a prior that has learnt how the
+encoder's are spread (`flow`); and the discriminator, without normalisation, judges the whole, the
+patches of two sides (Isola et al. 2016, arXiv 1611.07004), and how much a few images differ.
 """
 
-from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +14,15 @@ from torch.nn.functional import leaky_relu
 
 from atelier.errors import UserError
 from atelier.models import vae
-from atelier.models.blocks import Decoder
+from atelier.models.blocks import Decoder, convolution, signed, variation
+from atelier.models.flow import Generator, Prior
 from atelier.schema import Positive, Strict, Widths
 
-SMALLEST = 4
-"""Side, in pixels, of the discriminator's last map."""
-GROUP = 4
-"""Images at most among which variation is measured."""
+HALVINGS = 4
+"""Of the image's side, to the discriminator's last map."""
 SLOPE = 0.2
+PATCH_SPREAD = 0.5
+"""Deviation of a patch's first logits, of features of variance 1."""
 
 
 class Config(Strict):
@@ -32,62 +32,100 @@ class Config(Strict):
     """Channels of the encoder's maps, of side S / 4, S / 8, …"""
     decoder_widths: Widths
     """Channels of the decoder's maps, of side S / 2, S / 4, …"""
+    prior_width: Positive
+    prior_blocks: Positive
     discriminator_width: Positive
-    """Channels next to the image; they double at each halving of the side."""
+    """Channels at half the image's side: then twice, and twice four times as many."""
+
+
+class Reading(NamedTuple):
+    """What a discriminator says of B images."""
+
+    logits: tuple[Tensor, ...]
+    """[B, 1], of the whole: higher is more real, and as asked; then [B, 1, S / 4, S / 4] and
+    [B, 1, S / 8, S / 8], of patches: whatever was asked."""
+    evidence: Tensor
+    """[B, K]: what each attribute adds to the whole's logit where it is asked for; K may be 0."""
+    maps: tuple[Tensor, ...]
+    """Features of the patches' sides."""
 
 
 class Discriminator(nn.Module):
-    """[B, 3, S, S] -> [B, 1] logits: higher is more real."""
+    """[B, 3, S, S], [B, K] attributes where there are any -> [B, 1]: all it says, as one number."""
 
-    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+    def __init__(self, shape: tuple[int, ...], width: int, attributes: int = 0) -> None:
         super().__init__()
         channels, size, _ = shape
-        halvings = (size // SMALLEST).bit_length() - 1
-        if halvings < 1 or SMALLEST * 2**halvings != size:
-            remedy = "Make it a power of two, 8 or more."
-            raise UserError("model.name", f"images of {size} pixels do not go with vaegan", remedy)
-        widths = [channels, *(width * 2**depth for depth in range(halvings))]
-        self.halving = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
-        self.grouped = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
-        self.last = nn.Conv2d(widths[-1], 1, SMALLEST)
-        for layer in (*self.halving, self.grouped, self.last):
+        side = size // 2**HALVINGS
+        if side * 2**HALVINGS != size:
+            remedy = f"The side is a multiple of {2**HALVINGS}."
+            raise UserError("model.name", f"images of {size} pixels do not go with it", remedy)
+        self.first = nn.Conv2d(channels, width, 4, 2, 1)
+        self.second = nn.Conv2d(width, 2 * width, 4, 2, 1)
+        self.second_again = convolution(2 * width, 2 * width)
+        self.third = nn.Conv2d(2 * width, 4 * width, 4, 2, 1)
+        self.third_again = convolution(4 * width, 4 * width)
+        self.fourth = nn.Conv2d(4 * width, 4 * width, 4, 2, 1)
+        self.grouped = convolution(4 * width + 1, 4 * width)
+        for layer in list(self.children()):
+            assert isinstance(layer, nn.Conv2d)
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.patches = nn.ModuleList(nn.Conv2d(wide * width, 1, 1) for wide in (2, 4))
+        for patch in self.patches:
+            nn.init.normal_(patch.weight, 0.0, PATCH_SPREAD * patch.in_channels**-0.5)
+            nn.init.zeros_(patch.bias)
+        features = 4 * width * side**2
+        self.realness = nn.Linear(features, 1)
+        self.embedding = nn.Linear(features, attributes) if attributes else None
+        for head in filter(None, (self.realness, self.embedding)):
+            nn.init.normal_(head.weight, 0.0, features**-0.5)
+            nn.init.zeros_(head.bias)
 
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = images
-        for halve in self.halving:
-            maps = leaky_relu(halve(maps), SLOPE)
-        maps = leaky_relu(self.grouped(torch.cat([maps, variation(maps)], dim=1)), SLOPE)
-        logits: Tensor = self.last(maps)
-        return logits.flatten(1)
+    def read(self, images: Tensor, attributes: Tensor | None = None) -> Reading:
+        second = _leaky(self.second(_leaky(self.first(images))))
+        second = _leaky(self.second_again(second))
+        third = _leaky(self.third_again(_leaky(self.third(second))))
+        fourth = _leaky(self.fourth(third))
+        features = _leaky(self.grouped(torch.cat([fourth, variation(fourth)], dim=1))).flatten(1)
+        # In fp32: under autocast the sum of thousands of products would keep three digits.
+        with torch.autocast(images.device.type, enabled=False):
+            features = features.float()
+            logit, evidence = self.realness(features), features[:, :0]
+            if self.embedding is not None:
+                assert attributes is not None
+                evidence = self.embedding(features)
+                logit = logit + (evidence * signed(attributes)).sum(1, keepdim=True)
+        maps = (second, third)
+        heads = zip(self.patches, maps, strict=True)
+        return Reading((logit, *(head(each).float() for head, each in heads)), evidence, maps)
+
+    def forward(self, images: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """The whole's logit, and the mean of each map of patches times its side, because the
+        squared gradients of patches that share no pixel add up."""
+        whole, *patches = self.read(images, attributes).logits
+        parts = [logits.mean((2, 3)) * logits.shape[-1] for logits in patches]
+        return whole + torch.stack(parts).mean(0)
 
 
-def variation(maps: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, 1, H, W]: the mean deviation within each group of neighbours.
-
-    So that a discriminator sees when fakes are all alike. Reals and fakes must not be neighbours.
-    """
-    count = len(maps)
-    size = max(n for n in range(1, min(GROUP, count) + 1) if count % n == 0)
-    groups = maps.float().unflatten(0, (-1, size))
-    deviations = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    each: Tensor = deviations.repeat_interleave(size).to(maps.dtype)
-    return each[:, None, None, None].expand(-1, 1, *maps.shape[2:])
+def _leaky(maps: Tensor) -> Tensor:
+    return leaky_relu(maps, SLOPE)
 
 
 def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """Networks for images of `shape` (channels, S, S).
 
-    The decoder and the generator are one network: each phase of a training names its own, so that
-    each has its own optimizer.
+    The generator is the prior and the decoder, which are named apart, too: each phase of a training
+    has its own optimizer.
     """
     decoder = Decoder(shape, config.decoder_widths, config.latent_dim)
+    prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks)
     return nn.ModuleDict(
         {
             "encoder": vae.VariationalEncoder(shape, config.encoder_widths, config.latent_dim),
             "decoder": decoder,
-            "generator": decoder,
+            "prior": prior,
+            "generator": Generator(prior, decoder),
             "discriminator": Discriminator(shape, config.discriminator_width),
         }
     )

@@ -12,6 +12,7 @@ from atelier.objectives import (
     back_translation,
     bce,
     classification,
+    cvaegan,
     cyclegan,
     elbo,
     hinge,
@@ -64,9 +65,23 @@ _BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "const
 """As the book trains the linear baseline (Liu 2024, 3.5)."""
 _VAE_ADAM = {"learning_rate": 0.001, "betas": [0.9, 0.98], "schedule": "cosine"}
 _GAN_ADAM = {"learning_rate": 0.0003, "betas": [0.0, 0.99], "schedule": "flat_then_linear"}
+_FLOW_ADAM = {"learning_rate": 0.0015, "betas": [0.9, 0.99], "schedule": "cosine"}
 _CYCLEGAN_ADAM = {"learning_rate": 0.0002, "betas": [0.5, 0.999], "schedule": "flat_then_linear"}
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
+_THREE_PARTS = {
+    "gamma": 0.05,
+    "penalty_every": 8,
+    "reconstruct_until": 0.45,
+    "learn_codes_until": 0.6,
+    "head_start": 0.02,
+    "likeness": 10.0,
+}
+_THREE_PARTS_ADAM = {
+    **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
+    "prior": _FLOW_ADAM,
+    **dict.fromkeys(("generator", "discriminator"), _GAN_ADAM),
+}
 
 OBJECTIVES: Mapping[str, Loss] = {
     "bce": Loss(FROM_NOISE, bce.Config, bce.build),
@@ -128,13 +143,12 @@ OBJECTIVES: Mapping[str, Loss] = {
     ),
     "vaegan": Loss(
         (UNCONDITIONAL,), vaegan.Config, vaegan.build, models=("vaegan",), penalises_gradients=True,
-        values={**_PENALTY, "reconstruct_until": 0.6, "head_start": 0.02, "likeness": 10.0},
-        training={
-            "optimizers": {
-                **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
-                **dict.fromkeys(("generator", "discriminator"), _GAN_ADAM),
-            },
-        },
+        values=_THREE_PARTS, training={"optimizers": _THREE_PARTS_ADAM},
+    ),
+    "cvaegan": Loss(
+        (CONDITIONAL,), cvaegan.Config, cvaegan.build, penalises_gradients=True,
+        values={**_THREE_PARTS, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+        training={"optimizers": {**_THREE_PARTS_ADAM, "classifier": _FLOW_ADAM}},
     ),
     "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 
@@ -64,10 +65,6 @@ class Adversarial(ABC):
         images: Tensor = nets["generator"](noise, *self.condition(batch))
         return images
 
-    def held_to(self, fakes: Tensor, batch: Batch) -> Loss:
-        """What the generator is held to beside the discriminator: nothing."""
-        return fakes.new_zeros(()), {}
-
     def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
         """Augmented reals and fresh fakes, without a gradient into the generator."""
         with torch.no_grad():
@@ -92,8 +89,7 @@ class Adversarial(ABC):
             with torch.no_grad():
                 real = nets["discriminator"](batch.augment(batch.real, rng), *condition).float()
         loss = self.generator_loss(real, fake)
-        also, figures = self.held_to(fakes, batch)
-        return loss + also, {"generator_loss": loss.detach()} | figures
+        return loss, {"generator_loss": loss.detach()}
 
 
 def judge_pair(
@@ -108,6 +104,16 @@ def judge_pair(
     twice = [torch.cat([each, each]) for each in condition]
     logits = discriminator(torch.cat([real, fake]), *twice).float()
     return logits[: len(real)], logits[len(real) :]
+
+
+def cross_entropy(evidence: Tensor, labels: Tensor) -> Tensor:
+    """Mean over images and attributes, in nats, of evidence [B, K] for labels [B, K] of 0 and 1.
+
+    Of a projection discriminator: turning an attribute around changes its logit by twice that
+    attribute's evidence (Odena et al. 2017, arXiv 1610.09585, of a head apart).
+    """
+    signs = 2 * labels - 1
+    return softplus(-2 * signs * evidence.float()).mean()
 
 
 def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:

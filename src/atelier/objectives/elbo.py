@@ -57,12 +57,19 @@ class Objective:
 
 
 def negative_bound(
-    nets: nn.ModuleDict, images: Tensor, rng: Randomness, kl_weight: float = 1.0
+    nets: nn.ModuleDict,
+    images: Tensor,
+    rng: Randomness,
+    kl_weight: float = 1.0,
+    condition: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss, of images [B, C, S, S] in [-1, 1] by an `encoder` and a `decoder`; its figures."""
+    """The loss, of images [B, C, S, S] in [-1, 1] by an `encoder` and a `decoder`; its figures.
+
+    `condition`: what the decoder is given beside a code, such as the image's attributes.
+    """
     means, log_variances = nets["encoder"](images).float().chunk(2, dim=1)
     codes = drawn(means, log_variances, rng)
-    decoded = (nets["decoder"](codes).float() + 1) / 2
+    decoded = (nets["decoder"](codes, *condition).float() + 1) / 2
     squared = (decoded - dequantised(images, rng.uniform(*images.shape))).square()
     mean_squared = squared.mean()
     sigma = mean_squared.detach().sqrt().clamp(min=SMALLEST_SIGMA)

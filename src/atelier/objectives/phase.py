@@ -6,6 +6,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+EXAMPLES = 10_000
+"""Training images at most that a closed form looks at."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -20,6 +23,8 @@ class Phase:
     """Share of the planned images that a training has seen when the phase first runs."""
     until: float = 1.0
     """Share at which it no longer runs."""
+    prepare: "Prepare | None" = None
+    """What is done once before it first runs: closed forms, from many training images."""
 
     def is_due(self, step: int, progress: float) -> bool:
         return step % self.every == 0 and self.begins <= progress < self.until
@@ -63,6 +68,10 @@ class Batch:
     """Share of the planned images that was seen before this step."""
     augment: Callable[[Tensor, Randomness], Tensor] = field(default=unchanged)
     """Differentiable; applied to whatever a discriminator sees."""
+
+
+Prepare = Callable[[nn.ModuleDict, Batch, Randomness], None]
+"""Changes the networks, or what the objective remembers, by `EXAMPLES` rows of training data."""
 
 
 class Objective(Protocol):

@@ -10,10 +10,9 @@ from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from atelier.objectives import relativistic
-from atelier.objectives.adversarial import Loss
+from atelier.objectives.adversarial import Loss, cross_entropy
 from atelier.objectives.phase import Batch, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Strict
 
@@ -70,12 +69,6 @@ class Objective(relativistic.Objective):
             "generator_loss": loss.detach(),
             "label_loss_of_fakes": label_loss.detach(),
         }
-
-
-def cross_entropy(evidence: Tensor, labels: Tensor) -> Tensor:
-    """Mean over images and attributes, in nats, of evidence [B, K] for labels [B, K] of 0 and 1."""
-    signs = 2 * labels - 1
-    return softplus(-2 * signs * evidence.float()).mean()
 
 
 def build(config: Config, setting: Setting) -> Objective:

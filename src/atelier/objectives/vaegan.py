@@ -1,27 +1,37 @@
-"""Two parts: a VAE learns to reconstruct, then its decoder goes on as the generator of a GAN.
+"""Three parts: a VAE learns to reconstruct, a prior learns its codes, the decoder is sharpened.
 
-Larsen et al. 2016, arXiv 1512.09300, whose second part also shows the discriminator
-reconstructions beside draws. We deviate: the parts come one after the other, and in the second the
-encoder rests; the adversarial loss is `relativistic`, in which each reconstruction is held against
-the very image that it was made of; likeness is the squared error of pixels.
+Larsen et al. 2016, arXiv 1512.09300, whose generator also learns from a discriminator that sees
+reconstructions beside draws. We deviate: the parts come one after the other, and in the last the
+encoder and the prior rest; draws come from the prior, a rectified flow (Liu et al. 2022, arXiv
+2209.03003, equation 1) that learns in between; the adversarial loss is `relativistic`, in which
+each reconstruction is held against the very image that it was made of, as a whole and patch by
+patch; likeness is the squared error of pixels, beside the difference of features.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss, softplus
 
 from atelier.objectives import relativistic
-from atelier.objectives.adversarial import GENERATOR, Loss
+from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss
 from atelier.objectives.elbo import drawn, negative_bound
-from atelier.objectives.phase import Batch, Phase, Randomness, Setting
+from atelier.objectives.phase import EXAMPLES, Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Share, Strict
+
+PRIOR_ROWS = 512
+"""Codes of a step in which the prior learns: they cost a hundredth of an image each."""
+CHUNK = 500
 
 
 class Config(Strict):
     name: Literal["vaegan"]
     reconstruct_until: Share
+    """Of the planned images: then the prior learns."""
+    learn_codes_until: Share
     """Of the planned images: then the GAN begins."""
     head_start: Share
     """Of the planned images: so long the discriminator learns alone, before it may teach."""
@@ -31,6 +41,61 @@ class Config(Strict):
     """Steps from one penalty to the next."""
     likeness: NonNegative
     """Weight of the reconstructions' squared error on [-1, 1]; the adversarial loss weighs 1."""
+    features: NonNegative
+    """Weight of the difference between a reconstruction's features and its image's."""
+
+
+class Prior(Protocol):
+    """Normal numbers become codes by following a learned velocity, and then an affine map."""
+
+    def velocity(self, codes: Tensor, times: Tensor, *attributes: Tensor) -> Tensor: ...
+    def carried(self, noise: Tensor, *attributes: Tensor) -> Tensor: ...
+    def calibrate(self, codes: Tensor, draws: Tensor, *attributes: Tensor) -> None: ...
+
+
+class Reading(Protocol):
+    """What a discriminator says: logits of the whole and of patches, evidence for attributes, and
+    the feature maps that it found them in."""
+
+    @property
+    def logits(self) -> tuple[Tensor, ...]: ...
+    @property
+    def evidence(self) -> Tensor: ...
+    @property
+    def maps(self) -> tuple[Tensor, ...]: ...
+
+
+class Reader(Protocol):
+    def read(self, images: Tensor, *condition: Tensor) -> Reading: ...
+
+
+class Codes(nn.Module):
+    """What the encoder says of many training images, for the prior to learn from."""
+
+    means: Tensor
+    log_variances: Tensor
+    attributes: Tensor
+
+    def __init__(self, latent_dim: int, attributes: int) -> None:
+        super().__init__()
+        self.register_buffer("means", torch.zeros(EXAMPLES, latent_dim))
+        self.register_buffer("log_variances", torch.zeros(EXAMPLES, latent_dim))
+        self.register_buffer("attributes", torch.zeros(EXAMPLES, attributes))
+
+    def remember(self, encoder: nn.Module, images: Tensor, condition: tuple[Tensor, ...]) -> None:
+        """Of [EXAMPLES, C, S, S]."""
+        found = torch.cat([encoder(part).float() for part in images.split(CHUNK)])
+        means, log_variances = found.chunk(2, dim=1)
+        self.means.copy_(means)
+        self.log_variances.copy_(log_variances)
+        for attributes in condition:
+            self.attributes.copy_(attributes)
+
+    def draw(self, count: int, rng: Randomness) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Codes [count, L], and the attributes of their images where there are any."""
+        rows = (rng.uniform(count) * len(self.means)).long()
+        codes = drawn(self.means[rows], self.log_variances[rows], rng)
+        return codes, (self.attributes[rows],) if self.attributes.shape[1] else ()
 
 
 class Objective(relativistic.Objective):
@@ -41,37 +106,129 @@ class Objective(relativistic.Objective):
             name="relativistic", gamma=config.gamma, penalty_every=config.penalty_every
         )
         super().__init__(setting, penalties)
-        self.likeness = config.likeness
-        begins, teaches = config.reconstruct_until, config.reconstruct_until + config.head_start
-        self.bound = Phase("bound", trains=("encoder", "decoder"), until=begins)
+        self.weights = config
+        self.memory = Codes(
+            setting.latent_dim, len(setting.label_shares) if setting.conditional else 0
+        )
+        learns, begins = config.reconstruct_until, config.learn_codes_until
+        teaches = begins + config.head_start
+        self.bound = Phase("bound", trains=("encoder", "decoder"), until=learns)
+        self.prior = Phase(
+            "prior", trains=("prior",), begins=learns, until=begins, prepare=self._remember
+        )
         self.game = tuple(
-            replace(phase, begins=teaches if phase == GENERATOR else begins)
+            replace(
+                phase,
+                begins=teaches if phase == GENERATOR else begins,
+                prepare=self._begin_game if phase == DISCRIMINATOR else None,
+            )
             for phase in super().phases
         )
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return (self.bound, *self.game)
+        return (self.bound, self.prior, *self.game)
 
     def loss(self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         if phase == self.bound:
-            return negative_bound(nets, batch.real, rng)
+            return negative_bound(nets, batch.real, rng, condition=self.condition(batch))
+        if phase == self.prior:
+            return self._flow_loss(cast("Prior", nets["prior"]), rng)
         return super().loss(phase, nets, batch, rng)
 
+    def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
+        self.memory.remember(nets["encoder"], batch.real, self.condition(batch))
+
+    def _flow_loss(self, prior: Prior, rng: Randomness) -> Loss:
+        """The velocity's squared error on straight paths from noise to codes."""
+        codes, condition = self.memory.draw(PRIOR_ROWS, rng)
+        noise, times = rng.normal(*codes.shape), rng.uniform(len(codes))
+        velocity = codes - noise
+        guessed = prior.velocity(noise + times[:, None] * velocity, times, *condition)
+        error = (guessed - velocity).square().mean()
+        return error, {"flow_loss": error.detach()}
+
+    def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
+        prior = cast("Prior", nets["prior"])
+        codes, condition = self.memory.draw(EXAMPLES, rng)
+        noise = rng.normal(*codes.shape)
+        parts = zip(*(each.split(CHUNK) for each in (noise, *condition)), strict=True)
+        draws = torch.cat([prior.carried(*part) for part in parts])
+        prior.calibrate(codes, draws, *condition)
+
     def fakes(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
+        condition, half = self.condition(batch), _half(batch)
         with torch.no_grad():
-            found = nets["encoder"](batch.real[: _half(batch)]).float()
+            found = nets["encoder"](batch.real[:half]).float()
             means, log_variances = found.chunk(2, dim=1)
             again = drawn(means, log_variances, rng)
-        others = rng.normal(len(batch.real) - len(again), self.setting.latent_dim)
-        images: Tensor = nets["generator"](torch.cat([again, others]))
+            noise = rng.normal(len(batch.real) - half, self.setting.latent_dim)
+            others = nets["prior"](noise, *(each[half:] for each in condition))
+        images: Tensor = nets["decoder"](torch.cat([again, others]), *condition)
         return images
 
-    def held_to(self, fakes: Tensor, batch: Batch) -> Loss:
-        """Reconstructions, to their images."""
+    def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        pair = torch.cat(self.augmented_pair(nets, batch, rng))
+        twice = (torch.cat([each, each]) for each in self.condition(batch))
+        reading = read(nets["discriminator"], pair, *twice)
+        real, fake = zip(*(logits.chunk(2) for logits in reading.logits), strict=True)
+        loss = _apart(real, fake)
+        also, figures = self.labels_of_reals(reading, batch)
+        return loss + also, figures | {
+            "discriminator_loss": loss.detach(),
+            "real_logit": real[0].detach().mean(),
+            "fake_logit": fake[0].detach().mean(),
+        }
+
+    def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        fakes, condition = self.fakes(nets, batch, rng), self.condition(batch)
+        # A fake and the real in its place are moved alike, so that their features can be compared.
+        seen, real_seen = batch.augment(torch.cat([fakes, batch.real], 1), rng).chunk(2, dim=1)
+        fake = read(nets["discriminator"], seen, *condition)
+        with torch.no_grad():
+            real = read(nets["discriminator"], real_seen, *condition)
+        loss = _apart(fake.logits, real.logits)
+        likeness, of_pixels = self._likeness(fakes, batch)
+        features, of_features = self._features(fake, real)
+        labels, of_labels = self.labels_of_fakes(nets, seen, batch, rng)
+        figures = of_pixels | of_features | of_labels | {"generator_loss": loss.detach()}
+        return loss + likeness + features + labels, figures
+
+    def _likeness(self, fakes: Tensor, batch: Batch) -> Loss:
+        """Of reconstructions, to their images."""
         half = _half(batch)
         error = (fakes[:half].float() - batch.real[:half]).square().mean()
-        return self.likeness * error, {"likeness_loss": error.detach()}
+        return self.weights.likeness * error, {"likeness_loss": error.detach()}
+
+    def _features(self, fake: Reading, real: Reading) -> Loss:
+        """Likewise, as the discriminator sees both."""
+        parts = [
+            l1_loss(*(maps[: len(maps) // 2].float() for maps in both))
+            for both in zip(fake.maps, real.maps, strict=True)
+        ]
+        error = torch.stack(parts).mean()
+        return self.weights.features * error, {"feature_loss": error.detach()}
+
+    def labels_of_reals(self, reading: Reading, batch: Batch) -> Loss:
+        """What the discriminator is held to beside: nothing."""
+        return batch.real.new_zeros(()), {}
+
+    def labels_of_fakes(
+        self, nets: nn.ModuleDict, fakes: Tensor, batch: Batch, rng: Randomness
+    ) -> Loss:
+        """What the generator is held to beside: nothing."""
+        return fakes.new_zeros(()), {}
+
+
+def read(network: nn.Module, images: Tensor, *condition: Tensor) -> Reading:
+    return cast("Reader", network).read(images, *condition)
+
+
+def _apart(higher: Sequence[Tensor], lower: Sequence[Tensor]) -> Tensor:
+    """Relativistic: `higher` shall be above `lower`, as a whole and patch by patch."""
+    pairs = zip(higher, lower, strict=True)
+    whole, *patches = [softplus(low - high).mean() for high, low in pairs]
+    return whole + torch.stack(patches).mean()
 
 
 def _half(batch: Batch) -> int:

@@ -15,11 +15,14 @@ from torch import Tensor
 from atelier import config
 from atelier.display import progress
 from atelier.errors import Interrupted
-from atelier.objectives.phase import Batch, Phase, unchanged
+from atelier.objectives.phase import EXAMPLES, Batch, Phase, Prepare, unchanged
 from atelier.training import checkpoint, ema, setup
 from atelier.training.history import History, Window
+from atelier.training.randomness import StepRandomness
 from atelier.training.stopping import EarlyStop
 
+PREPARING = 1000
+"""More than any objective has phases: what prepares one draws by itself."""
 Preview = Callable[[setup.Learner], Tensor | None]
 """What a training shows of itself: pictures [N, 3, S, S] in [-1, 1], or none."""
 
@@ -149,6 +152,8 @@ class _Run:
         self.learner.set_learning_rates(progress)
         for index, phase in enumerate(self.learner.phases):
             if phase.is_due(self.clock.step, progress):
+                if phase.prepare is not None and self._enters(phase):
+                    self._prepare(index, phase.prepare)
                 self._run_phase(index, phase)
         self.clock.step += 1
         for name, average in self.learner.averages.items():
@@ -161,6 +166,21 @@ class _Run:
             )
         if self.early_stop and self.settings.early_stopping:
             self._watch(self.early_stop, self.settings.early_stopping)
+
+    def _enters(self, phase: Phase) -> bool:
+        """Whether the step before, if there was one, was too early for it."""
+        before = (self.clock.images - self.settings.batch_size) / self.planned
+        return self.clock.step == 0 or before < phase.begins
+
+    def _prepare(self, index: int, prepare: Prepare) -> None:
+        """The same in each process, so that networks stay alike."""
+        learner = self.learner
+        rng = StepRandomness(
+            self.settings.seed, self.clock.step, PREPARING + index, device=learner.fabric.device
+        )
+        batch = Batch(**learner.batches.take(rng, EXAMPLES))
+        with torch.no_grad(), learner.fabric.autocast():
+            prepare(learner.nets, batch, rng)
 
     def _run_phase(self, index: int, phase: Phase) -> None:
         learner, fabric = self.learner, self.learner.fabric

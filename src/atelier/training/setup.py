@@ -13,13 +13,11 @@ from atelier.data.batches import Batches, examples, open_batches
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.objectives.phase import Objective, Phase, Setting
+from atelier.objectives.phase import EXAMPLES, Objective, Phase, Setting
 from atelier.training import ema
 from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
 
-BEGUN_FROM = 10_000
-"""Training images at most that a model's closed-form beginning looks at."""
 WARM_UP = 1 / 40
 """Share of a training in which a rate that begins at nothing grows to its value."""
 NOISE_STEP = 2**31
@@ -101,7 +99,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
         nets = family.build(work.model, batches.shape, len(batches.label_names))
         nets.to(fabric.device)
         if family.begin is not None:
-            family.begin(nets, examples(prepared, BEGUN_FROM).to(fabric.device))
+            family.begin(nets, examples(prepared, EXAMPLES).to(fabric.device))
     if objective.memory is not None:
         objective.memory.to(fabric.device)
     if settings.channels_last:

@@ -1,0 +1,139 @@
+"""A learned prior: normal numbers become codes that are distributed as an encoder's.
+
+A rectified flow (Liu et al. 2022, arXiv 2209.03003): a network learns the mean velocity of the
+straight paths from noise to codes, and noise that follows it arrives distributed as the codes are.
+Residual blocks with adaptive normalisation (Peebles and Xie 2022, arXiv 2212.09748), each of which
+starts as the identity. We deviate twice. What the network starts from is the velocity that carries
+normal numbers to themselves, so that an untrained prior is the normal distribution, to which a
+VAE's codes are near. And because a network of this size leaves the draws too close to each other,
+a last affine map, in closed form, gives them the means and the covariances of the codes.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, silu
+
+from atelier.models.blocks import Decoder, signed
+
+STEPS = 6
+"""Of Heun's method, each with two evaluations."""
+FREQUENCIES = 32
+HIGHEST = 200.0
+"""Radians that the fastest of a time's waves turns while it goes from 0 to 1."""
+SMALLEST_SPREAD = 1e-6
+"""Variance of a direction in which codes hardly differ, so that nothing is divided by zero."""
+
+
+class Block(nn.Module):
+    """[B, W], [B, W] of time and attributes -> [B, W]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.adapt = nn.Linear(width, 3 * width)
+        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        nn.init.zeros_(self.adapt.weight)
+        nn.init.zeros_(self.adapt.bias)
+
+    def forward(self, features: Tensor, told: Tensor) -> Tensor:
+        gain, shift, share = self.adapt(told).chunk(3, dim=1)
+        adapted = layer_norm(features, (self.width,)) * (1 + gain) + shift
+        change: Tensor = self.outer(silu(self.inner(adapted)))
+        return features + (1 + share) * change
+
+
+class Prior(nn.Module):
+    """[B, L] normal, [B, K] attributes in [0, 1] where there are any -> codes [B, L]."""
+
+    frequencies: Tensor
+    stretch: Tensor
+    """[L, L]"""
+    centres: Tensor
+    """[K + 1, L]: the codes' mean by attribute, the last row for all."""
+    drawn_centres: Tensor
+    """The same of draws before they are stretched."""
+
+    def __init__(self, latent_dim: int, width: int, blocks: int, attributes: int = 0) -> None:
+        super().__init__()
+        self.entry = nn.Linear(latent_dim, width)
+        self.told = nn.Linear(2 * FREQUENCIES + attributes, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.last = nn.Linear(width, latent_dim)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+        waves = torch.exp(torch.linspace(0.0, math.log(HIGHEST), FREQUENCIES))
+        self.register_buffer("frequencies", waves)
+        self.register_buffer("stretch", torch.eye(latent_dim))
+        self.register_buffer("centres", torch.zeros(attributes + 1, latent_dim))
+        self.register_buffer("drawn_centres", torch.zeros(attributes + 1, latent_dim))
+
+    def velocity(self, codes: Tensor, times: Tensor, *attributes: Tensor) -> Tensor:
+        """What codes [B, L] on their way at times [B] in [0, 1] have on average: [B, L], fp32."""
+        angles = times[:, None] * self.frequencies
+        told = torch.cat([angles.sin(), angles.cos(), *map(signed, attributes)], dim=1)
+        told, features = silu(self.told(told)), self.entry(codes)
+        for block in self.blocks:
+            features = block(features, told)
+        # E[x1 - x0 | (1 - t) x0 + t x1 = x] of two independent standard normal variables.
+        plain = (2 * times - 1) / (times.square() + (1 - times).square())
+        velocity: Tensor = self.last(silu(features)).float() + plain[:, None] * codes.float()
+        return velocity
+
+    def carried(self, noise: Tensor, *attributes: Tensor) -> Tensor:
+        """Noise after its way, before the affine map: [B, L]."""
+        codes, step = noise.float(), 1 / STEPS
+        for index in range(STEPS):
+            begins = torch.full_like(codes[:, 0], index * step)
+            first = self.velocity(codes, begins, *attributes)
+            second = self.velocity(codes + step * first, begins + step, *attributes)
+            codes = codes + step / 2 * (first + second)
+        return codes
+
+    def forward(self, noise: Tensor, *attributes: Tensor) -> Tensor:
+        codes = self.carried(noise, *attributes)
+        asked = designed(codes, *attributes)
+        centred = codes - asked @ self.drawn_centres
+        calibrated: Tensor = asked @ self.centres + centred @ self.stretch
+        return calibrated
+
+    @torch.no_grad()
+    def calibrate(self, codes: Tensor, draws: Tensor, *attributes: Tensor) -> None:
+        """Sets the affine map so that draws are spread as codes are, [N, L] each.
+
+        `draws` are `carried`, with the attributes of the codes in their places. Means are
+        regressed on attributes; what is left is mapped by the optimal transport between two
+        normal distributions (Peyré and Cuturi 2019, arXiv 1803.00567, equation 2.40).
+        """
+        asked = designed(codes, *attributes)
+        for rows, centres in ((codes, self.centres), (draws, self.drawn_centres)):
+            centres.copy_(torch.linalg.lstsq(asked.double(), rows.double()).solution)
+        wanted = torch.cov((codes - asked @ self.centres).double().T)
+        found = torch.cov((draws - asked @ self.drawn_centres).double().T)
+        root, inverse = _power(found, 0.5), _power(found, -0.5)
+        self.stretch.copy_(inverse @ _power(root @ wanted @ root, 0.5) @ inverse)
+
+
+def designed(rows: Tensor, *attributes: Tensor) -> Tensor:
+    """What means are regressed on: signed attributes, and a one, [B, K + 1]."""
+    return torch.cat([*(signed(each).float() for each in attributes), rows[:, :1] * 0 + 1], dim=1)
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    """Of a symmetric matrix without negative eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp(min=SMALLEST_SPREAD) ** exponent) @ vectors.T
+
+
+class Generator(nn.Module):
+    """[B, L] normal, [B, K] attributes in [0, 1] where there are any -> [B, C, S, S]."""
+
+    def __init__(self, prior: Prior, decoder: Decoder) -> None:
+        super().__init__()
+        self.prior, self.decoder = prior, decoder
+
+    def forward(self, latents: Tensor, attributes: Tensor | None = None) -> Tensor:
+        asked = () if attributes is None else (attributes,)
+        images: Tensor = self.decoder(self.prior(latents, *asked), *asked)
+        return images
