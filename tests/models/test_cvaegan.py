@@ -70,7 +70,7 @@ def test_logits_are_fp32_under_autocast():
 
 @pytest.mark.parametrize(
     ("size", "labels", "says"),
-    [(24, 2, "images of 24 pixels do not go with cvaegan"), (32, 0, "needs attributes to ask for")],
+    [(24, 2, "images of 24 pixels do not go with it"), (32, 0, "needs attributes to ask for")],
 )
 def test_what_does_not_go_is_refused(size, labels, says):
     with pytest.raises(UserError, match=says):

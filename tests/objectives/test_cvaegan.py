@@ -71,8 +71,6 @@ def test_the_discriminator_begins_as_the_classifier(nets):
 @pytest.mark.parametrize(
     ("part", "figure", "phase"),
     [
-        ("likeness", "likeness_loss", "generator"),
-        ("features", "feature_loss", "generator"),
         ("fake_label_weight", "label_loss_of_fakes", "generator"),
         ("real_label_weight", "label_loss_of_reals", "discriminator"),
     ],

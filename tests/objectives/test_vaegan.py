@@ -1,5 +1,7 @@
 """A VAE, then a GAN: which part runs when, what its fakes are, and what they are held to."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from atelier.training.randomness import StepRandomness
 LATENT = 4
 CONFIG = vaegan.Config(
     name="vaegan", reconstruct_until=0.3, learn_codes_until=0.5, head_start=0.1, gamma=0.1,
-    penalty_every=4, likeness=2.0,
+    penalty_every=4, likeness=2.0, features=0.5,
 )  # fmt: skip
 
 
@@ -35,6 +37,24 @@ class Flat(nn.Module):
 
     def forward(self, codes):
         return self.gain * codes[:, :1, None, None].expand(-1, 3, 8, 8)
+
+
+class Reading(NamedTuple):
+    logits: tuple[torch.Tensor, ...]
+    evidence: torch.Tensor
+    maps: tuple[torch.Tensor, ...]
+
+
+class Grey(nn.Module):
+    """An image's mean as a whole, twice its pixels as patches, and its pixels as features."""
+
+    def read(self, images):
+        whole = images.mean((1, 2, 3))[:, None]
+        return Reading((whole, 2 * images), whole[:, :0], (images,))
+
+
+def phase(objective, name):
+    return next(phase for phase in objective.phases if phase.name == name)
 
 
 @pytest.fixture
@@ -75,12 +95,48 @@ def test_half_of_the_fakes_are_reconstructions_in_the_order_of_their_images(obje
     assert not torch.isclose(others[2:], fakes[2:]).any()
 
 
-def test_only_reconstructions_are_held_to_their_images(objective):
+def test_a_discriminator_is_asked_of_the_whole_and_of_each_patch(objective, nets):
+    """Relativistic, each logit of a fake against that of the real in its place."""
+    nets["discriminator"] = Grey()
+    reals, fakes = torch.full((4, 3, 8, 8), 0.5), torch.zeros(4, 3, 8, 8)
+    objective.fakes = lambda nets, batch, rng: fakes
+    loss, figures = objective.loss(
+        phase(objective, "discriminator"), nets, Batch(reals), StepRandomness(1, 0, 0)
+    )
+    whole, patches = (torch.nn.functional.softplus(torch.tensor(-0.5 * k)) for k in (1.0, 2.0))
+    assert loss.item() == pytest.approx((whole + patches).item())
+    assert figures["real_logit"] - figures["fake_logit"] == pytest.approx(0.5)
+
+
+def test_only_reconstructions_are_held_to_their_images(objective, nets):
+    nets["discriminator"] = Grey()
     real = torch.zeros(4, 3, 8, 8)
     fakes = torch.tensor([0.1, 0.3, 9.0, 9.0])[:, None, None, None].expand(-1, 3, 8, 8)
-    loss, figures = objective.held_to(fakes, Batch(real))
+    objective.fakes = lambda nets, batch, rng: fakes
+    _, figures = objective.loss(
+        phase(objective, "generator"), nets, Batch(real), StepRandomness(1, 0, 0)
+    )
     assert figures["likeness_loss"] == pytest.approx((0.01 + 0.09) / 2)
-    assert loss == pytest.approx(2.0 * 0.05)
+    assert figures["feature_loss"] == pytest.approx((0.1 + 0.3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("part", "figure"), [("likeness", "likeness_loss"), ("features", "feature_loss")]
+)
+def test_each_part_has_its_weight(nets, part, figure):
+    nets["discriminator"] = Grey()
+    real = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+    def loss(weight):
+        made = vaegan.build(
+            CONFIG.model_copy(update={part: weight}), Setting(LATENT, torch.empty(0))
+        )
+        return made.loss(phase(made, "generator"), nets, Batch(real), StepRandomness(1, 0, 0))
+
+    (without, _), (once, figures), (twice, _) = map(loss, (0.0, 1.0, 2.0))
+    torch.testing.assert_close(once - without, figures[figure])
+    torch.testing.assert_close(twice - once, once - without)
+    assert figures[figure] > 0
 
 
 def test_encoder_and_prior_rest_while_the_generator_learns(objective):
@@ -90,9 +146,11 @@ def test_encoder_and_prior_rest_while_the_generator_learns(objective):
         prior_width=8, prior_blocks=1, discriminator_width=4,
     )  # fmt: skip
     nets = model.build(config, (3, 16, 16))
-    generator = next(phase for phase in objective.phases if phase.name == "generator")
     loss, _ = objective.loss(
-        generator, nets, Batch(torch.rand(4, 3, 16, 16)), StepRandomness(1, 0, 0)
+        phase(objective, "generator"),
+        nets,
+        Batch(torch.rand(4, 3, 16, 16)),
+        StepRandomness(1, 0, 0),
     )
     loss.backward()
     for resting in ("encoder", "prior"):
@@ -112,8 +170,7 @@ def test_a_discriminator_sees_that_fakes_are_all_alike():
 
 
 def prepared(objective, nets, name, images):
-    phase = next(phase for phase in objective.phases if phase.name == name)
-    phase.prepare(nets, Batch(images), StepRandomness(1, 0, 0))
+    phase(objective, name).prepare(nets, Batch(images), StepRandomness(1, 0, 0))
 
 
 def bright(count):
@@ -143,8 +200,8 @@ def test_when_the_game_begins_draws_are_spread_as_codes_are(objective, nets):
 def test_the_flow_loss_is_the_squared_error_of_the_velocity(objective, nets):
     """Of codes that never vary and a network that says nothing: by hand."""
     prepared(objective, nets, "prior", torch.zeros(EXAMPLES, 3, 8, 8))
-    phase = next(phase for phase in objective.phases if phase.name == "prior")
-    loss, figures = objective.loss(phase, nets, Batch(torch.zeros(4, 3, 8, 8)), Fixed())
+    prior = phase(objective, "prior")
+    loss, figures = objective.loss(prior, nets, Batch(torch.zeros(4, 3, 8, 8)), Fixed())
     # At time 0 the plain velocity is -x, which is right where every code is 0.
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
     assert figures["flow_loss"] == loss

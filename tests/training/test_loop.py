@@ -36,6 +36,7 @@ OPTIONS = {
         "learn_codes_until": 0.6,
         "head_start": 0.1,
         "likeness": 10.0,
+        "features": 0.5,
     },
 }
 ADVERSARIAL = [name for name, module in OBJECTIVES.items() if UNCONDITIONAL in module.tasks]
