@@ -64,7 +64,7 @@ class Loss:
 _BOOK_ADAM = {"learning_rate": 0.0005, "betas": [0.9, 0.999], "schedule": "constant"}
 """As the book trains the linear baseline (Liu 2024, 3.5)."""
 _VAE_ADAM = {"learning_rate": 0.001, "betas": [0.9, 0.98], "schedule": "cosine"}
-_GAN_ADAM = {"learning_rate": 0.0003, "betas": [0.0, 0.99], "schedule": "flat_then_linear"}
+_SHARPENING_ADAM = {"learning_rate": 0.0004, "betas": [0.0, 0.99], "schedule": "flat_then_linear"}
 _FLOW_ADAM = {"learning_rate": 0.0015, "betas": [0.9, 0.99], "schedule": "cosine"}
 _CYCLEGAN_ADAM = {"learning_rate": 0.0002, "betas": [0.5, 0.999], "schedule": "flat_then_linear"}
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
@@ -80,7 +80,8 @@ _THREE_PARTS = {
 _THREE_PARTS_ADAM = {
     **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
     "prior": _FLOW_ADAM,
-    **dict.fromkeys(("generator", "discriminator"), _GAN_ADAM),
+    "generator": {**_SHARPENING_ADAM, "schedule": "warm_up_then_linear"},
+    "discriminator": {**_SHARPENING_ADAM, "learning_rate": 0.0005},
 }
 
 OBJECTIVES: Mapping[str, Loss] = {
