@@ -49,6 +49,14 @@ def memorisation(
     return figures | {SETTINGS: settings}
 
 
+def nearest_known(images: Images, known: Images) -> npt.NDArray[np.float64]:
+    """Each image's distance to the nearest of all known ones or their mirror images, in pixels.
+
+    [N, 3, S, S] and [M, 3, S, S] -> [N] root mean square differences, in grey levels of 255.
+    """
+    return _nearest(_small(images), np.concatenate([_small(known), _small(_mirrored(known))]))
+
+
 def _share_nearer(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> dict[str, float]:
     """Share of rows with near < far; a tie counts for neither."""
     from scipy.stats import binomtest

@@ -40,8 +40,8 @@ class Block(nn.Module):
     def forward(self, features: Tensor, told: Tensor) -> Tensor:
         gain, shift, share = self.adapt(told).chunk(3, dim=1)
         adapted = layer_norm(features, (self.width,)) * (1 + gain) + shift
-        change: Tensor = self.outer(silu(self.inner(adapted)))
-        return features + (1 + share) * change
+        changed: Tensor = features + (1 + share) * self.outer(silu(self.inner(adapted)))
+        return changed
 
 
 class Prior(nn.Module):
@@ -123,7 +123,9 @@ def designed(rows: Tensor, *attributes: Tensor) -> Tensor:
 def _power(matrix: Tensor, exponent: float) -> Tensor:
     """Of a symmetric matrix without negative eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp(min=SMALLEST_SPREAD) ** exponent) @ vectors.T
+    powers: Tensor = values.clamp(min=SMALLEST_SPREAD) ** exponent
+    raised: Tensor = (vectors * powers) @ vectors.T
+    return raised
 
 
 class Generator(nn.Module):

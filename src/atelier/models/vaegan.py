@@ -71,10 +71,11 @@ class Discriminator(nn.Module):
             assert isinstance(layer, nn.Conv2d)
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        self.patches = nn.ModuleList(nn.Conv2d(wide * width, 1, 1) for wide in (2, 4))
-        for patch in self.patches:
+        heads = [nn.Conv2d(wide * width, 1, 1) for wide in (2, 4)]
+        self.patches = nn.ModuleList(heads)
+        for patch in heads:
             nn.init.normal_(patch.weight, 0.0, PATCH_SPREAD * patch.in_channels**-0.5)
-            nn.init.zeros_(patch.bias)
+            nn.init.zeros_(patch.bias)  # type: ignore[arg-type]
         features = 4 * width * side**2
         self.realness = nn.Linear(features, 1)
         self.embedding = nn.Linear(features, attributes) if attributes else None

@@ -22,7 +22,7 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 class Adversarial(ABC):
     """A generator against a discriminator, one step each."""
 
-    memory = None
+    memory: nn.Module | None = None
     needs_real_in_generator_phase = False
     """Relativistic losses compare fakes with reals in both phases."""
 

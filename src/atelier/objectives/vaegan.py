@@ -107,9 +107,8 @@ class Objective(relativistic.Objective):
         )
         super().__init__(setting, penalties)
         self.weights = config
-        self.memory = Codes(
-            setting.latent_dim, len(setting.label_shares) if setting.conditional else 0
-        )
+        attributes = len(setting.label_shares) if setting.conditional else 0
+        self.memory = self.codes = Codes(setting.latent_dim, attributes)
         learns, begins = config.reconstruct_until, config.learn_codes_until
         teaches = begins + config.head_start
         self.bound = Phase("bound", trains=("encoder", "decoder"), until=learns)
@@ -137,11 +136,11 @@ class Objective(relativistic.Objective):
         return super().loss(phase, nets, batch, rng)
 
     def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
-        self.memory.remember(nets["encoder"], batch.real, self.condition(batch))
+        self.codes.remember(nets["encoder"], batch.real, self.condition(batch))
 
     def _flow_loss(self, prior: Prior, rng: Randomness) -> Loss:
         """The velocity's squared error on straight paths from noise to codes."""
-        codes, condition = self.memory.draw(PRIOR_ROWS, rng)
+        codes, condition = self.codes.draw(PRIOR_ROWS, rng)
         noise, times = rng.normal(*codes.shape), rng.uniform(len(codes))
         velocity = codes - noise
         guessed = prior.velocity(noise + times[:, None] * velocity, times, *condition)
@@ -150,7 +149,7 @@ class Objective(relativistic.Objective):
 
     def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
         prior = cast("Prior", nets["prior"])
-        codes, condition = self.memory.draw(EXAMPLES, rng)
+        codes, condition = self.codes.draw(EXAMPLES, rng)
         noise = rng.normal(*codes.shape)
         parts = zip(*(each.split(CHUNK) for each in (noise, *condition)), strict=True)
         draws = torch.cat([prior.carried(*part) for part in parts])
@@ -202,9 +201,10 @@ class Objective(relativistic.Objective):
 
     def _features(self, fake: Reading, real: Reading) -> Loss:
         """Likewise, as the discriminator sees both."""
+        half = len(fake.logits[0]) // 2
         parts = [
-            l1_loss(*(maps[: len(maps) // 2].float() for maps in both))
-            for both in zip(fake.maps, real.maps, strict=True)
+            l1_loss(made[:half].float(), given[:half].float())
+            for made, given in zip(fake.maps, real.maps, strict=True)
         ]
         error = torch.stack(parts).mean()
         return self.weights.features * error, {"feature_loss": error.detach()}

@@ -178,7 +178,9 @@ class _Run:
         rng = StepRandomness(
             self.settings.seed, self.clock.step, PREPARING + index, device=learner.fabric.device
         )
-        batch = Batch(**learner.batches.take(rng, EXAMPLES))
+        progress = self.clock.images / self.planned
+        drawn = learner.batches.take(rng, EXAMPLES)
+        batch = Batch(**drawn, progress=progress, augment=self.augment)
         with torch.no_grad(), learner.fabric.autocast():
             prepare(learner.nets, batch, rng)
 
