@@ -8,7 +8,11 @@ import pytest
 from scipy.stats import binom
 
 from atelier.evaluation.features import Images, WitnessFeatures
-from atelier.evaluation.memorisation import evaluate_memorisation, memorisation
+from atelier.evaluation.memorisation import (
+    evaluate_memorisation,
+    memorisation,
+    nearest_known,
+)
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.models.judge import Judge
 
@@ -72,3 +76,13 @@ def test_the_interval_is_that_of_a_proportion(reference: ReferenceSet, discs: Dr
     count = round(found["nearer_to_training"] * 300)
     assert binom.sf(count - 1, 300, found["low"]) == pytest.approx(0.025, abs=0.01)
     assert binom.cdf(count, 300, found["high"]) == pytest.approx(0.025, abs=0.01)
+
+
+def test_the_nearest_of_all_known_is_found_mirrored_too(discs: Draw) -> None:
+    known = discs(60, 40)
+    copied = known[[3, 7]].copy()
+    copied[1] = known[7, ..., ::-1]
+    moved = (known[:1].astype(np.int64) + 5).clip(0, 255).astype(np.uint8)
+    found = nearest_known(np.concatenate([copied, moved]), known)
+    assert found[:2] == pytest.approx([0, 0], abs=1e-3)
+    assert 0 < found[2] <= 5
