@@ -70,13 +70,9 @@ _CYCLEGAN_ADAM = {"learning_rate": 0.0002, "betas": [0.5, 0.999], "schedule": "f
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 _THREE_PARTS = {
-    "gamma": 0.05,
-    "penalty_every": 8,
-    "reconstruct_until": 0.45,
-    "learn_codes_until": 0.6,
-    "head_start": 0.02,
-    "likeness": 10.0,
-}
+    "gamma": 0.05, "penalty_every": 8, "reconstruct_until": 0.42, "learn_codes_until": 0.56,
+    "head_start": 0.02, "likeness": 10.0, "features": 0.5,
+}  # fmt: skip
 _THREE_PARTS_ADAM = {
     **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
     "prior": _FLOW_ADAM,
