@@ -14,7 +14,6 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, glu, leaky_relu
 from torch.nn.utils.parametrizations import spectral_norm
 
 from atelier.training.augment import DiffAugment
-from atelier.training.randomness import StepRandomness
 
 LATENT = 256
 BATCH = 8
@@ -166,20 +165,16 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def augmented(images: Tensor) -> Tensor:
-    return AUGMENT(images, StepRandomness(int(torch.randint(2**31, ())), 0, 0))
-
-
 def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Hinge with margins between 0.8 and 1, and what the discriminator gives back of reals."""
     assert isinstance(discriminator, Discriminator)
-    logits, error = discriminator.judged_and_given_back(augmented(real))
+    logits, error = discriminator.judged_and_given_back(real)
     of_real = relu(0.8 + 0.2 * torch.rand_like(logits) - logits).mean()
-    other = discriminator(augmented(fake))
+    other = discriminator(fake)
     of_fake = relu(0.8 + 0.2 * torch.rand_like(other) + other).mean()
     return of_real + of_fake + error
 
 
 def generator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    logits: Tensor = discriminator(augmented(fake))
+    logits: Tensor = discriminator(fake)
     return -logits.mean()

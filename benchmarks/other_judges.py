@@ -1,4 +1,4 @@
-r"""Asks judges of other seeds than the one that chose a generator: figures that it can't flatter.
+r"""Asks judges of other seeds than the one that chose a generator, which flatters its choice.
 
 The judge of a dataset chooses among a training's snapshots and decides at the gate, so its own
 distance to the champion is too small. This trains judges that differ from it in the seed alone, and
@@ -29,6 +29,7 @@ from atelier.evaluation.memorisation import nearest_known
 from atelier.evaluation.report import write_metrics
 from atelier.paths import Paths
 from atelier.pipeline.bundling import open_published
+from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.judging import keep_best
 from atelier.tasks.conditional import sampler, shuffled_rows
 from atelier.tasks.context import Context
@@ -41,9 +42,11 @@ COPY_PERCENTILE = 1
 
 
 def judge_of(dataset: config.Dataset, paths: Paths, seed: int) -> Path:
-    """The folder of the judge of this seed, trained unless it is there."""
+    """The folder of the judge of this seed, trained unless it is there; another where anything that
+    makes a judge is another."""
     assert dataset.judge is not None
-    folder = JUDGES / f"{paths.scale}-{dataset.name}-{seed}"
+    stage = checkpoint_folder("judge", dataset.name, paths.scale)
+    folder = JUDGES / f"{stage.name}-{seed}"
     if (folder / "judge").exists():
         return folder / "judge"
     seeded = dataset.judge.training.model_copy(update={"seed": seed})

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.objectives.phases import phase_of
 
 from atelier.models import cvaegan as model
 from atelier.objectives import cvaegan
@@ -36,14 +37,9 @@ def objective(**changes):
     return cvaegan.build(CONFIG.model_copy(update=changes), SETTING)
 
 
-def phase(name):
-    return next(phase for phase in objective().phases if phase.name == name)
-
-
 def loss(name, nets, batch, **changes):
     made = objective(**changes)
-    chosen = next(phase for phase in made.phases if phase.name == name)
-    return made.loss(chosen, nets, batch, StepRandomness(1, 0, 0))
+    return made.loss(phase_of(made, name), nets, batch, StepRandomness(1, 0, 0))
 
 
 def test_the_classifier_learns_beside_the_prior_and_then_rests():
@@ -59,9 +55,8 @@ def test_the_discriminator_begins_as_the_classifier(nets):
     images = torch.rand(EXAMPLES, 3, 16, 16) * 2 - 1
     many = Batch(images, LABELS.repeat(EXAMPLES // 4, 1))
     for name in ("prior", "discriminator"):
-        chosen = next(phase for phase in made.phases if phase.name == name)
         with torch.no_grad():
-            chosen.prepare(nets, many, StepRandomness(1, 0, 0))
+            phase_of(made, name).prepare(nets, many, StepRandomness(1, 0, 0))
     assert torch.equal(made.memory.attributes, many.labels.float())
     for ours, theirs in zip(*(nets[n].parameters() for n in ("discriminator", "classifier")),
                             strict=True):  # fmt: skip
@@ -99,7 +94,6 @@ def test_features_are_those_of_the_image_itself(nets, batch):
     made = objective()
     made.fakes = lambda nets, batch, rng: batch.real
     moved = Batch(batch.real, LABELS, augment=lambda images, rng: images.roll(3, dims=3))
-    chosen = phase("generator")
-    _, figures = made.loss(chosen, nets, moved, StepRandomness(1, 0, 0))
+    _, figures = made.loss(phase_of(made, "generator"), nets, moved, StepRandomness(1, 0, 0))
     assert figures["feature_loss"].item() == pytest.approx(0.0, abs=1e-6)
     assert figures["likeness_loss"].item() == 0.0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.objectives.phases import phase_of
 from tests.tables import fits, tiny, tiny_model
 from torch import nn
 
@@ -264,10 +265,7 @@ def test_labels_join_the_relativistic_loss_with_the_weight_of_their_phase():
         objective = build("relativistic_ac", setting, **weights)
         return objective.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
 
-    discriminator, generator = (
-        next(phase for phase in plain.phases if phase.name == name)
-        for name in ("discriminator", "generator")
-    )
+    discriminator, generator = (phase_of(plain, name) for name in ("discriminator", "generator"))
     for phase, reals, fakes in ((discriminator, 1.0, 0.0), (generator, 0.0, 1.0)):
         alone = plain.loss(phase, nets, batch, StepRandomness(0, 0, 0))[0]
         torch.testing.assert_close(loss(phase, 0.0, 0.0), alone)

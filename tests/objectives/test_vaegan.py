@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from tests.objectives.phases import phase_of
 from torch import nn
 
 from atelier.models import vaegan as model
@@ -53,10 +54,6 @@ class Grey(nn.Module):
         return Reading((whole, 2 * images), whole[:, :0], (images,))
 
 
-def phase(objective, name):
-    return next(phase for phase in objective.phases if phase.name == name)
-
-
 @pytest.fixture
 def nets():
     torch.manual_seed(0)
@@ -101,7 +98,7 @@ def test_a_discriminator_is_asked_of_the_whole_and_of_each_patch(objective, nets
     reals, fakes = torch.full((4, 3, 8, 8), 0.5), torch.zeros(4, 3, 8, 8)
     objective.fakes = lambda nets, batch, rng: fakes
     loss, figures = objective.loss(
-        phase(objective, "discriminator"), nets, Batch(reals), StepRandomness(1, 0, 0)
+        phase_of(objective, "discriminator"), nets, Batch(reals), StepRandomness(1, 0, 0)
     )
     whole, patches = (torch.nn.functional.softplus(torch.tensor(-0.5 * k)) for k in (1.0, 2.0))
     assert loss.item() == pytest.approx((whole + patches).item())
@@ -114,7 +111,7 @@ def test_only_reconstructions_are_held_to_their_images(objective, nets):
     fakes = torch.tensor([0.1, 0.3, 9.0, 9.0])[:, None, None, None].expand(-1, 3, 8, 8)
     objective.fakes = lambda nets, batch, rng: fakes
     _, figures = objective.loss(
-        phase(objective, "generator"), nets, Batch(real), StepRandomness(1, 0, 0)
+        phase_of(objective, "generator"), nets, Batch(real), StepRandomness(1, 0, 0)
     )
     assert figures["likeness_loss"] == pytest.approx((0.01 + 0.09) / 2)
     assert figures["feature_loss"] == pytest.approx((0.1 + 0.3) / 2)
@@ -131,7 +128,7 @@ def test_each_part_has_its_weight(nets, part, figure):
         made = vaegan.build(
             CONFIG.model_copy(update={part: weight}), Setting(LATENT, torch.empty(0))
         )
-        return made.loss(phase(made, "generator"), nets, Batch(real), StepRandomness(1, 0, 0))
+        return made.loss(phase_of(made, "generator"), nets, Batch(real), StepRandomness(1, 0, 0))
 
     (without, _), (once, figures), (twice, _) = map(loss, (0.0, 1.0, 2.0))
     torch.testing.assert_close(once - without, figures[figure])
@@ -147,7 +144,7 @@ def test_encoder_and_prior_rest_while_the_generator_learns(objective):
     )  # fmt: skip
     nets = model.build(config, (3, 16, 16))
     loss, _ = objective.loss(
-        phase(objective, "generator"),
+        phase_of(objective, "generator"),
         nets,
         Batch(torch.rand(4, 3, 16, 16)),
         StepRandomness(1, 0, 0),
@@ -170,7 +167,7 @@ def test_a_discriminator_sees_that_fakes_are_all_alike():
 
 
 def prepared(objective, nets, name, images):
-    phase(objective, name).prepare(nets, Batch(images), StepRandomness(1, 0, 0))
+    phase_of(objective, name).prepare(nets, Batch(images), StepRandomness(1, 0, 0))
 
 
 def bright(count):
@@ -200,7 +197,7 @@ def test_when_the_game_begins_draws_are_spread_as_codes_are(objective, nets):
 def test_the_flow_loss_is_the_squared_error_of_the_velocity(objective, nets):
     """Of codes that never vary and a network that says nothing: by hand."""
     prepared(objective, nets, "prior", torch.zeros(EXAMPLES, 3, 8, 8))
-    prior = phase(objective, "prior")
+    prior = phase_of(objective, "prior")
     loss, figures = objective.loss(prior, nets, Batch(torch.zeros(4, 3, 8, 8)), Fixed())
     # At time 0 the plain velocity is -x, which is right where every code is 0.
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
