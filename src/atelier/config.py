@@ -56,8 +56,9 @@ class Adam(Strict):
     learning_rate: Rate
     betas: tuple[Momentum, Momentum] = Field(strict=False)
     schedule: Literal["constant", "cosine", "flat_then_linear", "warm_up_then_linear"]
-    """Of the learning rate over the planned images; all but the first end at 0. The last one also
-    begins there: a fortieth of the way it grows, and then it is flat until the middle."""
+    """Of the learning rate over the phases that train the network; all but the first end at 0. The
+    last one also begins there: a fortieth of the way it grows, and then it is flat until the
+    middle."""
 
 
 class EarlyStopping(Strict):
@@ -73,8 +74,7 @@ class EarlyStopping(Strict):
 class Training(Strict):
     seed: Seed
     images: Positive
-    """Planned length: images of the reals that are shown to the generator's opponent, in steps of
-    `batch_size`. Numbers count rows."""
+    """Planned length: a step takes `batch_size` of them. Numbers count rows."""
     batch_size: Positive
     """For all processes together."""
     optimizers: dict[str, Adam]

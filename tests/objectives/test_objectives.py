@@ -12,7 +12,7 @@ from torch import nn
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.adversarial import cross_entropy, judge_pair, squared_gradient_norm
-from atelier.objectives.phase import Batch, Setting
+from atelier.objectives.phase import Batch, Setting, train_only
 from atelier.training.randomness import StepRandomness
 
 TINY = Path("experiments/tiny")
@@ -88,9 +88,7 @@ def test_gradients_reach_exactly_the_networks_of_the_phase(name, model):
     objective, nets, drawn = trained(name, model)
     for index, phase in enumerate(objective.phases):
         nets.zero_grad(set_to_none=True)
-        nets.requires_grad_(False)
-        for name in phase.trains:
-            nets[name].requires_grad_(True)
+        train_only(nets, phase)
         loss, metrics = objective.loss(phase, nets, drawn, StepRandomness(1, 0, index))
         loss.backward()
         reached = {

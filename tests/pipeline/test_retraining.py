@@ -77,6 +77,7 @@ DECIDING = [
         using(model="translator"),
     ),
     ("objectives/bce", f"{CODE}/objectives/bce.py", "import", "import  ", using(objective="bce")),
+    ("objectives/phase", f"{CODE}/objectives/phase.py", "10_000", "5_000", EVERY),
     ("training/loop", f"{CODE}/training/loop.py", "step += 1", "step += 2", EVERY),
     ("training/stopping", f"{CODE}/training/stopping.py", "score < self", "score <= self", EVERY),
     ("the prepared pictures", f"{PREPARED}/manifest.json", "celeba", "another", FACES),

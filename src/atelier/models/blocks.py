@@ -1,7 +1,7 @@
 """What several models are built from: a U-Net at half the side, and the halves of an autoencoder.
 
 An autoencoder here starts as principal components, in closed form, and networks learn what those
-leave. Its two halves serve three models and are longer than what may stand in three files; so they
+leave. Its two halves serve four models and are longer than what may stand in each file; so they
 are here, and the models' files say what is made of them.
 
 Shapes are those that a processor runs fast: 3 x 3 convolutions of 32 channels and more, on maps of
@@ -26,7 +26,7 @@ POWER_ITERATIONS = 3
 GROUP = 4
 """Images at most among which variation is measured."""
 SMALLEST_VARIANCE = 1e-6
-"""Of a direction along which the images hardly differ, so that nothing is divided by zero."""
+"""Of a direction along which images or codes hardly differ: nothing is divided by zero."""
 
 
 def convolution(before: int, here: int) -> nn.Conv2d:

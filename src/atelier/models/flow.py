@@ -2,10 +2,10 @@
 
 A rectified flow (Liu et al. 2022, arXiv 2209.03003): a network learns the mean velocity of the
 straight paths from noise to codes, and noise that follows it arrives distributed as the codes are.
-Residual blocks with adaptive normalisation (Peebles and Xie 2022, arXiv 2212.09748), each of which
-starts as the identity. We deviate twice. What the network starts from is the velocity that carries
-normal numbers to themselves, so that an untrained prior is the normal distribution, to which a
-VAE's codes are near. And because a network of this size leaves the draws too close to each other,
+Residual blocks with adaptive normalisation (Peebles and Xie 2022, arXiv 2212.09748). We deviate
+twice. What the network says starts at nothing, and is added to the velocity that carries normal
+numbers to themselves, so that an untrained prior is nearly the normal distribution, and so are a
+VAE's codes. And because a network of this size leaves the draws too close to each other,
 a last affine map, in closed form, gives them the means and the covariances of the codes.
 """
 
@@ -15,15 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, silu
 
-from atelier.models.blocks import Decoder, signed
+from atelier.models.blocks import SMALLEST_VARIANCE, Decoder, signed
 
 STEPS = 6
 """Of Heun's method, each with two evaluations."""
 FREQUENCIES = 32
 HIGHEST = 200.0
 """Radians that the fastest of a time's waves turns while it goes from 0 to 1."""
-SMALLEST_SPREAD = 1e-6
-"""Variance of a direction in which codes hardly differ, so that nothing is divided by zero."""
 
 
 class Block(nn.Module):
@@ -123,7 +121,7 @@ def designed(rows: Tensor, *attributes: Tensor) -> Tensor:
 def _power(matrix: Tensor, exponent: float) -> Tensor:
     """Of a symmetric matrix without negative eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
-    powers: Tensor = values.clamp(min=SMALLEST_SPREAD) ** exponent
+    powers: Tensor = values.clamp(min=SMALLEST_VARIANCE) ** exponent
     raised: Tensor = (vectors * powers) @ vectors.T
     return raised
 

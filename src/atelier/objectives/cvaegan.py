@@ -1,9 +1,10 @@
 """`vaegan` with attributes: a classifier that learnt from reals says whether fakes are as asked.
 
-Bao et al. 2017 (CVAE-GAN), arXiv 1703.10155, from which the classifier, the pairing of features
-and the conditional decoder come. We deviate: the classifier learns beside the prior, from reals
-alone, and then rests, because one that learns on in the game forgets smiles; the discriminator
-begins with its weights; features are compared image by image.
+Bao et al. 2017 (CVAE-GAN), arXiv 1703.10155, from which the classifier, the features that a
+reconstruction and its image shall share, and the conditional decoder come. We deviate: the encoder
+is not told the attributes; the classifier learns beside the prior, from reals alone, and then
+rests, because one that learns on in the game forgets smiles; the discriminator begins with its
+weights; draws have no mean features to match.
 
 Each draw is asked to have the attributes of a real image and is held against that image.
 """
@@ -16,7 +17,7 @@ from atelier.objectives import vaegan
 from atelier.objectives.adversarial import Loss, cross_entropy
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.objectives.vaegan import Reading, read
-from atelier.schema import NonNegative, Positive, Share, Strict
+from atelier.schema import NonNegative
 
 NOISE = 0.05
 """Deviation on [-1, 1] of what a classifier sees beside a fake, so that no hidden signal serves."""
@@ -24,22 +25,10 @@ MOST_NOISE = 0.1
 """The largest that it has learnt to bear."""
 
 
-class Config(Strict):
+class Config(vaegan.ThreeParts):
+    """The classifier learns beside the prior, until the GAN begins."""
+
     name: Literal["cvaegan"]
-    reconstruct_until: Share
-    """Of the planned images: then the prior and the classifier learn."""
-    learn_codes_until: Share
-    """Of the planned images: then the GAN begins."""
-    head_start: Share
-    """Of the planned images: so long the discriminator learns alone, before it may teach."""
-    gamma: NonNegative
-    """Weight of R1 + R2, each times gamma / 2. Grows with the image's area."""
-    penalty_every: Positive
-    """Steps from one penalty to the next."""
-    likeness: NonNegative
-    """Weight of the reconstructions' squared error on [-1, 1]; the adversarial loss weighs 1."""
-    features: NonNegative
-    """Weight of the difference between a reconstruction's features and its image's."""
     real_label_weight: NonNegative
     """Of the discriminator's cross-entropy on reals."""
     fake_label_weight: NonNegative
@@ -48,9 +37,7 @@ class Config(Strict):
 
 class Objective(vaegan.Objective):
     def __init__(self, setting: Setting, config: Config) -> None:
-        own = {"name", "real_label_weight", "fake_label_weight"}
-        shared = config.model_dump(exclude=own)
-        super().__init__(setting, vaegan.Config(name="vaegan", **shared))
+        super().__init__(setting, config)
         self.real_label_weight = config.real_label_weight
         self.fake_label_weight = config.fake_label_weight
         self.recognition = Phase(

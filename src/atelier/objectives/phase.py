@@ -49,6 +49,13 @@ class Randomness(Protocol):
     def uniform(self, *shape: int) -> Tensor: ...
 
 
+def train_only(nets: nn.ModuleDict, phase: Phase) -> None:
+    """Freezes all but the phase's networks: all first, as one may be part of another."""
+    nets.requires_grad_(False)
+    for name in phase.trains:
+        nets[name].requires_grad_(True)
+
+
 def unchanged(images: Tensor, rng: Randomness) -> Tensor:
     """The augmentation that changes nothing."""
     return images

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, softplus
+from torch.nn.functional import l1_loss
 
 from atelier.objectives import relativistic
 from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss
@@ -27,8 +27,9 @@ PRIOR_ROWS = 512
 CHUNK = 500
 
 
-class Config(Strict):
-    name: Literal["vaegan"]
+class ThreeParts(Strict):
+    """What every VAE that goes on as a GAN is told."""
+
     reconstruct_until: Share
     """Of the planned images: then the prior learns."""
     learn_codes_until: Share
@@ -43,6 +44,10 @@ class Config(Strict):
     """Weight of the reconstructions' squared error on [-1, 1]; the adversarial loss weighs 1."""
     features: NonNegative
     """Weight of the difference between a reconstruction's features and its image's."""
+
+
+class Config(ThreeParts):
+    name: Literal["vaegan"]
 
 
 class Prior(Protocol):
@@ -101,7 +106,7 @@ class Codes(nn.Module):
 class Objective(relativistic.Objective):
     """Half of each batch of fakes are reconstructions, in the order of their images."""
 
-    def __init__(self, setting: Setting, config: Config) -> None:
+    def __init__(self, setting: Setting, config: ThreeParts) -> None:
         penalties = relativistic.Config(
             name="relativistic", gamma=config.gamma, penalty_every=config.penalty_every
         )
@@ -171,7 +176,7 @@ class Objective(relativistic.Objective):
         twice = (torch.cat([each, each]) for each in self.condition(batch))
         reading = read(nets["discriminator"], pair, *twice)
         real, fake = zip(*(logits.chunk(2) for logits in reading.logits), strict=True)
-        loss = _apart(real, fake)
+        loss = self._apart(real, fake)
         also, figures = self.labels_of_reals(reading, batch)
         return loss + also, figures | {
             "discriminator_loss": loss.detach(),
@@ -186,12 +191,18 @@ class Objective(relativistic.Objective):
         fake = read(nets["discriminator"], seen, *condition)
         with torch.no_grad():
             real = read(nets["discriminator"], real_seen, *condition)
-        loss = _apart(fake.logits, real.logits)
+        loss = self._apart(fake.logits, real.logits)
         likeness, of_pixels = self._likeness(fakes, batch)
-        features, of_features = self._features(fake, real)
+        features, of_features = self._features(fake, real, _half(batch))
         labels, of_labels = self.labels_of_fakes(nets, seen, batch, rng)
         figures = of_pixels | of_features | of_labels | {"generator_loss": loss.detach()}
         return loss + likeness + features + labels, figures
+
+    def _apart(self, higher: Sequence[Tensor], lower: Sequence[Tensor]) -> Tensor:
+        """`higher` shall be above `lower`, as a whole and patch by patch."""
+        pairs = zip(higher, lower, strict=True)
+        whole, *patches = [self.discriminator_loss(*pair) for pair in pairs]
+        return whole + torch.stack(patches).mean()
 
     def _likeness(self, fakes: Tensor, batch: Batch) -> Loss:
         """Of reconstructions, to their images."""
@@ -199,9 +210,8 @@ class Objective(relativistic.Objective):
         error = (fakes[:half].float() - batch.real[:half]).square().mean()
         return self.weights.likeness * error, {"likeness_loss": error.detach()}
 
-    def _features(self, fake: Reading, real: Reading) -> Loss:
+    def _features(self, fake: Reading, real: Reading, half: int) -> Loss:
         """Likewise, as the discriminator sees both."""
-        half = len(fake.logits[0]) // 2
         parts = [
             l1_loss(made[:half].float(), given[:half].float())
             for made, given in zip(fake.maps, real.maps, strict=True)
@@ -222,13 +232,6 @@ class Objective(relativistic.Objective):
 
 def read(network: nn.Module, images: Tensor, *condition: Tensor) -> Reading:
     return cast("Reader", network).read(images, *condition)
-
-
-def _apart(higher: Sequence[Tensor], lower: Sequence[Tensor]) -> Tensor:
-    """Relativistic: `higher` shall be above `lower`, as a whole and patch by patch."""
-    pairs = zip(higher, lower, strict=True)
-    whole, *patches = [softplus(low - high).mean() for high, low in pairs]
-    return whole + torch.stack(patches).mean()
 
 
 def _half(batch: Batch) -> int:

@@ -13,7 +13,7 @@ from atelier import config
 from atelier.data.numbers import DEPTH
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.objectives.phase import Batch, Objective, Phase, Setting
+from atelier.objectives.phase import Batch, Objective, Phase, Setting, train_only
 
 PARTS = 10
 """Of a training: a term that ends before the training does is counted in some of them."""
@@ -98,9 +98,7 @@ def _operations(
 
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
-    nets.requires_grad_(False)
-    for name in phase.trains:
-        nets[name].requires_grad_(True)
+    train_only(nets, phase)
     with _Counter() as counter:
         loss, _ = objective.loss(phase, nets, batch, _Draws())
         loss.backward()

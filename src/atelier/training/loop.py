@@ -15,7 +15,7 @@ from torch import Tensor
 from atelier import config
 from atelier.display import progress
 from atelier.errors import Interrupted
-from atelier.objectives.phase import EXAMPLES, Batch, Phase, Prepare, unchanged
+from atelier.objectives.phase import EXAMPLES, Batch, Phase, Prepare, train_only, unchanged
 from atelier.training import checkpoint, ema, setup
 from atelier.training.history import History, Window
 from atelier.training.randomness import StepRandomness
@@ -140,6 +140,11 @@ class _Run:
         return self.learner.fabric.global_rank == 0
 
     @property
+    def progress(self) -> float:
+        """Share of the planned images that was seen."""
+        return self.clock.images / self.planned
+
+    @property
     def finished(self) -> bool:
         return self.clock.images >= self.planned or self.clock.stopped_early
 
@@ -148,7 +153,7 @@ class _Run:
 
     def take_step(self) -> None:
         """Runs every phase that is due, then moves the averages."""
-        progress = self.clock.images / self.planned
+        progress = self.progress
         self.learner.set_learning_rates(progress)
         for index, phase in enumerate(self.learner.phases):
             if phase.is_due(self.clock.step, progress):
@@ -178,9 +183,8 @@ class _Run:
         rng = StepRandomness(
             self.settings.seed, self.clock.step, PREPARING + index, device=learner.fabric.device
         )
-        progress = self.clock.images / self.planned
         drawn = learner.batches.take(rng, EXAMPLES)
-        batch = Batch(**drawn, progress=progress, augment=self.augment)
+        batch = Batch(**drawn, progress=self.progress, augment=self.augment)
         with torch.no_grad(), learner.fabric.autocast():
             prepare(learner.nets, batch, rng)
 
@@ -190,11 +194,8 @@ class _Run:
         # Layers that draw by themselves (dropout) read the global generator.
         torch.manual_seed(rng.generator.initial_seed())
         drawn = learner.batches.take(rng, self.settings.batch_size // fabric.world_size)
-        batch = Batch(**drawn, progress=self.clock.images / self.planned, augment=self.augment)
-        # One network may be part of another; so all are frozen before some are not.
-        learner.nets.requires_grad_(False)
-        for name in phase.trains:
-            learner.nets[name].requires_grad_(True)
+        batch = Batch(**drawn, progress=self.progress, augment=self.augment)
+        train_only(learner.nets, phase)
         with fabric.autocast():
             loss, metrics = learner.objective.loss(phase, learner.nets, batch, rng)
         for name in phase.trains:
