@@ -197,6 +197,11 @@ class Experiment(Strict):
                 f"sampling.name: model {name} takes {model.task.sampling} "
                 f"(got {self.sampling.name})"
             )
+        if self.training.batch_size % model.group:
+            raise ValueError(
+                f"training.batch_size: model {name} compares {model.group} images, so a multiple "
+                f"of them (got {self.training.batch_size})"
+            )
         norm = getattr(self.model, "discriminator_norm", "none")
         if norm == "batch" and loss.penalises_gradients:
             raise ValueError(

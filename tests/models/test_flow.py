@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.rounding import are_apart
 
-from atelier.models.blocks import Decoder
+from atelier.models.blocks import Decoder, Grain
 from atelier.models.flow import Generator, Prior
 
 LATENT = 4
@@ -88,6 +88,21 @@ def test_a_number_that_never_varies_divides_by_nothing(prior):
 
 
 @torch.no_grad()
+def test_classes_that_add_up_to_one_are_attributes_too():
+    """Then many weights give the same means; draws have them all the same."""
+    torch.manual_seed(0)
+    prior = disturbed(Prior(LATENT, width=16, blocks=1, attributes=3))
+    kinds = torch.nn.functional.one_hot(torch.randint(0, 3, (9000,))).float()
+    codes = torch.randn(9000, LATENT) + kinds @ torch.randn(3, LATENT)
+    noise = torch.randn(9000, LATENT)
+    prior.calibrate(codes, prior.carried(noise, kinds), kinds)
+    draws = prior(noise, kinds)
+    for kind in range(3):
+        ours = kinds[:, kind] == 1
+        torch.testing.assert_close(draws[ours].mean(0), codes[ours].mean(0), atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
 def test_attributes_change_codes_and_pictures():
     torch.manual_seed(0)
     prior = disturbed(Prior(LATENT, width=16, blocks=1, attributes=1))
@@ -109,3 +124,27 @@ def test_it_leaves_as_a_program():
     program = torch.export.export(generator, given, dynamic_shapes=({0: batch}, {0: batch}))
     fewer = tuple(each[:2] for each in given)
     assert torch.allclose(program.module()(*fewer), generator(*fewer), atol=1e-5)
+
+
+@torch.no_grad()
+def test_grain_is_noise_that_a_code_decides():
+    """Of a sine's spread, without a pattern, and another for another code."""
+    torch.manual_seed(0)
+    grain, codes = Grain(64, inputs=128), torch.randn(8, 128)
+    drawn = grain(codes)
+    assert drawn.shape == (8, 1, 64, 64)
+    assert torch.equal(drawn, grain(codes))
+    assert drawn.square().mean().item() == pytest.approx(0.5, abs=0.02)
+    neighbours = (drawn[..., 1:] * drawn[..., :-1]).mean((1, 2, 3))
+    others = (drawn[1:] * drawn[:-1]).mean((1, 2, 3))
+    assert max(neighbours.abs().max(), others.abs().max()) < 0.05
+
+
+@torch.no_grad()
+def test_a_decoder_may_be_given_grain():
+    decoder = Decoder((3, 16, 16), [4], LATENT, grained=True)
+    torch.nn.init.normal_(decoder.last.weight)
+    codes = torch.randn(2, LATENT)
+    with_it = decoder(codes)
+    decoder.grain.directions.zero_()
+    assert are_apart(with_it, decoder(codes))

@@ -85,8 +85,8 @@ def test_fakes_are_read_by_the_classifier_and_not_by_the_discriminator(nets, bat
     _, same = loss("generator", nets, batch)
     assert torch.equal(before["label_loss_of_fakes"], same["label_loss_of_fakes"])
     torch.nn.init.zeros_(nets["classifier"].embedding.weight)
-    _, told = loss("generator", nets, batch)
-    assert told["label_loss_of_fakes"].item() == pytest.approx(torch.tensor(2.0).log().item())
+    _, unsure = loss("generator", nets, batch)
+    assert unsure["label_loss_of_fakes"].item() == pytest.approx(torch.tensor(2.0).log().item())
 
 
 def test_features_are_those_of_the_image_itself(nets, batch):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tests.objectives.phases import phase_of
 from torch import nn
 
@@ -12,12 +13,19 @@ from atelier.models.blocks import variation
 from atelier.models.flow import Generator, Prior
 from atelier.objectives import vaegan
 from atelier.objectives.phase import EXAMPLES, Batch, Setting
+from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
 
 LATENT = 4
 CONFIG = vaegan.Config(
     name="vaegan", reconstruct_until=0.3, learn_codes_until=0.5, head_start=0.1, gamma=0.1,
-    penalty_every=4, likeness=2.0, features=0.5,
+    penalty_every=4, likeness=2.0, features=0.5, real_label_weight=1.0,
+)  # fmt: skip
+
+
+MODEL = model.Config(
+    name="vaegan", latent_dim=LATENT, encoder_widths=[4], decoder_widths=[4], prior_width=8,
+    prior_blocks=1, discriminator_width=4,
 )  # fmt: skip
 
 
@@ -138,11 +146,7 @@ def test_each_part_has_its_weight(nets, part, figure):
 
 def test_encoder_and_prior_rest_while_the_generator_learns(objective):
     torch.manual_seed(0)
-    config = model.Config(
-        name="vaegan", latent_dim=LATENT, encoder_widths=[4], decoder_widths=[4],
-        prior_width=8, prior_blocks=1, discriminator_width=4,
-    )  # fmt: skip
-    nets = model.build(config, (3, 16, 16))
+    nets = model.build(MODEL, (3, 16, 16))
     loss, _ = objective.loss(
         phase_of(objective, "generator"),
         nets,
@@ -163,7 +167,69 @@ def test_a_discriminator_sees_that_fakes_are_all_alike():
     assert found.shape == (8, 1, 3, 3)
     assert found[:4].max() < 1e-3
     assert torch.allclose(found[4:], torch.ones(4, 1, 3, 3))
-    assert variation(torch.rand(3, 2, 3, 3)).shape == (3, 1, 3, 3)
+
+
+def test_the_discriminator_first_learns_attributes_where_there_are_any(objective):
+    labelled = vaegan.build(CONFIG, Setting(LATENT, torch.tensor([0.5, 0.1])))
+    assert due(labelled, 0, 0.4) == ["prior", "recognition"]
+    assert phase_of(labelled, "recognition").trains == ("discriminator",)
+    assert due(labelled, 0, 0.2) == ["bound"]
+    assert due(labelled, 1, 0.7) == ["discriminator", "generator"]
+    unweighted = CONFIG.model_copy(update={"real_label_weight": 0.0})
+    for without in (objective, vaegan.build(unweighted, Setting(LATENT, torch.tensor([0.5])))):
+        assert due(without, 0, 0.4) == ["prior"]
+
+
+def test_attributes_of_reals_alone_are_learnt():
+    """Bright and dark are told apart before the game; in it, by reals whatever the fakes are."""
+    torch.manual_seed(0)
+    nets = model.build(MODEL, (3, 16, 16), 1)
+    labelled = vaegan.build(CONFIG, Setting(LATENT, torch.tensor([0.5])))
+    labels = torch.tensor([[0], [1]], dtype=torch.uint8).repeat(8, 1)
+    signs = 2.0 * labels[:, :, None, None] - 1
+    batch = Batch((0.5 * signs).expand(-1, 3, 16, 16), labels)
+    recognition = phase_of(labelled, "recognition")
+    optimizer = torch.optim.Adam(nets["discriminator"].parameters(), 0.003)
+    losses = []
+    for step in range(30):
+        loss, _ = labelled.loss(recognition, nets, batch, StepRandomness(1, step, 0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 < 0.5 < losses[0]
+    figures = []
+    for fakes in (torch.zeros(16, 3, 16, 16), torch.rand(16, 3, 16, 16)):
+        labelled.fakes = lambda nets, batch, rng, made=fakes: made
+        game = phase_of(labelled, "discriminator")
+        loss, found = labelled.loss(game, nets, batch, StepRandomness(1, 0, 0))
+        torch.testing.assert_close(loss - found["discriminator_loss"], found["label_loss_of_reals"])
+        figures.append(found["label_loss_of_reals"].item())
+    assert figures[0] == pytest.approx(figures[1])
+
+
+def test_a_fake_and_its_real_are_changed_alike(nets, objective):
+    """Colours, too: a decoder that gives each image back has nothing to answer for."""
+    nets["discriminator"] = Grey()
+    real = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    objective.fakes = lambda nets, batch, rng: batch.real
+    batch = Batch(real, augment=DiffAugment(0.5, 0.5, 0.5, 0.2, 0.2))
+    _, figures = objective.loss(
+        phase_of(objective, "generator"), nets, batch, StepRandomness(1, 0, 0)
+    )
+    assert figures["feature_loss"].item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("learns", "begins", "head_start"),
+    [(0.0, 0.5, 0.1), (0.5, 0.5, 0.1), (0.6, 0.5, 0.1), (0.3, 0.9, 0.1), (0.3, 1.0, 0.0)],
+)
+def test_each_part_lasts(learns, begins, head_start):
+    body = CONFIG.model_dump() | {
+        "reconstruct_until": learns, "learn_codes_until": begins, "head_start": head_start,
+    }  # fmt: skip
+    with pytest.raises(ValidationError, match="0 < reconstruct_until < learn_codes_until"):
+        vaegan.Config.model_validate(body)
 
 
 def prepared(objective, nets, name, images):

@@ -3,11 +3,13 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from tests.project import contents
 from tests.tables import plain_gan, tiny_model
@@ -15,10 +17,10 @@ from tests.training import book
 
 from atelier import config
 from atelier.data.numbers import DEPTH, gen_batch
-from atelier.errors import AtelierError, Interrupted
+from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES, vaegan
-from atelier.objectives.phase import EXAMPLES
+from atelier.objectives.phase import EXAMPLES, Phase
 from atelier.schema import read_yaml
 from atelier.task import UNCONDITIONAL
 from atelier.training import checkpoint, loop, setup
@@ -37,6 +39,7 @@ OPTIONS = {
         "head_start": 0.1,
         "likeness": 10.0,
         "features": 0.5,
+        "real_label_weight": 1.0,
     },
 }
 ADVERSARIAL = [name for name, module in OBJECTIVES.items() if UNCONDITIONAL in module.tasks]
@@ -109,6 +112,29 @@ def test_a_phase_is_prepared_once_before_it_first_runs(faces, fabric, tmp_path, 
     (prior, first), (game, second) = calls
     assert prior == game == EXAMPLES
     assert first != second
+
+
+def test_a_phase_that_runs_seldom_enters_once(fabric):
+    """Whether or not it begins in one of its turns."""
+    entered = loop._Run.__new__(loop._Run)
+    entered.settings, entered.planned = SimpleNamespace(batch_size=16), 160
+    phase = Phase("seldom", trains=(), every=3, begins=0.25)
+    steps = []
+    for step in range(10):
+        entered.clock = loop.Clock(16, step)
+        if phase.is_due(step, entered.progress) and entered._enters(phase):
+            steps.append(step)
+    assert steps == [3]
+
+
+def test_batches_of_each_process_are_multiples_of_what_networks_compare(faces):
+    body = json.loads(json.dumps(TINY))
+    body["training"]["batch_size"] = 30
+    with pytest.raises(ValidationError, match=r"compares 4 images, so a multiple .* \(got 30\)"):
+        config.Experiment.model_validate(body)
+    two = SimpleNamespace(world_size=2)
+    with pytest.raises(UserError, match=r"multiple of the processes times 4 \(got 12 for 2\)"):
+        setup.build(experiment("vaegan", batch_size=12), faces, two)
 
 
 def test_what_lies_beyond_the_checkpoint_is_written_again(faces, fabric, tmp_path):

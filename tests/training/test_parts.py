@@ -41,6 +41,15 @@ def test_seed_step_and_phase_each_change_the_draws(other):
     assert not torch.equal(StepRandomness(1, 3, 4).normal(4), StepRandomness(*other).normal(4))
 
 
+def test_a_copy_draws_once_more_what_comes():
+    ours = StepRandomness(1, 2, 3)
+    ours.normal(4)
+    copied = ours.copy()
+    first, second = (draws.uniform(5, 2) for draws in (ours, copied))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, ours.uniform(5, 2))
+
+
 def test_augmentation_is_differentiable_and_off_at_zero():
     images = torch.rand(4, 3, 16, 16, requires_grad=True)
     strong = DiffAugment(0.5, 0.5, 0.5, 0.125, 0.5)(images, StepRandomness(1, 0, 0))

@@ -24,6 +24,7 @@ from atelier.models import (
     vae,
     vaegan,
 )
+from atelier.models.blocks import GROUP
 from atelier.schema import Strict
 from atelier.task import (
     CLASSIFICATION,
@@ -52,6 +53,8 @@ class Model:
     """What a new experiment starts with, where the size is the same at every scale."""
     begin: Callable[[nn.ModuleDict, Tensor], None] | None = None
     """Sets what needs no training from images [N, C, S, S] in [-1, 1], in place."""
+    group: int = 1
+    """Images that a network compares with each other: batches are multiples of them."""
     fitted: Callable[[Any, int], Mapping[str, Any]] | None = None
     """(config, side of an image) -> the keys that take other values for images so small."""
 
@@ -121,12 +124,13 @@ MODELS: Mapping[str, Model] = {
         why="the ELBO needs means and log-variances", begin=vae.begin, fitted=_fewer_maps,
     ),
     "vaegan": Model(
-        UNCONDITIONAL, vaegan.Config, vaegan.build, begin=vae.begin, fitted=_fewer_maps
+        UNCONDITIONAL, vaegan.Config, vaegan.build, begin=vae.begin, group=GROUP,
+        fitted=_fewer_maps,
     ),
     "cvaegan": Model(
         CONDITIONAL, cvaegan.Config, cvaegan.build, objective="cvaegan",
         why="its discriminator also judges patches, to which only that one listens",
-        begin=vae.begin, fitted=_fewer_maps,
+        begin=vae.begin, group=GROUP, fitted=_fewer_maps,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
 }  # fmt: skip

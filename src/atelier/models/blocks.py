@@ -24,7 +24,7 @@ OVERSAMPLED = 10
 """Directions beyond those wanted that the randomised decomposition looks along."""
 POWER_ITERATIONS = 3
 GROUP = 4
-"""Images at most among which variation is measured."""
+"""Images among which variation is measured: a batch holds a multiple of them."""
 SMALLEST_VARIANCE = 1e-6
 """Of a direction along which images or codes hardly differ: nothing is divided by zero."""
 
@@ -123,11 +123,40 @@ class Encoder(nn.Module):
         return plain.float() + change.float()
 
 
+class Grain(nn.Module):
+    """[B, inputs] -> [B, 1, S, S] in [-1, 1]: noise that a code decides, of its own at each pixel.
+
+    Hair and skin have grain, which codes do not tell of; a network that has nothing irregular to
+    make it of weaves a pattern instead (Karras et al. 2018, arXiv 1812.04948, section 3.2, whose
+    noise is drawn). We deviate: each pixel's is the sine of where a code lies along a direction of
+    its own, so that a code still says all of its picture.
+    """
+
+    directions: Tensor
+    """[inputs, S S]"""
+
+    def __init__(self, size: int, inputs: int) -> None:
+        super().__init__()
+        # Codes that have nothing to do with each other are more than a turn apart.
+        turn = 2 * torch.pi * inputs**-0.5
+        self.register_buffer("directions", turn * torch.randn(inputs, size**2))
+        self.map = nn.Unflatten(1, (1, size, size))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        # In fp32: of angles this large bf16 would keep no digit that matters.
+        with torch.autocast(codes.device.type, enabled=False):
+            noise: Tensor = self.map((codes.float() @ self.directions).sin())
+        return noise
+
+
 class Decoder(nn.Module):
     """[B, inputs] -> [B, C, S, S] in about [-1, 1]: a linear picture, refined by a U-Net.
 
     The U-Net is given the code, too: at its smallest map. It starts at nothing. Where there are
     attributes, [B, attributes] in [0, 1], they enter there as well.
+
+    Args:
+        grained: whether the U-Net is given `grain`, too, beside the linear picture.
     """
 
     weight: Tensor
@@ -136,7 +165,13 @@ class Decoder(nn.Module):
     """[C S S]"""
 
     def __init__(
-        self, shape: tuple[int, ...], widths: Sequence[int], inputs: int, attributes: int = 0
+        self,
+        shape: tuple[int, ...],
+        widths: Sequence[int],
+        inputs: int,
+        attributes: int = 0,
+        *,
+        grained: bool = False,
     ) -> None:
         super().__init__()
         channels, size, _ = shape
@@ -144,24 +179,27 @@ class Decoder(nn.Module):
         self.register_buffer("weight", torch.zeros(channels * size**2, inputs))
         self.register_buffer("bias", torch.zeros(channels * size**2))
         self.picture = nn.Unflatten(1, shape)
-        self.unet = UNet(channels, widths)
-        self.entry = nn.Linear(inputs, widths[-1] * side**2)
-        self.wish = nn.Linear(attributes, widths[-1] * side**2, bias=False) if attributes else None
+        self.grain = Grain(size, inputs) if grained else None
+        self.unet = UNet(channels + 1 if grained else channels, widths)
+        places = widths[-1] * side**2
+        self.entry = nn.Linear(inputs, places)
+        self.attributes = nn.Linear(attributes, places, bias=False) if attributes else None
         self.map = nn.Unflatten(1, (widths[-1], side, side))
         self.last = convolution(widths[0], 4 * channels)
         nn.init.normal_(self.entry.weight, 0.0, 0.02)
-        if self.wish is not None:
-            nn.init.normal_(self.wish.weight, 0.0, 0.05)
+        if self.attributes is not None:
+            nn.init.normal_(self.attributes.weight, 0.0, 0.05)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, codes: Tensor, attributes: Tensor | None = None) -> Tensor:
         plain = self.picture(linear(codes, self.weight, self.bias))
-        told = self.entry(codes)
-        if self.wish is not None:
+        smallest = self.entry(codes)
+        if self.attributes is not None:
             assert attributes is not None
-            told = told + self.wish(signed(attributes))
-        change = self.last(silu(self.unet(plain, self.map(told))))
+            smallest = smallest + self.attributes(signed(attributes))
+        drawn = plain if self.grain is None else torch.cat([plain, self.grain(codes)], dim=1)
+        change = self.last(silu(self.unet(drawn, self.map(smallest))))
         refined: Tensor = plain.float() + pixel_shuffle(change, 2).float()
         return refined
 
@@ -175,13 +213,11 @@ def variation(maps: Tensor) -> Tensor:
     """[B, C, H, W] -> [B, 1, H, W]: the mean deviation within each group of neighbours.
 
     So that a discriminator sees when fakes are all alike (Karras et al. 2018, arXiv 1710.10196,
-    section 3). Reals and fakes must not be neighbours.
+    section 3). Reals and fakes are no neighbours where batches of each are multiples of a group.
     """
-    count = len(maps)
-    size = max(n for n in range(1, min(GROUP, count) + 1) if count % n == 0)
-    groups = maps.float().unflatten(0, (-1, size))
+    groups = maps.float().unflatten(0, (-1, GROUP))
     deviations = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    each: Tensor = deviations.repeat_interleave(size).to(maps.dtype)
+    each: Tensor = deviations.repeat_interleave(GROUP).to(maps.dtype)
     return each[:, None, None, None].expand(-1, 1, *maps.shape[2:])
 
 

@@ -45,7 +45,7 @@ def build(config: Config, shape: tuple[int, ...], labels: int) -> nn.ModuleDict:
     """
     if labels < 1:
         raise UserError("model", "cvaegan needs attributes to ask for (got none)")
-    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, labels)
+    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, labels, grained=True)
     prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks, labels)
     return nn.ModuleDict(
         {

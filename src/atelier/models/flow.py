@@ -35,8 +35,8 @@ class Block(nn.Module):
         nn.init.zeros_(self.adapt.weight)
         nn.init.zeros_(self.adapt.bias)
 
-    def forward(self, features: Tensor, told: Tensor) -> Tensor:
-        gain, shift, share = self.adapt(told).chunk(3, dim=1)
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        gain, shift, share = self.adapt(context).chunk(3, dim=1)
         adapted = layer_norm(features, (self.width,)) * (1 + gain) + shift
         changed: Tensor = features + (1 + share) * self.outer(silu(self.inner(adapted)))
         return changed
@@ -56,7 +56,7 @@ class Prior(nn.Module):
     def __init__(self, latent_dim: int, width: int, blocks: int, attributes: int = 0) -> None:
         super().__init__()
         self.entry = nn.Linear(latent_dim, width)
-        self.told = nn.Linear(2 * FREQUENCIES + attributes, width)
+        self.context = nn.Linear(2 * FREQUENCIES + attributes, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
         self.last = nn.Linear(width, latent_dim)
         nn.init.zeros_(self.last.weight)
@@ -70,10 +70,10 @@ class Prior(nn.Module):
     def velocity(self, codes: Tensor, times: Tensor, *attributes: Tensor) -> Tensor:
         """What codes [B, L] on their way at times [B] in [0, 1] have on average: [B, L], fp32."""
         angles = times[:, None] * self.frequencies
-        told = torch.cat([angles.sin(), angles.cos(), *map(signed, attributes)], dim=1)
-        told, features = silu(self.told(told)), self.entry(codes)
+        given = torch.cat([angles.sin(), angles.cos(), *map(signed, attributes)], dim=1)
+        context, features = silu(self.context(given)), self.entry(codes)
         for block in self.blocks:
-            features = block(features, told)
+            features = block(features, context)
         # E[x1 - x0 | (1 - t) x0 + t x1 = x] of two independent standard normal variables.
         plain = (2 * times - 1) / (times.square() + (1 - times).square())
         velocity: Tensor = self.last(silu(features)).float() + plain[:, None] * codes.float()
@@ -91,9 +91,11 @@ class Prior(nn.Module):
 
     def forward(self, noise: Tensor, *attributes: Tensor) -> Tensor:
         codes = self.carried(noise, *attributes)
-        asked = designed(codes, *attributes)
-        centred = codes - asked @ self.drawn_centres
-        calibrated: Tensor = asked @ self.centres + centred @ self.stretch
+        design = designed(codes, *attributes)
+        # In fp32: codes are wrong by the digits that autocast would leave the map.
+        with torch.autocast(codes.device.type, enabled=False):
+            centred = codes - design @ self.drawn_centres
+            calibrated: Tensor = design @ self.centres + centred @ self.stretch
         return calibrated
 
     @torch.no_grad()
@@ -104,13 +106,17 @@ class Prior(nn.Module):
         regressed on attributes; what is left is mapped by the optimal transport between two
         normal distributions (Peyré and Cuturi 2019, arXiv 1803.00567, equation 2.40).
         """
-        asked = designed(codes, *attributes)
-        for rows, centres in ((codes, self.centres), (draws, self.drawn_centres)):
-            centres.copy_(torch.linalg.lstsq(asked.double(), rows.double()).solution)
-        wanted = torch.cov((codes - asked @ self.centres).double().T)
-        found = torch.cov((draws - asked @ self.drawn_centres).double().T)
+        design = designed(codes, *attributes).double()
+        # The smallest solution, as attributes may hang together: classes that add up to one.
+        solving = torch.linalg.pinv(design)
+        covariances = []
+        for rows, centres in ((draws, self.drawn_centres), (codes, self.centres)):
+            solution = solving @ rows.double()
+            centres.copy_(solution)
+            covariances.append(torch.cov((rows.double() - design @ solution).T))
+        found, aim = covariances
         root, inverse = _power(found, 0.5), _power(found, -0.5)
-        self.stretch.copy_(inverse @ _power(root @ wanted @ root, 0.5) @ inverse)
+        self.stretch.copy_(inverse @ _power(root @ aim @ root, 0.5) @ inverse)
 
 
 def designed(rows: Tensor, *attributes: Tensor) -> Tensor:

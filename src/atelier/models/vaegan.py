@@ -45,13 +45,17 @@ class Reading(NamedTuple):
     """[B, 1], of the whole: higher is more real, and as asked; then [B, 1, S / 4, S / 4] and
     [B, 1, S / 8, S / 8], of patches: whatever was asked."""
     evidence: Tensor
-    """[B, K]: what each attribute adds to the whole's logit where it is asked for; K may be 0."""
+    """[B, K], for each attribute, of which there may be none: how far it is there, which a
+    projection adds to the whole's logit, signed as asked."""
     maps: tuple[Tensor, ...]
     """Features of the patches' sides."""
 
 
 class Discriminator(nn.Module):
-    """[B, 3, S, S], [B, K] attributes where there are any -> [B, 1]: all it says, as one number."""
+    """[B, 3, S, S], [B, K] attributes if they were asked for -> [B, 1]: all it says, as one number.
+
+    It finds evidence for each attribute, asked for or not.
+    """
 
     def __init__(self, shape: tuple[int, ...], width: int, attributes: int = 0) -> None:
         super().__init__()
@@ -94,8 +98,8 @@ class Discriminator(nn.Module):
             features = features.float()
             logit, evidence = self.realness(features), features[:, :0]
             if self.embedding is not None:
-                assert attributes is not None
                 evidence = self.embedding(features)
+            if attributes is not None:
                 logit = logit + (evidence * signed(attributes)).sum(1, keepdim=True)
         maps = (second, third)
         heads = zip(self.patches, maps, strict=True)
@@ -114,12 +118,16 @@ def _leaky(maps: Tensor) -> Tensor:
 
 
 def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
-    """Networks for images of `shape` (channels, S, S).
+    """Networks for images of `shape` (channels, S, S), S a multiple of 16.
 
     The generator is the prior and the decoder, which are named apart, too: each phase of a training
     has its own optimizer.
+
+    Args:
+        labels: attributes of the images, of which the discriminator may learn; the generator is not
+            told them.
     """
-    decoder = Decoder(shape, config.decoder_widths, config.latent_dim)
+    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, grained=True)
     prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks)
     return nn.ModuleDict(
         {
@@ -127,6 +135,6 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
             "decoder": decoder,
             "prior": prior,
             "generator": Generator(prior, decoder),
-            "discriminator": Discriminator(shape, config.discriminator_width),
+            "discriminator": Discriminator(shape, config.discriminator_width, labels),
         }
     )

@@ -71,7 +71,7 @@ _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 _THREE_PARTS = {
     "gamma": 0.05, "penalty_every": 8, "reconstruct_until": 0.42, "learn_codes_until": 0.56,
-    "head_start": 0.02, "likeness": 10.0, "features": 0.5,
+    "head_start": 0.02, "likeness": 10.0, "features": 0.5, "real_label_weight": 1.0,
 }  # fmt: skip
 _THREE_PARTS_ADAM = {
     **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
@@ -144,7 +144,7 @@ OBJECTIVES: Mapping[str, Loss] = {
     ),
     "cvaegan": Loss(
         (CONDITIONAL,), cvaegan.Config, cvaegan.build, penalises_gradients=True,
-        values={**_THREE_PARTS, "real_label_weight": 1.0, "fake_label_weight": 0.5},
+        values={**_THREE_PARTS, "fake_label_weight": 0.5},
         training={"optimizers": {**_THREE_PARTS_ADAM, "classifier": _FLOW_ADAM}},
     ),
     "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),

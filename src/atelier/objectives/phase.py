@@ -47,6 +47,9 @@ class Randomness(Protocol):
 
     def normal(self, *shape: int) -> Tensor: ...
     def uniform(self, *shape: int) -> Tensor: ...
+    def copy(self) -> "Randomness":
+        """Draws once more what this one will draw."""
+        ...
 
 
 def train_only(nets: nn.ModuleDict, phase: Phase) -> None:

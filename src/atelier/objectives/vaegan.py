@@ -6,18 +6,24 @@ encoder and the prior rest; draws come from the prior, a rectified flow (Liu et 
 2209.03003, equation 1) that learns in between; the adversarial loss is `relativistic`, in which
 each reconstruction is held against the very image that it was made of, as a whole and patch by
 patch; likeness is the squared error of pixels, beside the difference of features.
+
+Where images have attributes, the discriminator first learns to name those of reals, beside the
+prior, and goes on doing so in the game: what it finds to tell faces from each other by, it then
+compares reals and fakes by (Odena et al. 2017, arXiv 1610.09585, whose generator is told them; here
+it is not).
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, Self, cast
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from atelier.objectives import relativistic
-from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss
+from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss, cross_entropy
 from atelier.objectives.elbo import drawn, negative_bound
 from atelier.objectives.phase import EXAMPLES, Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Share, Strict
@@ -25,6 +31,8 @@ from atelier.schema import NonNegative, Positive, Share, Strict
 PRIOR_ROWS = 512
 """Codes of a step in which the prior learns: they cost a hundredth of an image each."""
 CHUNK = 500
+MOST_NOISE = 0.1
+"""Deviation on [-1, 1] of the strongest noise that attributes are recognised through."""
 
 
 class ThreeParts(Strict):
@@ -44,6 +52,23 @@ class ThreeParts(Strict):
     """Weight of the reconstructions' squared error on [-1, 1]; the adversarial loss weighs 1."""
     features: NonNegative
     """Weight of the difference between a reconstruction's features and its image's."""
+    real_label_weight: NonNegative
+    """Of the cross-entropy of what the discriminator takes for the attributes of reals."""
+
+    @model_validator(mode="after")
+    def _parts_follow_each_other(self) -> Self:
+        learns, begins = self.reconstruct_until, self.learn_codes_until
+        if not (0 < learns < begins and self.teaches_from < 1):
+            raise ValueError(
+                "0 < reconstruct_until < learn_codes_until, and less than 1 with head_start "
+                f"(got {learns}, {begins} and {self.head_start})"
+            )
+        return self
+
+    @property
+    def teaches_from(self) -> float:
+        """Share of the planned images from which the generator learns from the discriminator."""
+        return self.learn_codes_until + self.head_start
 
 
 class Config(ThreeParts):
@@ -106,16 +131,18 @@ class Codes(nn.Module):
 class Objective(relativistic.Objective):
     """Half of each batch of fakes are reconstructions, in the order of their images."""
 
+    recogniser = "discriminator"
+    """The network that first learns the attributes of reals."""
+
     def __init__(self, setting: Setting, config: ThreeParts) -> None:
         penalties = relativistic.Config(
             name="relativistic", gamma=config.gamma, penalty_every=config.penalty_every
         )
         super().__init__(setting, penalties)
         self.weights = config
-        attributes = len(setting.label_shares) if setting.conditional else 0
-        self.memory = self.codes = Codes(setting.latent_dim, attributes)
+        labels = len(setting.label_shares)
+        self.memory = self.codes = Codes(setting.latent_dim, labels if setting.conditional else 0)
         learns, begins = config.reconstruct_until, config.learn_codes_until
-        teaches = begins + config.head_start
         self.bound = Phase("bound", trains=("encoder", "decoder"), until=learns)
         self.prior = Phase(
             "prior", trains=("prior",), begins=learns, until=begins, prepare=self._remember
@@ -123,21 +150,26 @@ class Objective(relativistic.Objective):
         self.game = tuple(
             replace(
                 phase,
-                begins=teaches if phase == GENERATOR else begins,
+                begins=config.teaches_from if phase == GENERATOR else begins,
                 prepare=self._begin_game if phase == DISCRIMINATOR else None,
             )
             for phase in super().phases
         )
+        self.recognition = Phase("recognition", (self.recogniser,), begins=learns, until=begins)
+        self.recognises = labels > 0 and config.real_label_weight > 0
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return (self.bound, self.prior, *self.game)
+        recognition = (self.recognition,) if self.recognises else ()
+        return (self.bound, self.prior, *recognition, *self.game)
 
     def loss(self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         if phase == self.bound:
             return negative_bound(nets, batch.real, rng, condition=self.condition(batch))
         if phase == self.prior:
             return self._flow_loss(cast("Prior", nets["prior"]), rng)
+        if phase == self.recognition:
+            return self._recognition_loss(nets[self.recogniser], batch, rng)
         return super().loss(phase, nets, batch, rng)
 
     def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
@@ -151,6 +183,15 @@ class Objective(relativistic.Objective):
         guessed = prior.velocity(noise + times[:, None] * velocity, times, *condition)
         error = (guessed - velocity).square().mean()
         return error, {"flow_loss": error.detach()}
+
+    def _recognition_loss(self, network: nn.Module, batch: Batch, rng: Randomness) -> Loss:
+        """Cross-entropy on reals, seen through noise of any strength up to the largest."""
+        images = batch.augment(batch.real, rng)
+        strength = MOST_NOISE * rng.uniform(len(images), 1, 1, 1)
+        images = images + strength * rng.normal(*images.shape)
+        reading = read(network, images, *self.condition(batch))
+        error = cross_entropy(reading.evidence, attributes_of(batch))
+        return error, {"recognition_loss": error.detach()}
 
     def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
         prior = cast("Prior", nets["prior"])
@@ -177,8 +218,8 @@ class Objective(relativistic.Objective):
         reading = read(nets["discriminator"], pair, *twice)
         real, fake = zip(*(logits.chunk(2) for logits in reading.logits), strict=True)
         loss = self._apart(real, fake)
-        also, figures = self.labels_of_reals(reading, batch)
-        return loss + also, figures | {
+        labels, figures = self._labels_of_reals(reading, batch)
+        return loss + labels, figures | {
             "discriminator_loss": loss.detach(),
             "real_logit": real[0].detach().mean(),
             "fake_logit": fake[0].detach().mean(),
@@ -186,8 +227,9 @@ class Objective(relativistic.Objective):
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         fakes, condition = self.fakes(nets, batch, rng), self.condition(batch)
-        # A fake and the real in its place are moved alike, so that their features can be compared.
-        seen, real_seen = batch.augment(torch.cat([fakes, batch.real], 1), rng).chunk(2, dim=1)
+        # A fake and the real in its place are changed alike, so that features can be compared.
+        alike = rng.copy()
+        seen, real_seen = batch.augment(fakes, rng), batch.augment(batch.real, alike)
         fake = read(nets["discriminator"], seen, *condition)
         with torch.no_grad():
             real = read(nets["discriminator"], real_seen, *condition)
@@ -219,9 +261,13 @@ class Objective(relativistic.Objective):
         error = torch.stack(parts).mean()
         return self.weights.features * error, {"feature_loss": error.detach()}
 
-    def labels_of_reals(self, reading: Reading, batch: Batch) -> Loss:
-        """What the discriminator is held to beside: nothing."""
-        return batch.real.new_zeros(()), {}
+    def _labels_of_reals(self, reading: Reading, batch: Batch) -> Loss:
+        """Of the first half of what was read."""
+        if not self.recognises:
+            return batch.real.new_zeros(()), {}
+        attributes = attributes_of(batch)
+        error = cross_entropy(reading.evidence[: len(attributes)], attributes)
+        return self.weights.real_label_weight * error, {"label_loss_of_reals": error.detach()}
 
     def labels_of_fakes(
         self, nets: nn.ModuleDict, fakes: Tensor, batch: Batch, rng: Randomness
@@ -232,6 +278,12 @@ class Objective(relativistic.Objective):
 
 def read(network: nn.Module, images: Tensor, *condition: Tensor) -> Reading:
     return cast("Reader", network).read(images, *condition)
+
+
+def attributes_of(batch: Batch) -> Tensor:
+    """[B, K] of 0 and 1, in the images' precision."""
+    assert batch.labels is not None
+    return batch.labels.to(batch.real.dtype)
 
 
 def _half(batch: Batch) -> int:

@@ -43,6 +43,9 @@ class _Draws:
     def uniform(self, *shape: int) -> Tensor:
         return torch.empty(shape)
 
+    def copy(self) -> "_Draws":
+        return self
+
 
 def gflop_per_image(
     work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int

@@ -173,9 +173,9 @@ class _Run:
             self._watch(self.early_stop, self.settings.early_stopping)
 
     def _enters(self, phase: Phase) -> bool:
-        """Whether the step before, if there was one, was too early for it."""
-        before = (self.clock.images - self.settings.batch_size) / self.planned
-        return self.clock.step == 0 or before < phase.begins
+        """Whether its turn before, if there was one, was too early for it."""
+        step = self.clock.step - phase.every
+        return step < 0 or step * self.settings.batch_size / self.planned < phase.begins
 
     def _prepare(self, index: int, prepare: Prepare) -> None:
         """The same in each process, so that networks stay alike."""

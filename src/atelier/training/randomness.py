@@ -7,6 +7,7 @@ the same data.
 """
 
 from collections.abc import Callable
+from copy import copy
 from functools import lru_cache
 
 import numpy as np
@@ -36,6 +37,13 @@ class StepRandomness:
         self.seed, self.turn = seed, step * phases + phase
         self.device, self.process, self.processes = device, process, processes
         self.generator = torch.Generator().manual_seed(mixed_seed(seed, step, phase))
+
+    def copy(self) -> "StepRandomness":
+        """Draws once more what this one will draw."""
+        other = copy(self)
+        other.generator = torch.Generator()
+        other.generator.set_state(self.generator.get_state())
+        return other
 
     def _mine(self, everything: Tensor) -> Tensor:
         own = len(everything) // self.processes

@@ -83,14 +83,15 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
     """Builds a learner whose first weights depend on the seed alone, and on the training images
     where its model begins with what they have in common."""
     settings = work.training
-    if settings.batch_size % fabric.world_size:
+    family = MODELS[work.model.name]
+    if settings.batch_size % (fabric.world_size * family.group):
+        groups = f"times {family.group} " if family.group > 1 else ""
         raise UserError(
             "training.batch_size",
-            f"must be a multiple of the processes (got {settings.batch_size} for "
+            f"must be a multiple of the processes {groups}(got {settings.batch_size} for "
             f"{fabric.world_size})",
         )
     batches = open_batches(prepared, fabric.device, settings.flip, getattr(work, "sampling", None))
-    family = MODELS[work.model.name]
     latent_dim = getattr(work.model, "latent_dim", 0)
     setting = Setting(latent_dim, batches.label_shares(), family.task.takes_attributes)
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
