@@ -214,8 +214,8 @@ class Experiment(Strict):
 
 
 def trained_networks(objective: ObjectiveConfig) -> set[str]:
-    """The names of all networks that an objective trains."""
-    built = OBJECTIVES[objective.name].build(objective, Setting(1, torch.empty(0)))
+    """The names of all networks that an objective trains, from images with labels at least."""
+    built = OBJECTIVES[objective.name].build(objective, Setting(1, torch.full((1,), 0.5)))
     return {network for phase in built.phases for network in phase.trains}
 
 

@@ -223,14 +223,14 @@ def test_every_model_builds_and_comes_back(name):
         again = family.build(model, shape, 2).eval()
         again.load_state_dict(nets.state_dict())
         for network in family.task.networks:
-            given = inputs(family.task, network, torch.rand(3, *shape) * 2 - 1, latent_dim)
+            given = inputs(family.task, network, torch.rand(4, *shape) * 2 - 1, latent_dim)
             output = nets[network](*given)
             assert output.dtype == torch.float32
             assert tuple(output.shape[1:]) in made.get(network, {shape})
             assert torch.equal(output, again[network](*given))
         if "discriminator" in nets:
             generated = nets["generator"](*given)
-            assert nets["discriminator"](generated, *given[1:]).shape == (3, 1)
+            assert nets["discriminator"](generated, *given[1:]).shape == (4, 1)
 
 
 def test_faces_learn(faces, fabric, tmp_path):

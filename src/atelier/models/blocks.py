@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad, pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import interpolate, linear, pad, pixel_shuffle, pixel_unshuffle, silu
 
 from atelier.errors import UserError
 
@@ -57,7 +57,9 @@ class UNet(nn.Module):
     """[B, C, S, S] -> [B, widths[0], S / 2, S / 2]: down to the smallest map, and up again.
 
     Ronneberger et al. 2015, arXiv 1505.04597; we deviate: the maps of the way down are added to
-    those of the way up. One residual block at the largest map and two at each other, both ways.
+    those of the way up, and maps grow by interpolation, because a strided transposed convolution
+    weaves a pattern of its stride (Odena et al. 2016, distill.pub/2016/deconv-checkerboard) and
+    takes twice as long. One residual block at the largest map and two at each other, both ways.
 
     Args:
         widths: channels of the maps of side S / 2, S / 4, …
@@ -69,9 +71,7 @@ class UNet(nn.Module):
         self.first = convolution(4 * channels, widths[0])
         self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.falling = nn.ModuleList(map(residuals, widths, depths))
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 4, 2, 1) for a, b in reversed(list(pairwise(widths)))
-        )
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(list(pairwise(widths))))
         self.rising = nn.ModuleList(map(residuals, widths[-2::-1], depths[-2::-1]))
 
     def forward(self, images: Tensor, smallest: Tensor | None = None) -> Tensor:
@@ -84,8 +84,9 @@ class UNet(nn.Module):
             maps = blocks(maps)
         if smallest is not None:
             maps = maps + smallest
-        for double, blocks in zip(self.up, self.rising, strict=True):
-            maps = blocks(passed.pop() + double(silu(maps)))
+        for narrow, blocks in zip(self.up, self.rising, strict=True):
+            grown = interpolate(narrow(silu(maps)), scale_factor=2, mode="bilinear")
+            maps = blocks(passed.pop() + grown)
         return maps
 
 
@@ -143,9 +144,7 @@ class Grain(nn.Module):
         self.map = nn.Unflatten(1, (1, size, size))
 
     def forward(self, codes: Tensor) -> Tensor:
-        # In fp32: of angles this large bf16 would keep no digit that matters.
-        with torch.autocast(codes.device.type, enabled=False):
-            noise: Tensor = self.map((codes.float() @ self.directions).sin())
+        noise: Tensor = self.map((codes @ self.directions).sin())
         return noise
 
 

@@ -92,10 +92,8 @@ class Prior(nn.Module):
     def forward(self, noise: Tensor, *attributes: Tensor) -> Tensor:
         codes = self.carried(noise, *attributes)
         design = designed(codes, *attributes)
-        # In fp32: codes are wrong by the digits that autocast would leave the map.
-        with torch.autocast(codes.device.type, enabled=False):
-            centred = codes - design @ self.drawn_centres
-            calibrated: Tensor = design @ self.centres + centred @ self.stretch
+        centred = codes - design @ self.drawn_centres
+        calibrated: Tensor = design @ self.centres + centred @ self.stretch
         return calibrated
 
     @torch.no_grad()

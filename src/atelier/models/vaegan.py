@@ -124,8 +124,8 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
     has its own optimizer.
 
     Args:
-        labels: attributes of the images, of which the discriminator may learn; the generator is not
-            told them.
+        labels: attributes of the images, which the classifier, the discriminator's twin, learns
+            where there are any; the generator is not told them.
     """
     decoder = Decoder(shape, config.decoder_widths, config.latent_dim, grained=True)
     prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks)
@@ -135,6 +135,7 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
             "decoder": decoder,
             "prior": prior,
             "generator": Generator(prior, decoder),
+            "classifier": Discriminator(shape, config.discriminator_width, labels),
             "discriminator": Discriminator(shape, config.discriminator_width, labels),
         }
     )

@@ -76,6 +76,7 @@ _THREE_PARTS = {
 _THREE_PARTS_ADAM = {
     **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),
     "prior": _FLOW_ADAM,
+    "classifier": {**_FLOW_ADAM, "learning_rate": 0.001},
     "generator": {**_SHARPENING_ADAM, "schedule": "warm_up_then_linear"},
     "discriminator": {**_SHARPENING_ADAM, "learning_rate": 0.0005},
 }
@@ -145,7 +146,7 @@ OBJECTIVES: Mapping[str, Loss] = {
     "cvaegan": Loss(
         (CONDITIONAL,), cvaegan.Config, cvaegan.build, penalises_gradients=True,
         values={**_THREE_PARTS, "fake_label_weight": 0.5},
-        training={"optimizers": {**_THREE_PARTS_ADAM, "classifier": _FLOW_ADAM}},
+        training={"optimizers": _THREE_PARTS_ADAM},
     ),
     "classification": Loss((CLASSIFICATION,), classification.Config, classification.build),
 }  # fmt: skip

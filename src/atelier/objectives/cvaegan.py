@@ -3,8 +3,7 @@
 Bao et al. 2017 (CVAE-GAN), arXiv 1703.10155, from which the classifier, the features that a
 reconstruction and its image shall share, and the conditional decoder come. We deviate: the encoder
 is not told the attributes; the classifier learns beside the prior, from reals alone, and then
-rests, because one that learns on in the game forgets smiles; the discriminator begins with its
-weights; draws have no mean features to match.
+rests, because one that learns on in the game forgets smiles; draws have no mean features to match.
 
 Each draw is asked to have the attributes of a real image and is held against that image.
 """
@@ -32,16 +31,10 @@ class Config(vaegan.ThreeParts):
 
 
 class Objective(vaegan.Objective):
-    recogniser = "classifier"
-
     def __init__(self, setting: Setting, config: Config) -> None:
         super().__init__(setting, config)
         self.recognises = True
         self.fake_label_weight = config.fake_label_weight
-
-    def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
-        super()._begin_game(nets, batch, rng)
-        nets["discriminator"].load_state_dict(nets["classifier"].state_dict())
 
     def labels_of_fakes(
         self, nets: nn.ModuleDict, fakes: Tensor, batch: Batch, rng: Randomness

@@ -7,10 +7,10 @@ encoder and the prior rest; draws come from the prior, a rectified flow (Liu et 
 each reconstruction is held against the very image that it was made of, as a whole and patch by
 patch; likeness is the squared error of pixels, beside the difference of features.
 
-Where images have attributes, the discriminator first learns to name those of reals, beside the
-prior, and goes on doing so in the game: what it finds to tell faces from each other by, it then
-compares reals and fakes by (Odena et al. 2017, arXiv 1610.09585, whose generator is told them; here
-it is not).
+Where images have attributes, a classifier learns those of reals, beside the prior. The
+discriminator, its twin, begins with its weights and goes on telling them in the game: what images
+differ in is what it then compares reals and fakes by (Odena et al. 2017, arXiv 1610.09585, whose
+generator is told them; here it is not).
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,8 @@ class ThreeParts(Strict):
     features: NonNegative
     """Weight of the difference between a reconstruction's features and its image's."""
     real_label_weight: NonNegative
-    """Of the cross-entropy of what the discriminator takes for the attributes of reals."""
+    """Of the cross-entropy of what the discriminator takes for the attributes of reals, where they
+    have any; 0: neither it nor a classifier learns them."""
 
     @model_validator(mode="after")
     def _parts_follow_each_other(self) -> Self:
@@ -131,9 +132,6 @@ class Codes(nn.Module):
 class Objective(relativistic.Objective):
     """Half of each batch of fakes are reconstructions, in the order of their images."""
 
-    recogniser = "discriminator"
-    """The network that first learns the attributes of reals."""
-
     def __init__(self, setting: Setting, config: ThreeParts) -> None:
         penalties = relativistic.Config(
             name="relativistic", gamma=config.gamma, penalty_every=config.penalty_every
@@ -155,7 +153,7 @@ class Objective(relativistic.Objective):
             )
             for phase in super().phases
         )
-        self.recognition = Phase("recognition", (self.recogniser,), begins=learns, until=begins)
+        self.recognition = Phase("recognition", ("classifier",), begins=learns, until=begins)
         self.recognises = labels > 0 and config.real_label_weight > 0
 
     @property
@@ -169,7 +167,7 @@ class Objective(relativistic.Objective):
         if phase == self.prior:
             return self._flow_loss(cast("Prior", nets["prior"]), rng)
         if phase == self.recognition:
-            return self._recognition_loss(nets[self.recogniser], batch, rng)
+            return self._recognition_loss(nets["classifier"], batch, rng)
         return super().loss(phase, nets, batch, rng)
 
     def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
@@ -198,8 +196,11 @@ class Objective(relativistic.Objective):
         codes, condition = self.codes.draw(EXAMPLES, rng)
         noise = rng.normal(*codes.shape)
         parts = zip(*(each.split(CHUNK) for each in (noise, *condition)), strict=True)
-        draws = torch.cat([prior.carried(*part) for part in parts])
-        prior.calibrate(codes, draws, *condition)
+        with _exactly(noise):
+            draws = torch.cat([prior.carried(*part) for part in parts])
+            prior.calibrate(codes, draws, *condition)
+        if self.recognises:
+            nets["discriminator"].load_state_dict(nets["classifier"].state_dict())
 
     def fakes(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
         condition, half = self.condition(batch), _half(batch)
@@ -208,7 +209,8 @@ class Objective(relativistic.Objective):
             means, log_variances = found.chunk(2, dim=1)
             again = drawn(means, log_variances, rng)
             noise = rng.normal(len(batch.real) - half, self.setting.latent_dim)
-            others = nets["prior"](noise, *(each[half:] for each in condition))
+            with _exactly(noise):
+                others = nets["prior"](noise, *(each[half:] for each in condition))
         images: Tensor = nets["decoder"](torch.cat([again, others]), *condition)
         return images
 
@@ -278,6 +280,11 @@ class Objective(relativistic.Objective):
 
 def read(network: nn.Module, images: Tensor, *condition: Tensor) -> Reading:
     return cast("Reader", network).read(images, *condition)
+
+
+def _exactly(given: Tensor) -> torch.autocast:
+    """Without autocast, whose three digits an affine map of codes would show."""
+    return torch.autocast(given.device.type, enabled=False)
 
 
 def attributes_of(batch: Batch) -> Tensor:

@@ -15,7 +15,7 @@ from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Batch, Objective, Phase, Setting, train_only
 
-PARTS = 10
+PARTS = 100
 """Of a training: a term that ends before the training does is counted in some of them."""
 
 
@@ -67,7 +67,8 @@ def cost_of(experiment: config.Experiment, dataset: config.Dataset) -> float:
     """The same of an experiment on its dataset, neither of which has to be prepared."""
     size = dataset.data.size_pixels
     shape = (DEPTH,) if size is None else (3, size, size)
-    labels = len(getattr(experiment.sampling, "attributes", ()))
+    # Where nothing is asked for, a batch still carries labels; how many hardly matters.
+    labels = len(getattr(experiment.sampling, "attributes", ())) or int(dataset.judge is not None)
     return gflop_per_image(experiment, shape, labels)
 
 

@@ -60,8 +60,8 @@ class Learner:
             adam = self.settings.optimizers[name]
             rate = adam.learning_rate * self.objective.optimizer_ratio(name)
             training = [phase for phase in self.phases if name in phase.trains]
-            begins = min(phase.begins for phase in training)
-            until = max(phase.until for phase in training)
+            begins = min((phase.begins for phase in training), default=0.0)
+            until = max((phase.until for phase in training), default=1.0)
             share = min(max((progress - begins) / (until - begins), 0.0), 1.0)
             for group in optimizer.param_groups:
                 group["lr"] = rate * schedule(adam.schedule, share)
