@@ -172,6 +172,7 @@ def test_a_discriminator_sees_that_fakes_are_all_alike():
 def test_a_classifier_learns_attributes_where_there_are_any(objective):
     labelled = vaegan.build(CONFIG, Setting(LATENT, torch.tensor([0.5, 0.1])))
     assert due(labelled, 0, 0.4) == ["prior", "recognition"]
+    assert due(labelled, 1, 0.4) == ["prior"]
     assert phase_of(labelled, "recognition").trains == ("classifier",)
     assert due(labelled, 0, 0.2) == ["bound"]
     assert due(labelled, 1, 0.7) == ["discriminator", "generator"]

@@ -30,6 +30,8 @@ from atelier.schema import NonNegative, Positive, Share, Strict
 
 PRIOR_ROWS = 512
 """Codes of a step in which the prior learns: they cost a hundredth of an image each."""
+RECOGNITION_EVERY = 2
+"""Steps of the prior for one of the classifier, which costs as much and needs fewer."""
 CHUNK = 500
 MOST_NOISE = 0.1
 """Deviation on [-1, 1] of the strongest noise that attributes are recognised through."""
@@ -153,7 +155,9 @@ class Objective(relativistic.Objective):
             )
             for phase in super().phases
         )
-        self.recognition = Phase("recognition", ("classifier",), begins=learns, until=begins)
+        self.recognition = Phase(
+            "recognition", ("classifier",), every=RECOGNITION_EVERY, begins=learns, until=begins
+        )
         self.recognises = labels > 0 and config.real_label_weight > 0
 
     @property
