@@ -1,0 +1,128 @@
+r"""Trains experiments anew with other seeds, apart from the pipeline, and shows what seeds change.
+
+One training is one draw: what is said of an experiment should hold for the next seed, too. Each
+seed gets a folder of its own, in which the pipeline's own commands train, bundle and evaluate; the
+prepared data and the judge are the pipeline's. Faces are also shown to judges of other seeds, see
+other_judges.py.
+
+    python benchmarks/seeds.py faces-gan horse2zebra --seeds 2 3 --out seeds.json
+
+Run it where `atelier repro` has run, and nothing beside it. What is finished is not done again,
+unless what decides a training has changed.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from other_judges import JUDGES
+
+from atelier import config
+from atelier.evaluation.report import write_metrics
+from atelier.paths import Paths
+from atelier.pipeline.definition import checkpoint_folder
+from atelier.rewriting import rewritten
+
+SEEDS = Path(".atelier", "seeds")
+STAGES = ("train", "bundle", "evaluate")
+OTHER_JUDGES = "other_judges"
+EDITS = ("editing.Eyeglasses.flipped_in_range", "editing.Eyeglasses.most_changed")
+OTHERS = tuple(f"{OTHER_JUDGES}.{figure}" for figure in ("median kid", "median recall", "copies"))
+FACES = (*OTHERS, "judge.kid", "judge.recall", "witness.kid")
+FIGURES = {
+    "unconditional": (*FACES, *EDITS),
+    "conditional": (*FACES, "accuracy.minimum", "diversity.minimum"),
+    "translation": tuple(
+        f"{direction}.{figure}"
+        for direction in ("A2B", "B2A")
+        for figure in ("twin.inside", "witness.kid", "verdict", "out_of_range")
+    ),
+    "reconstruction": ("reconstruction.psnr_db_above_pca", "judge.kid_mixture", *EDITS),
+}
+"""By task, what an experiment's table shows of `metrics.json` and of other judges, by its dotted
+name, where it is there."""
+
+
+def lay_out(root: Path, experiment: config.Experiment, scale: str, seed: int) -> None:
+    """A project whose experiment has another seed, and whose code and data are ours."""
+    root.mkdir(parents=True, exist_ok=True)
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(file, root / file)
+    shutil.copytree("experiments", root / "experiments", dirs_exist_ok=True)
+    file = Paths(scale).experiment_file(experiment.name)
+    changed = rewritten(file.read_text("utf-8"), {("training", "seed"): seed})
+    (root / file).write_text(changed, "utf-8")
+    JUDGES.mkdir(parents=True, exist_ok=True)
+    paths, dataset = Paths(scale), experiment.dataset
+    for shared in (Path("src"), Path("data"), paths.prepared(dataset), paths.judge(dataset), JUDGES):
+        link = root / shared
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if shared.exists() and not link.exists():
+            link.symlink_to(shared.resolve())
+
+
+def metrics_of(experiment: config.Experiment, scale: str, seed: int) -> dict[str, Any]:
+    """What the evaluation says of this seed, and what other judges say of its faces."""
+    name, own = experiment.name, seed == experiment.training.seed
+    folder = SEEDS / f"{checkpoint_folder('train', name, scale).name}-{seed}"
+    root = Path() if own else folder
+    file = root / Paths(scale).metrics(name)
+    if not own and not file.exists():
+        lay_out(root, experiment, scale, seed)
+        for stage in STAGES:
+            command = [sys.executable, "-m", "atelier", stage, name, "--scale", scale]
+            subprocess.run(command, cwd=root, check=True)
+    metrics: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    if OTHERS[0] in FIGURES[experiment.task.name]:
+        out = folder.resolve() / "other-judges.json"
+        if not out.exists():
+            script = Path(__file__).with_name("other_judges.py")
+            command = [sys.executable, str(script), name, "--scale", scale, "--out", str(out)]
+            out.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(command, cwd=root, check=True)
+        metrics[OTHER_JUDGES] = json.loads(out.read_text("utf-8"))[name]
+    return metrics
+
+
+def figures_of(task: str, metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Those of the task that its metrics have, by their dotted names."""
+    found = {}
+    for key in FIGURES[task]:
+        value: Any = metrics
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            found[key] = float(value)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("experiments", nargs="+")
+    parser.add_argument("--scale", default="laptop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3])
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for name in options.experiments:
+        experiment = config.load_experiment(options.scale, name)
+        seeds = [experiment.training.seed, *options.seeds]
+        table[name] = {
+            str(seed): figures_of(
+                experiment.task.name, metrics_of(experiment, options.scale, seed)
+            )
+            for seed in seeds
+        }
+        write_metrics(options.out, table)
+        for key in table[name][str(seeds[0])]:
+            values = ", ".join(f"{figures[key]:.3f}" for figures in table[name].values())
+            print(f"{name}: {key}: {values}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
