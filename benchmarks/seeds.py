@@ -59,7 +59,8 @@ def lay_out(root: Path, experiment: config.Experiment, scale: str, seed: int) ->
     (root / file).write_text(changed, "utf-8")
     JUDGES.mkdir(parents=True, exist_ok=True)
     paths, dataset = Paths(scale), experiment.dataset
-    for shared in (Path("src"), Path("data"), paths.prepared(dataset), paths.judge(dataset), JUDGES):
+    ours = (paths.prepared(dataset), paths.judge(dataset), JUDGES)
+    for shared in (Path("src"), Path("data"), *ours):
         link = root / shared
         link.parent.mkdir(parents=True, exist_ok=True)
         if shared.exists() and not link.exists():
@@ -113,9 +114,7 @@ def main() -> None:
         experiment = config.load_experiment(options.scale, name)
         seeds = [experiment.training.seed, *options.seeds]
         table[name] = {
-            str(seed): figures_of(
-                experiment.task.name, metrics_of(experiment, options.scale, seed)
-            )
+            str(seed): figures_of(experiment.task.name, metrics_of(experiment, options.scale, seed))
             for seed in seeds
         }
         write_metrics(options.out, table)

@@ -80,13 +80,13 @@ def test_the_pipelines_definition_still_holds(repository, monkeypatch):
 
 def test_comments_and_order_stay(repository):
     file = repository / "experiments/laptop/faces-gan.yaml"
-    text = file.read_text().replace("  features: 0.5\n", "  features: 0.5  # small\n\n# Why\n")
+    text = file.read_text().replace("label_weight: 1.0\n", "label_weight: 1.0  # all\n\n# Why\n")
     file.write_text(text)
     mapping = (repository / "params.yaml").read_text()
     new_experiment("faces-hinge", "faces-gan", "hinge")
     made = (repository / "experiments/laptop/faces-hinge.yaml").read_text()
     expected = re.sub(r"(objective:\n  name:) vaegan\n(  .*\n)+", r"\1 hinge\n", text)
-    expected = re.sub(r"    (encoder|decoder|prior): .*\n", "", expected)
+    expected = re.sub(r"    (encoder|decoder|prior|classifier): .*\n", "", expected)
     for key in ("name", "registered_name"):
         expected = expected.replace(f"{key}: faces-gan", f"{key}: faces-hinge")
     cost = re.compile(r"(gflop_per_image|seconds): .*")  # counted anew
