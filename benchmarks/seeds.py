@@ -23,7 +23,7 @@ from typing import Any
 from other_judges import JUDGES
 
 from atelier import config
-from atelier.evaluation.report import write_metrics
+from atelier.evaluation.report import flatten, write_metrics
 from atelier.paths import Paths
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.rewriting import rewritten
@@ -35,6 +35,7 @@ EDITS = ("editing.Eyeglasses.flipped_in_range", "editing.Eyeglasses.most_changed
 OTHERS = tuple(f"{OTHER_JUDGES}.{figure}" for figure in ("median kid", "median recall", "copies"))
 FACES = (*OTHERS, "judge.kid", "judge.recall", "witness.kid")
 FIGURES = {
+    "numbers": ("numbers.multiples_share", "numbers.values_covered"),
     "unconditional": (*FACES, *EDITS),
     "conditional": (*FACES, "accuracy.minimum", "diversity.minimum"),
     "translation": tuple(
@@ -92,14 +93,8 @@ def metrics_of(experiment: config.Experiment, scale: str, seed: int) -> dict[str
 
 def figures_of(task: str, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Those of the task that its metrics have, by their dotted names."""
-    found = {}
-    for key in FIGURES[task]:
-        value: Any = metrics
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None:
-            found[key] = float(value)
-    return found
+    flat = flatten(metrics)
+    return {key: flat[path] for key in FIGURES[task] if (path := key.replace(".", "/")) in flat}
 
 
 def main() -> None:
