@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from torch import nn
 
 from atelier.errors import UserError
 from atelier.models import MODELS, autoencoder, vae
 from atelier.models.blocks import UNet, principal_components
 
-BODY = {"latent_dim": 6, "encoder_widths": [4, 8], "decoder_widths": [4, 8]}
+BODY = {"latent_dim": 6, "encoder_widths": [4, 8], "decoder_widths": [4, 8], "tail_width": 4}
 
 
 def networks(module, name, size=16, **changed):
@@ -90,6 +91,23 @@ def test_what_components_leave_is_the_mean_variance_beyond_them():
     found = principal_components(given, 6)
     beyond = given.flatten(1).var(0, correction=0).sum() - found.variances.sum()
     assert found.rest == pytest.approx(float(beyond) / (3 * 16 * 16 - 6), rel=1e-3)
+
+
+class Even(nn.Module):
+    """In place of a U-Net: the same everywhere."""
+
+    def forward(self, images, smallest):
+        return torch.ones(len(images), 4, 8, 8)
+
+
+def test_a_decoder_weaves_nothing_of_its_own():
+    """What is even at half the side is even at the whole one, but for its border."""
+    decoder = networks(autoencoder, "autoencoder")["decoder"]
+    nn.init.normal_(decoder.last.weight)
+    decoder.unet = Even()
+    inner = decoder(torch.zeros(2, 6))[..., 3:-3, 3:-3]
+    assert inner.abs().min() > 0
+    assert torch.allclose(inner, inner[..., :1, :1].expand_as(inner), atol=1e-6)
 
 
 def test_a_net_is_given_what_is_added_to_its_smallest_map():

@@ -7,8 +7,8 @@ from atelier.errors import UserError
 from atelier.models import cvaegan
 
 CONFIG = cvaegan.Config(
-    name="cvaegan", latent_dim=8, encoder_widths=[4], decoder_widths=[4], prior_width=16,
-    prior_blocks=1, discriminator_width=4,
+    name="cvaegan", latent_dim=8, encoder_widths=[4], decoder_widths=[4], tail_width=4,
+    prior_width=16, prior_blocks=1, discriminator_width=4,
 )  # fmt: skip
 ATTRIBUTES = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
 

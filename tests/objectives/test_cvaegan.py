@@ -11,7 +11,8 @@ from atelier.training.randomness import StepRandomness
 
 CONFIG = cvaegan.Config(
     name="cvaegan", reconstruct_until=0.3, learn_codes_until=0.5, head_start=0.1, gamma=0.1,
-    penalty_every=4, likeness=2.0, features=0.5, real_label_weight=1.0, fake_label_weight=0.5,
+    penalty_every=4, patches=0.5, likeness=2.0, features=0.5,
+    real_label_weight=1.0, fake_label_weight=0.5,
 )  # fmt: skip
 SETTING = Setting(4, torch.tensor([0.5, 0.1]), conditional=True)
 LABELS = torch.tensor([[0, 1], [1, 0], [1, 1], [0, 0]], dtype=torch.uint8)
@@ -21,8 +22,8 @@ LABELS = torch.tensor([[0, 1], [1, 0], [1, 1], [0, 0]], dtype=torch.uint8)
 def nets():
     torch.manual_seed(0)
     config = model.Config(
-        name="cvaegan", latent_dim=4, encoder_widths=[4], decoder_widths=[4], prior_width=8,
-        prior_blocks=1, discriminator_width=4,
+        name="cvaegan", latent_dim=4, encoder_widths=[4], decoder_widths=[4], tail_width=4,
+        prior_width=8, prior_blocks=1, discriminator_width=4,
     )  # fmt: skip
     return model.build(config, (3, 16, 16), 2)
 

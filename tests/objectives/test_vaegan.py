@@ -19,13 +19,13 @@ from atelier.training.randomness import StepRandomness
 LATENT = 4
 CONFIG = vaegan.Config(
     name="vaegan", reconstruct_until=0.3, learn_codes_until=0.5, head_start=0.1, gamma=0.1,
-    penalty_every=4, likeness=2.0, features=0.5, real_label_weight=1.0,
+    penalty_every=4, patches=0.5, likeness=2.0, features=0.5, real_label_weight=1.0,
 )  # fmt: skip
 
 
 MODEL = model.Config(
-    name="vaegan", latent_dim=LATENT, encoder_widths=[4], decoder_widths=[4], prior_width=8,
-    prior_blocks=1, discriminator_width=4,
+    name="vaegan", latent_dim=LATENT, encoder_widths=[4], decoder_widths=[4], tail_width=4,
+    prior_width=8, prior_blocks=1, discriminator_width=4,
 )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_a_discriminator_is_asked_of_the_whole_and_of_each_patch(objective, nets
         phase_of(objective, "discriminator"), nets, Batch(reals), StepRandomness(1, 0, 0)
     )
     whole, patches = (torch.nn.functional.softplus(torch.tensor(-0.5 * k)) for k in (1.0, 2.0))
-    assert loss.item() == pytest.approx((whole + patches).item())
+    assert loss.item() == pytest.approx((whole + CONFIG.patches * patches).item())
     assert figures["real_logit"] - figures["fake_logit"] == pytest.approx(0.5)
 
 

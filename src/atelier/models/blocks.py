@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, linear, pad, pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import interpolate, linear, pad, pixel_unshuffle, silu
 
 from atelier.errors import UserError
 
@@ -58,8 +58,8 @@ class UNet(nn.Module):
 
     Ronneberger et al. 2015, arXiv 1505.04597; we deviate: the maps of the way down are added to
     those of the way up, and maps grow by interpolation, because a strided transposed convolution
-    weaves a pattern of its stride (Odena et al. 2016, distill.pub/2016/deconv-checkerboard) and
-    takes twice as long. One residual block at the largest map and two at each other, both ways.
+    weaves a pattern of its stride (Odena et al. 2016, distill.pub/2016/deconv-checkerboard).
+    One residual block at the largest map and two at each other, both ways.
 
     Args:
         widths: channels of the maps of side S / 2, S / 4, …
@@ -107,7 +107,7 @@ class Encoder(nn.Module):
     def __init__(self, shape: tuple[int, ...], widths: Sequence[int], outputs: int) -> None:
         super().__init__()
         channels, size, _ = shape
-        side = _smallest_side(size, 4, len(widths), "encoder_widths")
+        side = smallest_side(size, 4, len(widths), "encoder_widths")
         self.register_buffer("weight", torch.zeros(outputs, channels * size**2))
         self.register_buffer("bias", torch.zeros(outputs))
         layers: list[nn.Module] = [nn.PixelUnshuffle(4), convolution(16 * channels, widths[0])]
@@ -151,10 +151,13 @@ class Grain(nn.Module):
 class Decoder(nn.Module):
     """[B, inputs] -> [B, C, S, S] in about [-1, 1]: a linear picture, refined by a U-Net.
 
-    The U-Net is given the code, too: at its smallest map. It starts at nothing. Where there are
-    attributes, [B, attributes] in [0, 1], they enter there as well.
+    The U-Net is given the code, too: at its smallest map. What it adds starts at nothing, and is
+    put together at the whole side in one thin layer, because edges that are drawn at half the side
+    alone are stairs. Where there are attributes, [B, attributes] in [0, 1], they enter beside the
+    code.
 
     Args:
+        tail_width: channels at the whole side.
         grained: whether the U-Net is given `grain`, too, beside the linear picture.
     """
 
@@ -170,21 +173,25 @@ class Decoder(nn.Module):
         inputs: int,
         attributes: int = 0,
         *,
+        tail_width: int,
         grained: bool = False,
     ) -> None:
         super().__init__()
         channels, size, _ = shape
-        side = _smallest_side(size, 2, len(widths), "decoder_widths")
+        side = smallest_side(size, 2, len(widths), "decoder_widths")
         self.register_buffer("weight", torch.zeros(channels * size**2, inputs))
         self.register_buffer("bias", torch.zeros(channels * size**2))
         self.picture = nn.Unflatten(1, shape)
         self.grain = Grain(size, inputs) if grained else None
-        self.unet = UNet(channels + 1 if grained else channels, widths)
         places = widths[-1] * side**2
         self.entry = nn.Linear(inputs, places)
         self.attributes = nn.Linear(attributes, places, bias=False) if attributes else None
         self.map = nn.Unflatten(1, (widths[-1], side, side))
-        self.last = convolution(widths[0], 4 * channels)
+        drawn = channels + 1 if grained else channels
+        self.unet = UNet(drawn, widths)
+        self.narrow = nn.Conv2d(widths[0], tail_width, 1)
+        self.fine = convolution(tail_width + drawn, tail_width)
+        self.last = convolution(tail_width, channels)
         nn.init.normal_(self.entry.weight, 0.0, 0.02)
         if self.attributes is not None:
             nn.init.normal_(self.attributes.weight, 0.0, 0.05)
@@ -198,8 +205,11 @@ class Decoder(nn.Module):
             assert attributes is not None
             smallest = smallest + self.attributes(signed(attributes))
         drawn = plain if self.grain is None else torch.cat([plain, self.grain(codes)], dim=1)
-        change = self.last(silu(self.unet(drawn, self.map(smallest))))
-        refined: Tensor = plain.float() + pixel_shuffle(change, 2).float()
+        halved = self.narrow(silu(self.unet(drawn, self.map(smallest))))
+        grown = interpolate(halved, scale_factor=2, mode="bilinear")
+        beside = torch.cat([silu(grown), drawn.to(grown.dtype)], dim=1)
+        change = self.last(silu(self.fine(beside)))
+        refined: Tensor = plain.float() + change.float()
         return refined
 
 
@@ -258,7 +268,7 @@ def set_linear(
     decoder.bias.copy_(mean)
 
 
-def _smallest_side(size: int, first: int, maps: int, key: str) -> int:
+def smallest_side(size: int, first: int, maps: int, key: str) -> int:
     """Side of the smallest map, where the largest has `size` / `first` pixels.
 
     Raises:

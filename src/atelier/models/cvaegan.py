@@ -28,6 +28,8 @@ class Config(Strict):
     """Channels of the encoder's maps, of side S / 4, S / 8, …"""
     decoder_widths: Widths
     """Channels of the decoder's maps, of side S / 2, S / 4, …"""
+    tail_width: Positive
+    """Channels at the whole side, at the decoder's end."""
     prior_width: Positive
     prior_blocks: Positive
     discriminator_width: Positive
@@ -45,7 +47,10 @@ def build(config: Config, shape: tuple[int, ...], labels: int) -> nn.ModuleDict:
     """
     if labels < 1:
         raise UserError("model", "cvaegan needs attributes to ask for (got none)")
-    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, labels, grained=True)
+    decoder = Decoder(
+        shape, config.decoder_widths, config.latent_dim, labels,
+        tail_width=config.tail_width, grained=True,
+    )  # fmt: skip
     prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks, labels)
     return nn.ModuleDict(
         {

@@ -19,8 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_shuffle, silu
 
-from atelier.errors import UserError
-from atelier.models.blocks import UNet, convolution
+from atelier.models.blocks import UNet, convolution, smallest_side
 from atelier.schema import Positive, Share, Strict, Widths
 
 SLOPE = 0.2
@@ -109,11 +108,7 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
     """
     channels, size, _ = shape
     for key in ("generator_widths", "discriminator_widths"):
-        maps = len(getattr(config, key))
-        if size % 2**maps:
-            problem = f"{maps} maps of images of {size} pixels"
-            remedy = f"The side is a multiple of {2**maps}, or name fewer maps."
-            raise UserError(f"model.{key}", problem, remedy)
+        smallest_side(size, 2, len(getattr(config, key)), key)
     widths = config.discriminator_widths
     return nn.ModuleDict(
         {

@@ -34,6 +34,8 @@ class Config(Strict):
     """Channels of the encoder's maps, of side S / 4, S / 8, …"""
     decoder_widths: Widths
     """Channels of the decoder's maps, of side S / 2, S / 4, …"""
+    tail_width: Positive
+    """Channels at the whole side, at the decoder's end."""
 
 
 class VariationalEncoder(nn.Module):
@@ -50,10 +52,11 @@ class VariationalEncoder(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleDict:
     """Networks for images of `shape` (channels, S, S)."""
+    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, tail_width=config.tail_width)
     return nn.ModuleDict(
         {
             "encoder": VariationalEncoder(shape, config.encoder_widths, config.latent_dim),
-            "decoder": Decoder(shape, config.decoder_widths, config.latent_dim),
+            "decoder": decoder,
         }
     )
 

@@ -32,6 +32,8 @@ class Config(Strict):
     """Channels of the encoder's maps, of side S / 4, S / 8, …"""
     decoder_widths: Widths
     """Channels of the decoder's maps, of side S / 2, S / 4, …"""
+    tail_width: Positive
+    """Channels at the whole side, at the decoder's end."""
     prior_width: Positive
     prior_blocks: Positive
     discriminator_width: Positive
@@ -127,7 +129,10 @@ def build(config: Config, shape: tuple[int, ...], labels: int = 0) -> nn.ModuleD
         labels: attributes of the images, which the classifier, the discriminator's twin, learns
             where there are any; the generator is not told them.
     """
-    decoder = Decoder(shape, config.decoder_widths, config.latent_dim, grained=True)
+    decoder = Decoder(
+        shape, config.decoder_widths, config.latent_dim,
+        tail_width=config.tail_width, grained=True,
+    )  # fmt: skip
     prior = Prior(config.latent_dim, config.prior_width, config.prior_blocks)
     return nn.ModuleDict(
         {

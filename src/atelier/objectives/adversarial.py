@@ -57,8 +57,7 @@ class Adversarial(ABC):
         """
         if not self.setting.conditional:
             return ()
-        assert batch.labels is not None
-        return (batch.labels.to(batch.real.dtype),)
+        return (batch.attributes(),)
 
     def fakes(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
         noise = rng.normal(len(batch.real), self.setting.latent_dim)

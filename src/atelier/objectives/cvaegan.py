@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from atelier.objectives import vaegan
 from atelier.objectives.adversarial import Loss, cross_entropy
 from atelier.objectives.phase import Batch, Randomness, Setting
-from atelier.objectives.vaegan import attributes_of, read
+from atelier.objectives.vaegan import read
 from atelier.schema import NonNegative
 
 NOISE = 0.05
@@ -39,7 +39,7 @@ class Objective(vaegan.Objective):
     def labels_of_fakes(
         self, nets: nn.ModuleDict, fakes: Tensor, batch: Batch, rng: Randomness
     ) -> Loss:
-        attributes = attributes_of(batch)
+        attributes = batch.attributes()
         noisy = fakes + NOISE * rng.normal(*fakes.shape)
         error = cross_entropy(read(nets["classifier"], noisy, attributes).evidence, attributes)
         return self.fake_label_weight * error, {"label_loss_of_fakes": error.detach()}

@@ -79,6 +79,11 @@ class Batch:
     augment: Callable[[Tensor, Randomness], Tensor] = field(default=unchanged)
     """Differentiable; applied to whatever a discriminator sees."""
 
+    def attributes(self) -> Tensor:
+        """The labels, [B, K] of 0 and 1, in the images' precision, as networks are given them."""
+        assert self.labels is not None
+        return self.labels.to(self.real.dtype)
+
 
 Prepare = Callable[[nn.ModuleDict, Batch, Randomness], None]
 """Changes the networks, or what the objective remembers, by `EXAMPLES` rows of training data."""

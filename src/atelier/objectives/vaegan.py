@@ -50,8 +50,10 @@ class ThreeParts(Strict):
     """Weight of R1 + R2, each times gamma / 2. Grows with the image's area."""
     penalty_every: Positive
     """Steps from one penalty to the next."""
+    patches: NonNegative
+    """Weight of the adversarial loss of patches; that of the whole weighs 1."""
     likeness: NonNegative
-    """Weight of the reconstructions' squared error on [-1, 1]; the adversarial loss weighs 1."""
+    """Weight of the reconstructions' squared error on [-1, 1]."""
     features: NonNegative
     """Weight of the difference between a reconstruction's features and its image's."""
     real_label_weight: NonNegative
@@ -192,7 +194,7 @@ class Objective(relativistic.Objective):
         strength = MOST_NOISE * rng.uniform(len(images), 1, 1, 1)
         images = images + strength * rng.normal(*images.shape)
         reading = read(network, images, *self.condition(batch))
-        error = cross_entropy(reading.evidence, attributes_of(batch))
+        error = cross_entropy(reading.evidence, batch.attributes())
         return error, {"recognition_loss": error.detach()}
 
     def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
@@ -250,7 +252,7 @@ class Objective(relativistic.Objective):
         """`higher` shall be above `lower`, as a whole and patch by patch."""
         pairs = zip(higher, lower, strict=True)
         whole, *patches = [self.discriminator_loss(*pair) for pair in pairs]
-        return whole + torch.stack(patches).mean()
+        return whole + self.weights.patches * torch.stack(patches).mean()
 
     def _likeness(self, fakes: Tensor, batch: Batch) -> Loss:
         """Of reconstructions, to their images."""
@@ -271,7 +273,7 @@ class Objective(relativistic.Objective):
         """Of the first half of what was read."""
         if not self.recognises:
             return batch.real.new_zeros(()), {}
-        attributes = attributes_of(batch)
+        attributes = batch.attributes()
         error = cross_entropy(reading.evidence[: len(attributes)], attributes)
         return self.weights.real_label_weight * error, {"label_loss_of_reals": error.detach()}
 
@@ -289,12 +291,6 @@ def read(network: nn.Module, images: Tensor, *condition: Tensor) -> Reading:
 def _exactly(given: Tensor) -> torch.autocast:
     """Without autocast, whose three digits an affine map of codes would show."""
     return torch.autocast(given.device.type, enabled=False)
-
-
-def attributes_of(batch: Batch) -> Tensor:
-    """[B, K] of 0 and 1, in the images' precision."""
-    assert batch.labels is not None
-    return batch.labels.to(batch.real.dtype)
 
 
 def _half(batch: Batch) -> int:
