@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.complete
+JOBS ?= 2
 
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -26,7 +27,7 @@ $(SETUP): requirements.lock pyproject.toml
 	touch $@
 
 repro: $(SETUP) ## Draw or check the data, train, judge and register every experiment
-	$(BIN)/atelier repro
+	$(BIN)/atelier repro --jobs $(JOBS)
 
 up: $(SETUP) ## Start Prefect's server, a worker and MLflow's pages on this machine
 	$(BIN)/atelier up

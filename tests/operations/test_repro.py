@@ -1,17 +1,18 @@
 """`atelier repro` knows its targets and who else is at work before DVC does."""
 
-import json
 import os
 import sys
 
 import pytest
 from data.samples import tree_digest
-from dvc.fs import LocalFileSystem
-from dvc.rwlock import rwlock
+from filelock import FileLock, Timeout
 from tests.project import copy_shipped
 
+from atelier import config
 from atelier.cli.main import main
-from atelier.operations import repro
+from atelier.operations import dvc, repro
+from atelier.params import default_scale, listed_experiments
+from atelier.pipeline.locks import LOCKS_VARIABLE, device_lock, physical
 
 
 @pytest.fixture
@@ -19,25 +20,6 @@ def repository(tmp_path, monkeypatch):
     copy_shipped(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.mark.parametrize("kind", ["read", "write"])
-def test_who_holds_a_path_is_found_in_dvcs_own_record(repository, kind):
-    folder = repository / ".dvc" / "tmp"
-    folder.mkdir(parents=True)
-    held = {"read": [], "write": [], kind: [str(repository / "data")]}
-    with rwlock(str(folder), LocalFileSystem(), "dvc repro", **held, hardlink=False):
-        assert repro.busy() == [f"process {os.getpid()} (dvc repro)"]
-        assert repro.busy(but=os.getpid()) == []
-    assert repro.busy() == []
-
-
-def test_who_has_died_holds_nothing(repository):
-    file = repository / repro.HOLDERS
-    file.parent.mkdir(parents=True)
-    entry = {"pid": 2**22 + 1, "cmd": "dvc repro"}  # above Linux's largest number
-    file.write_text(json.dumps({"write": {"a": entry}, "read": {"b": [entry]}}))
-    assert repro.busy() == []
 
 
 @pytest.mark.parametrize(
@@ -49,15 +31,17 @@ def test_who_has_died_holds_nothing(repository):
         ("judge@horse", r"judge@: unknown (got 'horse'). "),
         ("register@faces-gan --scale tinny", r"scale: unknown (got 'tinny'). Did you mean tiny? "),
         ("register@faces-gam --scale tiny", r"register@: unknown (got 'faces-gam')"),
+        ("register@faces-gan --jobs 2", r"--jobs: goes with the whole pipeline. Name no stages"),
+        ("--single-item --jobs 2 --scale tiny", r"--jobs: goes with the whole pipeline. "),
     ],
 )
 def test_an_unknown_target_or_scale_changes_nothing(
     repository, monkeypatch, capsys, arguments, says
 ):
-    def no_dvc(command):
+    def no_dvc(runs):
         raise AssertionError("DVC was started")
 
-    monkeypatch.setattr(repro, "_run", no_dvc)
+    monkeypatch.setattr(dvc, "repro", no_dvc)
     before = tree_digest(repository)
     monkeypatch.setattr(sys, "argv", ["atelier", "repro", *arguments.split()])
     with pytest.raises(SystemExit) as ended:
@@ -71,8 +55,51 @@ def test_an_unknown_target_or_scale_changes_nothing(
 
 def test_targets_that_dvc_knows_are_left_to_it(repository, monkeypatch):
     started = []
-    monkeypatch.setattr(repro, "_run", lambda command: started.append(command) or (0, False))
+    monkeypatch.setattr(dvc, "repro", started.extend)
     targets = ["draw", "data.dvc", "prepare", "dvc.yaml:train", "register@numbers"]
     repro.reproduce(targets, sync=False, scale="tiny")
-    assert started[0][-len(targets) :] == targets
+    assert started == [targets]
     assert "scale: tiny" in (repository / "params.yaml").read_text()
+
+
+def test_experiments_share_the_cores_the_longest_first(repository, monkeypatch):
+    calls, held = [], []
+
+    def note(runs, places=({},)):
+        calls.append((runs, places))
+        lock = FileLock(device_lock("cpu"))
+        try:
+            lock.acquire(timeout=0)
+            lock.release()
+            held.append(False)
+        except Timeout:
+            held.append(True)
+
+    monkeypatch.setattr(dvc, "repro", note)
+    monkeypatch.setattr(repro, "visible_devices", list)
+    monkeypatch.setenv(LOCKS_VARIABLE, str(repository / "locks"))
+    repro.reproduce([], force=True, sync=False, jobs=2)
+    (shared, _), (runs, places), (rest, _) = calls
+    assert (shared, rest) == ([["--force", "prepare", "judge"]], [[]])
+    assert held == [False, True, False]
+    ours = listed_experiments()
+    assert sorted(run[2:] for run in runs) == sorted(
+        [f"{stage}@{name}" for stage in ("train", "bundle", "evaluate", "register")]
+        for name in ours
+    )
+    assert all(run[:2] == ["--force", "--single-item"] for run in runs)
+    seconds = [
+        config.load_experiment(default_scale(), run[2].partition("@")[2]).plan.seconds
+        for run in runs
+    ]
+    assert seconds == sorted(seconds, reverse=True)
+    assert [physical_of(place, monkeypatch) for place in places] == ["cpu:0", "cpu:1"]
+    cores = len(os.sched_getaffinity(0))
+    assert {place["OMP_NUM_THREADS"] for place in places} == {str(max(1, cores // 2))}
+
+
+def physical_of(place, monkeypatch):
+    with monkeypatch.context() as patch:
+        for name, value in place.items():
+            patch.setenv(name, value)
+        return physical("cpu")

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from tests.project import carried, run
+from tests.project import carried, copy_repository, run
 
 from atelier import config
 
@@ -148,3 +148,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(pipeline, command, says):
     said = run(pipeline, "atelier", *command, code=2)
     assert says in said
     assert len(said.strip().splitlines()) == 1
+
+
+def registered(project):
+    receipts = (project / "mlruns/receipts/tiny").iterdir()
+    return {json.loads(receipt.read_text())["version"] for receipt in receipts}
+
+
+@pytest.mark.slow
+def test_experiments_side_by_side_leave_what_they_leave_one_by_one(pipeline, tmp_path):
+    folder = copy_repository(tmp_path)
+    run(folder, "atelier", "repro", "--jobs", "2")
+    assert "Running stage" not in run(folder, "dvc", "repro")
+    assert registered(folder) == registered(pipeline)

@@ -35,9 +35,12 @@ def export(network: nn.Module, inputs: Sequence[tuple[int, ...]]) -> bytes:
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """In evaluation mode, float32 and on the CPU, as it is published."""
+    """In evaluation mode, float32 and on the CPU, as it is published.
+
+    In channels_last, in which convolutions on a CPU take about two thirds of the time.
+    """
     frozen = copy.deepcopy(network).to("cpu", torch.float32).eval()
-    return frozen.requires_grad_(False).to(memory_format=torch.contiguous_format)
+    return frozen.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 @contextmanager

@@ -71,11 +71,17 @@ def repro(
     scale: Annotated[
         str | None, typer.Option(help="Written to params.yaml first: tiny, laptop or gpu.")
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Experiments at once, each on its share of cores."
+        ),
+    ] = 1,
 ) -> None:
     """Run the pipeline: `dvc repro` that waits its turn, then brings the registry up to date."""
     from atelier.operations import repro as pipeline
 
-    pipeline.reproduce(targets or [], force, single_item, sync, scale)
+    pipeline.reproduce(targets or [], force, single_item, sync, scale, jobs)
 
 
 Slots = Annotated[

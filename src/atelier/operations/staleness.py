@@ -12,7 +12,7 @@ from pathlib import Path
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError
-from atelier.operations.repro import waited
+from atelier.operations.dvc import waited
 from atelier.params import listed_experiments
 from atelier.pipeline.definition import define
 

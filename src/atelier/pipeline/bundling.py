@@ -6,6 +6,7 @@ differs from task to task stands in `tasks`.
 
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -47,7 +48,7 @@ def published_networks(context: Context, snapshot: Path) -> nn.ModuleDict:
     except RuntimeError:
         problem = "its weights are those of another model than the experiment's file names now"
         raise UserError(snapshot, problem, "Run: dvc repro") from None
-    return published.eval()
+    return published.eval().to(memory_format=torch.channels_last)
 
 
 def score_bundle(experiment: Experiment, paths: Paths) -> None:

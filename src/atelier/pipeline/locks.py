@@ -22,11 +22,16 @@ from atelier.errors import Interrupted
 POLL_SECONDS = 0.5
 LOCKS_VARIABLE = "ATELIER_DEVICE_LOCKS"
 """Another folder for device locks: tests use it to leave the machine's own alone."""
+CPU_SHARE = "ATELIER_CPU_SHARE"
+"""Number of the share of the cores that a process has, where whoever holds them all shares them."""
 
 
 def physical(device: str) -> str:
-    """`cuda:0` of a process that sees only some devices -> the number that all processes know."""
+    """The name that all processes know: `cuda:0` of one that sees only some devices -> its number
+    among all; `cpu` of one that has a share of the cores -> that share's."""
     kind, _, number = device.partition(":")
+    if device == "cpu" and (share := os.environ.get(CPU_SHARE)):
+        return f"cpu:{share}"
     named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     if kind != "cuda" or not any(named):
         return device
