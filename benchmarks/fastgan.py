@@ -165,7 +165,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor, step: int) -> Tensor:
     """Hinge with margins between 0.8 and 1, and what the discriminator gives back of reals."""
     assert isinstance(discriminator, Discriminator)
     logits, error = discriminator.judged_and_given_back(real)

@@ -60,9 +60,11 @@ def test_r3gan_is_penalised_for_its_slope(rivals: ModuleType) -> None:
 
     rival = rivals.RIVALS["r3gan"]
     same = torch.zeros(4, 3, 64, 64)
-    loss = rival.discriminator_loss(Total(), same, same)
-    expected = np.log(2) + rival.GAMMA / 2 * 2 * (3 * 64 * 64)  # R1 and R2, each of every pixel
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    losses = [rival.discriminator_loss(Total(), same, same, step).item() for step in range(9)]
+    penalty = rival.GAMMA / 2 * 2 * (3 * 64 * 64)  # R1 and R2, each of every pixel
+    assert np.mean(losses[:8]) == pytest.approx(np.log(2) + penalty, rel=1e-5)
+    assert losses[1] == pytest.approx(np.log(2), rel=1e-5)
+    assert losses[8] == losses[0]
 
 
 def test_fastgan_gives_the_picture_and_a_quarter_of_it_back(rivals: ModuleType) -> None:
