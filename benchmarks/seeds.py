@@ -7,28 +7,34 @@ other_judges.py.
 
     python benchmarks/seeds.py faces-gan horse2zebra --seeds 2 3 --out seeds.json
 
-Run it where `atelier repro` has run, and nothing beside it. What is finished is not done again,
-unless what decides a training has changed.
+Run it where `atelier repro` has run, and nothing beside it. Two are trained at once, each on half
+of the cores. What is finished is not done again, unless what decides a training has changed.
 """
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from other_judges import JUDGES
 
 from atelier import config
 from atelier.evaluation.report import flatten, write_metrics
+from atelier.operations.devices import shares_of_cores
 from atelier.paths import Paths
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.rewriting import rewritten
 
 SEEDS = Path(".atelier", "seeds")
+AT_ONCE = 2
 STAGES = ("train", "bundle", "evaluate")
 OTHER_JUDGES = "other_judges"
 EDITS = ("editing.Eyeglasses.flipped_in_range", "editing.Eyeglasses.most_changed")
@@ -68,18 +74,49 @@ def lay_out(root: Path, experiment: config.Experiment, scale: str, seed: int) ->
             link.symlink_to(shared.resolve())
 
 
+def folder_of(name: str, scale: str, seed: int) -> Path:
+    """Another where what decides its training is another."""
+    return SEEDS / f"{checkpoint_folder('train', name, scale).name}-{seed}"
+
+
+def train(
+    experiment: config.Experiment, scale: str, seed: int, variables: Mapping[str, str]
+) -> None:
+    """Trains, packs and evaluates, unless that is done."""
+    name = experiment.name
+    root = folder_of(name, scale, seed)
+    if (root / Paths(scale).metrics(name)).exists():
+        return
+    lay_out(root, experiment, scale, seed)
+    for stage in STAGES:
+        command = [sys.executable, "-m", "atelier", stage, name, "--scale", scale]
+        subprocess.run(command, cwd=root, check=True, env=os.environ | dict(variables))
+
+
+def train_all(experiments: Sequence[config.Experiment], scale: str, seeds: Sequence[int]) -> None:
+    """Each with each seed but its own, two at once."""
+    free: SimpleQueue[dict[str, str]] = SimpleQueue()
+
+    def train_one(work: tuple[int, config.Experiment]) -> None:
+        seed, experiment = work
+        share = free.get()
+        try:
+            train(experiment, scale, seed, share)
+        finally:
+            free.put(share)
+
+    work = [each for each in product(seeds, experiments) if each[0] != each[1].training.seed]
+    with shares_of_cores(AT_ONCE) as shares, ThreadPoolExecutor(AT_ONCE) as pool:
+        for share in shares:
+            free.put(share)
+        list(pool.map(train_one, work))
+
+
 def metrics_of(experiment: config.Experiment, scale: str, seed: int) -> dict[str, Any]:
     """What the evaluation says of this seed, and what other judges say of its faces."""
-    name, own = experiment.name, seed == experiment.training.seed
-    folder = SEEDS / f"{checkpoint_folder('train', name, scale).name}-{seed}"
-    root = Path() if own else folder
-    file = root / Paths(scale).metrics(name)
-    if not own and not file.exists():
-        lay_out(root, experiment, scale, seed)
-        for stage in STAGES:
-            command = [sys.executable, "-m", "atelier", stage, name, "--scale", scale]
-            subprocess.run(command, cwd=root, check=True)
-    metrics: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    name, folder = experiment.name, folder_of(experiment.name, scale, seed)
+    root = Path() if seed == experiment.training.seed else folder
+    metrics: dict[str, Any] = json.loads((root / Paths(scale).metrics(name)).read_text("utf-8"))
     if OTHERS[0] in FIGURES[experiment.task.name]:
         out = folder.resolve() / "other-judges.json"
         if not out.exists():
@@ -105,8 +142,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     table: dict[str, dict[str, dict[str, float]]] = {}
-    for name in options.experiments:
-        experiment = config.load_experiment(options.scale, name)
+    experiments = [config.load_experiment(options.scale, name) for name in options.experiments]
+    train_all(experiments, options.scale, options.seeds)
+    for experiment in experiments:
+        name = experiment.name
         seeds = [experiment.training.seed, *options.seeds]
         table[name] = {
             str(seed): figures_of(experiment.task.name, metrics_of(experiment, options.scale, seed))

@@ -10,7 +10,7 @@ from tests.project import copy_shipped
 
 from atelier import config
 from atelier.cli.main import main
-from atelier.operations import dvc, repro
+from atelier.operations import devices, dvc, repro
 from atelier.params import default_scale, listed_experiments
 from atelier.pipeline.locks import LOCKS_VARIABLE, device_lock, physical
 
@@ -76,7 +76,7 @@ def test_experiments_share_the_cores_the_longest_first(repository, monkeypatch):
             held.append(True)
 
     monkeypatch.setattr(dvc, "repro", note)
-    monkeypatch.setattr(repro, "visible_devices", list)
+    monkeypatch.setattr(devices, "visible_devices", list)
     monkeypatch.setenv(LOCKS_VARIABLE, str(repository / "locks"))
     repro.reproduce([], force=True, sync=False, jobs=2)
     (shared, _), (runs, places), (rest, _) = calls

@@ -1,4 +1,5 @@
-"""Which device a stage may use, where there are several: each is claimed by one flow at a time."""
+"""Which device a stage may use: of several, each is claimed by one flow at a time; cores are shared
+by those who work side by side."""
 
 import os
 import time
@@ -7,7 +8,8 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from atelier.pipeline.locks import device_lock
+from atelier.pipeline.interruption import stop_requests
+from atelier.pipeline.locks import CPU_SHARE, device_lock, held
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 1.0
@@ -51,3 +53,21 @@ def claimed(waiting: Callable[[str], None]) -> Iterator[dict[str, str]]:
             waiting(f"waiting for a device: {', '.join(names)} are claimed by other flows")
             told = True
         time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def shares_of_cores(count: int) -> Iterator[list[dict[str, str]]]:
+    """Equal shares of this machine's cores; yields the variables that tell a process its own.
+
+    Where processes train on the cores, those of others wait meanwhile.
+
+    Raises:
+        Interrupted: stopped while waiting for others.
+    """
+    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    shares = [{"OMP_NUM_THREADS": str(threads), CPU_SHARE: str(n)} for n in range(count)]
+    if visible_devices():
+        yield shares
+        return
+    with stop_requests() as should_stop, held(device_lock("cpu"), "the device cpu", should_stop):
+        yield shares

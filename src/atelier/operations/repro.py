@@ -1,6 +1,5 @@
 """The whole pipeline or a part of it, then the registry is brought up to date."""
 
-import os
 from pathlib import Path
 
 from atelier import config
@@ -8,12 +7,10 @@ from atelier.commands import CommandFailed, run
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.operations import dvc
-from atelier.operations.devices import visible_devices
+from atelier.operations.devices import shares_of_cores
 from atelier.operations.workspace import change_scale
 from atelier.params import default_scale, listed_experiments, load_parameters
 from atelier.paths import Paths
-from atelier.pipeline.interruption import stop_requests
-from atelier.pipeline.locks import CPU_SHARE, device_lock, held
 from atelier.schema import unknown
 
 SHARED = ("prepare", "judge")
@@ -73,13 +70,8 @@ def _experiments_side_by_side(options: list[str], jobs: int) -> None:
         [*options, "--single-item", *(f"{stage}@{name}" for stage in STAGES)]
         for name in _longest_first()
     ]
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    places = [{"OMP_NUM_THREADS": str(threads), CPU_SHARE: str(job)} for job in range(jobs)]
-    if visible_devices():
-        dvc.repro(runs, places)
-        return
-    with stop_requests() as should_stop, held(device_lock("cpu"), "the device cpu", should_stop):
-        dvc.repro(runs, places)
+    with shares_of_cores(jobs) as shares:
+        dvc.repro(runs, shares)
 
 
 def _longest_first() -> list[str]:
