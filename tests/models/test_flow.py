@@ -106,7 +106,7 @@ def test_classes_that_add_up_to_one_are_attributes_too():
 def test_attributes_change_codes_and_pictures():
     torch.manual_seed(0)
     prior = disturbed(Prior(LATENT, width=16, blocks=1, attributes=1))
-    decoder = Decoder((3, 16, 16), [4], LATENT, attributes=1)
+    decoder = Decoder((3, 16, 16), [4], LATENT, attributes=1, tail_width=4)
     torch.nn.init.normal_(decoder.last.weight)
     generator, noise = Generator(prior, decoder), torch.randn(1, LATENT)
     asked = torch.tensor([[0.0]]), torch.tensor([[1.0]])
@@ -118,7 +118,7 @@ def test_attributes_change_codes_and_pictures():
 @torch.no_grad()
 def test_it_leaves_as_a_program():
     prior = disturbed(Prior(LATENT, width=16, blocks=1, attributes=2))
-    generator = Generator(prior, Decoder((3, 16, 16), [4], LATENT, attributes=2)).eval()
+    generator = Generator(prior, Decoder((3, 16, 16), [4], LATENT, 2, tail_width=4)).eval()
     batch = torch.export.Dim("batch")
     given = torch.randn(4, LATENT), torch.rand(4, 2)
     program = torch.export.export(generator, given, dynamic_shapes=({0: batch}, {0: batch}))
@@ -142,7 +142,7 @@ def test_grain_is_noise_that_a_code_decides():
 
 @torch.no_grad()
 def test_a_decoder_may_be_given_grain():
-    decoder = Decoder((3, 16, 16), [4], LATENT, grained=True)
+    decoder = Decoder((3, 16, 16), [4], LATENT, tail_width=4, grained=True)
     torch.nn.init.normal_(decoder.last.weight)
     codes = torch.randn(2, LATENT)
     with_it = decoder(codes)

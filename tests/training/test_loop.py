@@ -37,6 +37,7 @@ OPTIONS = {
         "reconstruct_until": 0.4,
         "learn_codes_until": 0.6,
         "head_start": 0.1,
+        "patches": 0.25,
         "likeness": 10.0,
         "features": 0.5,
         "real_label_weight": 1.0,

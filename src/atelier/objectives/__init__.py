@@ -71,7 +71,8 @@ _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 _THREE_PARTS = {
     "gamma": 0.05, "penalty_every": 8, "reconstruct_until": 0.42, "learn_codes_until": 0.56,
-    "head_start": 0.02, "likeness": 10.0, "features": 0.5, "real_label_weight": 1.0,
+    "head_start": 0.02, "patches": 0.25, "likeness": 10.0, "features": 0.5,
+    "real_label_weight": 1.0,
 }  # fmt: skip
 _THREE_PARTS_ADAM = {
     **dict.fromkeys(("encoder", "decoder"), _VAE_ADAM),

@@ -183,5 +183,6 @@ class _Runs:
 
 def _say_all(dvc: subprocess.Popen[str]) -> None:
     assert dvc.stdout is not None
-    for line in dvc.stdout:
-        say(line.rstrip())
+    with dvc.stdout as lines:
+        for line in lines:
+            say(line.rstrip())
