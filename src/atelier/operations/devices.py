@@ -64,10 +64,17 @@ def shares_of_cores(count: int) -> Iterator[list[dict[str, str]]]:
     Raises:
         Interrupted: stopped while waiting for others.
     """
-    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    threads = max(1, _cores() // count)
     shares = [{"OMP_NUM_THREADS": str(threads), CPU_SHARE: str(n)} for n in range(count)]
     if visible_devices():
         yield shares
         return
     with stop_requests() as should_stop, held(device_lock("cpu"), "the device cpu", should_stop):
         yield shares
+
+
+def _cores() -> int:
+    """Those that this process may use; where the system does not say, all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

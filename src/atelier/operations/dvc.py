@@ -158,7 +158,7 @@ class _Runs:
         self.free.append(ended.place)
         if ended.reader:
             ended.reader.join()
-        if ended.dvc.returncode == 0:
+        if ended.dvc.returncode == 0 or self.stopped.is_set():
             return
         # Whom it met may have gone since: then it is worth another try at once.
         if not others and time.monotonic() - self.met > MET_SECONDS:
