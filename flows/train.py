@@ -21,13 +21,10 @@ import stage
 from atelier.config import load_experiment
 from atelier.errors import AtelierError
 from atelier.operations import datasets, status
-from atelier.operations.staleness import DATA, Step, steps_of
+from atelier.operations.staleness import Step, steps_of
 from atelier.operations.workspace import workspace
-from atelier.params import default_scale, listed_experiments
+from atelier.params import STAGES_OF_EXPERIMENT, default_scale, listed_experiments
 from parameters import Experiment, Scale
-
-OWN = ("train", "bundle", "evaluate", "register")
-"""Stages that `force` runs again; the dataset's serve other experiments too."""
 
 
 def run_name() -> str:
@@ -69,15 +66,17 @@ def train(experiment: Experiment, scale: Scale | None = None, force: bool = Fals
         load_experiment(at, experiment)
         steps = look(experiment, at)
         stale = [step.stage for step in steps if step.stale]
+        # The dataset's stages serve other experiments too: they are not forced.
+        own = [f"{step}@{experiment}" for step in STAGES_OF_EXPERIMENT]
         if force:
-            stale += [one for step in OWN if (one := f"{step}@{experiment}") not in stale]
+            stale += [name for name in own if name not in stale]
         if not stale:
             logger.info("%s: nothing is stale", experiment)
             return f"{experiment}: nothing is stale"
         logger.info("%s: stale: %s", experiment, ", ".join(stale))
         before = status.champion_of(experiment, at)
         for name in stale:
-            stage.run(name, force and name != DATA and name.partition("@")[0] in OWN)
+            stage.run(name, force and name in own)
         stage.run_command(f"registry sync {experiment} --scale {at}")
         found = status.status_of(experiment, at)
         report.show_status(found, at)

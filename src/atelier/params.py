@@ -10,6 +10,10 @@ from atelier.paths import PARAMETERS
 from atelier.schema import Strict, load
 
 Scale = Literal["tiny", "laptop", "gpu"]
+STAGES_OF_DATASET = ("prepare", "judge")
+"""What dvc.yaml does for each dataset; experiments have it in common."""
+STAGES_OF_EXPERIMENT = ("train", "bundle", "evaluate", "register")
+"""What it does for each experiment, in order."""
 
 
 class Source(Strict):

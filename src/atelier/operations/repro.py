@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from atelier import config
 from atelier.commands import CommandFailed, run
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.operations import dvc
 from atelier.operations.devices import shares_of_cores
 from atelier.operations.workspace import change_scale
-from atelier.params import default_scale, listed_experiments, load_parameters
+from atelier.params import (
+    STAGES_OF_DATASET,
+    STAGES_OF_EXPERIMENT,
+    default_scale,
+    listed_experiments,
+    load_parameters,
+)
 from atelier.paths import Paths
 from atelier.schema import unknown
-
-SHARED = ("prepare", "judge")
-"""Stages that experiments have in common, with what they need."""
-STAGES = ("train", "bundle", "evaluate", "register")
-"""Those that each experiment has of its own."""
 
 
 def reproduce(
@@ -65,9 +65,9 @@ def reproduce(
 def _experiments_side_by_side(options: list[str], jobs: int) -> None:
     """Each on its share of the cores, where networks so small take less than as many times as long
     as on all of them."""
-    dvc.repro([[*options, *SHARED]])
+    dvc.repro([[*options, *STAGES_OF_DATASET]])
     runs = [
-        [*options, "--single-item", *(f"{stage}@{name}" for stage in STAGES)]
+        [*options, "--single-item", *(f"{stage}@{name}" for stage in STAGES_OF_EXPERIMENT)]
         for name in _longest_first()
     ]
     with shares_of_cores(jobs) as shares:
@@ -76,6 +76,9 @@ def _experiments_side_by_side(options: list[str], jobs: int) -> None:
 
 def _longest_first() -> list[str]:
     """So that no long one is left over at the end."""
+    # Reading an experiment's file imports torch, for which no other run should wait.
+    from atelier import config
+
     scale = default_scale()
     seconds = {
         name: config.load_experiment(scale, name).plan.seconds for name in listed_experiments()
@@ -87,8 +90,8 @@ def _check_targets(targets: list[str]) -> None:
     """A stage of an experiment or dataset that is not listed is told by name, before DVC starts."""
     parameters = load_parameters()
     known = {
-        **dict.fromkeys(("prepare", "judge"), tuple(parameters.datasets)),
-        **dict.fromkeys(("train", "bundle", "evaluate", "register"), tuple(parameters.experiments)),
+        **dict.fromkeys(STAGES_OF_DATASET, tuple(parameters.datasets)),
+        **dict.fromkeys(STAGES_OF_EXPERIMENT, tuple(parameters.experiments)),
     }
     for target in targets:
         stage, _, name = target.partition("@")
