@@ -107,7 +107,7 @@ MODELS: Mapping[str, Model] = {
         why="each goes with the other's kind of discriminators", fitted=_smaller_patch,
         values={
             "generator_width": 16, "residual_blocks": 4, "discriminator_width": 32,
-            "receptive_field": 16, "upsampling": "resize", "output": "masked",
+            "receptive_field": 16, "upsampling": "resize", "output": "image",
         },
     ),
     "translator": Model(
