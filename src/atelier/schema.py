@@ -31,27 +31,50 @@ class Strict(BaseModel):
 Config = TypeVar("Config", bound=Strict)
 
 COMPLETE = "A file names every key; see its neighbours."
-NUMBERS = "YAML reads 2e-4 as text: write 0.0002 or 2.0e-4, without quotes."
+NUMBERS = "Write it without quotes."
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML's own loader silently keeps the last."""
+    """Reads 5e-05 as a number, as YAML 1.2 and DVC do, whose `exp run -S` writes it; PyYAML's own
+    loader wants 5.0e-05. And refuses a key that stands twice, of which that one silently keeps the
+    last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 problem = f"the key {key.value} stands twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"),
+    list("-+.0123456789"),
+)
+
+
+def parse(text: str) -> Any:
+    """What YAML holds.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: it is none.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        # So PyYAML's constructors fail where a value is not what its tag says, as in `!!bool x`.
+        raise ValueError(f"a value is not what its tag says: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:
     """Returns what the file holds; a missing or unreadable file is the user's mistake."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the name."

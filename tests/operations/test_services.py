@@ -1,9 +1,12 @@
 """What `atelier up` starts and refuses, and what `atelier down` leaves alone."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import psutil
 import pytest
@@ -23,16 +26,15 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def somebody():
-    """A process that nobody here started as a service."""
-    process = subprocess.Popen(SLEEP)
+    """A process that carries a word, as a service does."""
+    process = subprocess.Popen(SLEEP, env=os.environ | {services.CARRIED: "ours"})
     yield psutil.Process(process.pid)
     process.kill()
     process.wait()
 
 
-def record(service, process, created=None):
-    known = {"pid": process.pid, "created": created or process.create_time()}
-    service.record.write_text(json.dumps(known))
+def record(service, process, carries="ours"):
+    service.record.write_text(json.dumps({"pid": process.pid, "carries": carries}))
 
 
 def test_a_port_where_somebody_listens_is_refused(place, monkeypatch):
@@ -87,15 +89,24 @@ def test_down_ends_what_was_started(place, somebody):
     assert not somebody.is_running()
 
 
-def test_down_leaves_a_stranger_with_the_same_number(place, somebody):
-    """The service ended long ago, and its number is another process's now."""
-    record(services.WORKER, somebody, created=somebody.create_time() - 3600)
+def test_down_ends_it_after_the_clock_was_set(place, somebody, monkeypatch):
+    record(services.WORKER, somebody)
+    created = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) + 10)
     services.down()
+    assert not somebody.is_running()
+
+
+def test_down_leaves_a_stranger_with_the_same_number(place, somebody, capsys):
+    """The service ended long ago, and its number is another process's now."""
+    record(services.WORKER, somebody, carries="another")
+    services.down()
+    assert "worker: had ended already" in capsys.readouterr().err
     assert somebody.is_running()
     assert not services.WORKER.record.exists()
 
 
-@pytest.mark.parametrize("words", ["", "{}", "[1]", '{"pid": 1}', '{"pid": "x", "created": 0}'])
+@pytest.mark.parametrize("words", ["", "{}", "[1]", '{"pid": 1}', '{"pid": "x", "carries": ""}'])
 def test_a_broken_record_is_no_service(place, words):
     services.WORKER.record.write_text(words)
     assert services.running(services.WORKER) is None
@@ -112,3 +123,25 @@ def test_everything_listens_on_loopback_and_tells_nobody():
     for service in services.services():
         assert service.command[service.command.index("--host") + 1] == "127.0.0.1"
     assert services.environment()["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_no_proxy_stands_before_our_own_servers(monkeypatch, name):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, "intranet")
+    found = services.environment()
+    assert found["no_proxy"] == found["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+
+
+def test_a_service_is_asked_past_a_proxy(monkeypatch):
+    """Nobody listens where the proxy should be."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert services._answers(f"http://127.0.0.1:{server.server_port}/")
+        thread.join()

@@ -1,6 +1,7 @@
 """dvc.yaml, params.yaml and the experiments' files agree, and follow what can change a result."""
 
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from atelier.objectives import OBJECTIVES
 from atelier.pipeline.definition import define
 from atelier.task import TASKS
 from atelier.tasks import MODULES
+from tests.project import ROOT, git
 
 LISTED = params.listed_experiments()
 SOURCE = Path("src/atelier")
@@ -234,3 +236,19 @@ def files_of(*modules):
         if (path / "__init__.py").exists() and path != SOURCE:
             return [path / "__init__.py"]
     return []
+
+
+def test_a_clone_that_wants_other_line_ends_has_the_same_bytes(tmp_path):
+    """Else every stage would be stale there."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    files = (".gitattributes", "dvc.yaml", "src/atelier/training/loop.py")
+    for name in files:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, here / name)
+    git(here, "init", "--quiet")
+    git(here, "add", "--all")
+    git(here, "commit", "--quiet", "-m", "t")
+    git(tmp_path, "clone", "--quiet", "-c", "core.autocrlf=true", str(here), str(there))
+    for name in files:
+        assert (there / name).read_bytes() == (ROOT / name).read_bytes()

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.params import Parameters, load_parameters
 from atelier.paths import PARAMETERS
 from atelier.rewriting import extended
-from atelier.schema import check
+from atelier.schema import check, parse
 
 Block = Literal["datasets", "experiments"]
 
@@ -45,7 +43,7 @@ def _with_line(block: Block, name: str, entry: Mapping[str, str]) -> str:
         raise _not_line_by_line(block, name, entry) from None
     before = load_parameters().model_dump()
     before[block][name] = dict(entry)
-    if check(yaml.safe_load(text), Parameters, PARAMETERS).model_dump() != before:
+    if check(parse(text), Parameters, PARAMETERS).model_dump() != before:
         raise _not_line_by_line(block, name, entry)  # such as one that repeats another by *name
     return text
 

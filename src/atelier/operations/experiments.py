@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from atelier.config import (
     NAME_PATTERN,
     Dataset,
@@ -28,7 +26,7 @@ from atelier.operations.adding import add
 from atelier.params import Parameters, load_parameters
 from atelier.paths import PARAMETERS, SCALES, Paths
 from atelier.rewriting import rewritten
-from atelier.schema import check, unknown
+from atelier.schema import check, parse, unknown
 from atelier.task import CLASSIFICATION
 from atelier.training.cost import cost_of
 
@@ -175,7 +173,7 @@ def _two_domains(dataset: Dataset, labels: tuple[str, ...]) -> tuple[dict[str, i
 
 def _checked(path: Path, text: str) -> Experiment:
     """The experiment that a text describes, once it is sound and fits its dataset."""
-    experiment = check(yaml.safe_load(text), Experiment, path)
+    experiment = check(parse(text), Experiment, path)
     check_fit(path, experiment, load_dataset(path.parent.name, experiment.dataset))
     return experiment
 

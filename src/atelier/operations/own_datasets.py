@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from atelier.config import NAME_PATTERN, Dataset, load_dataset
 from atelier.data.catalog import TWINS, Catalog, Fit, Layout
 from atelier.data.importing import import_recognised
@@ -27,7 +25,7 @@ from atelier.operations.adding import add
 from atelier.params import load_parameters
 from atelier.paths import PARAMETERS, SCALES, Paths
 from atelier.rewriting import rewritten
-from atelier.schema import check
+from atelier.schema import check, parse
 
 WANTED_PIXELS = {"tiny": 32, "laptop": 64, "gpu": 128}
 """The side that each scale asks for; smaller pictures get a smaller one."""
@@ -85,7 +83,7 @@ def new_dataset(name: str, asked: Asked, tell: Callable[[str], None]) -> list[Pa
             for scale, size in sizes.items()
         }
         for path, text in texts.items():
-            check(yaml.safe_load(text), Dataset, path)
+            check(parse(text), Dataset, path)
         add(texts, "datasets", name, {"source": f"data/{name}"})
     except UserError:
         shutil.rmtree(Path("data", name))

@@ -1,8 +1,9 @@
 """The operator's services on one machine: Prefect's server, a worker, MLflow's pages.
 
 All listen on loopback, keep their state in .atelier/services/, and are ended by the process number
-and start time that were written down: nothing else is touched. Where PREFECT_API_URL is set, the
-team has a server, and a worker alone is started.
+that was written down and a word that the process carries in its environment: nothing else is
+touched. A start time would not do, because it moves when the clock is set. Where PREFECT_API_URL is
+set, the team has a server, and a worker alone is started.
 """
 
 import json
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ LIMIT = "atelier-device"
 PORTS = {"prefect": ("ATELIER_PREFECT_PORT", 4200), "mlflow": ("ATELIER_MLFLOW_PORT", 5000)}
 HEALTHY_WITHIN_SECONDS = 180
 ENDS_WITHIN_SECONDS = 45
+CARRIED = "ATELIER_SERVICE"
+"""The variable whose word tells a service from another process that has its number later."""
+LOOPBACK = ("127.0.0.1", "localhost")
 POLL_SECONDS = 0.5
 
 
@@ -77,9 +82,17 @@ def environment() -> dict[str, str]:
         "PREFECT_CLIENT_MAX_RETRIES": "10",  # each wait is twice the last: half an hour in all
         "ATELIER_ROOT": str(Path.cwd()),
         "ATELIER_MLFLOW_URL": mlflow_url(),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    return own | {name: os.environ[name] for name in own if name in os.environ and name != "PATH"}
+    own |= {name: os.environ[name] for name in own if name in os.environ}
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return own | {"PATH": here} | _past_proxies()
+
+
+def _past_proxies() -> dict[str, str]:
+    """No proxy leads to this machine's own servers."""
+    listed = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    names = ",".join([*(name for name in listed.split(",") if name), *LOOPBACK])
+    return {"no_proxy": names, "NO_PROXY": names}
 
 
 def services() -> list[Service]:
@@ -154,6 +167,8 @@ def down() -> None:
         if process := running(service):
             _end(process)
             say(f"{service.name}: ended")
+        elif service.record.exists():
+            say(f"{service.name}: had ended already")
         service.record.unlink(missing_ok=True)
 
 
@@ -162,7 +177,7 @@ def running(service: Service) -> psutil.Process | None:
     try:
         known = json.loads(service.record.read_text())
         process = psutil.Process(known["pid"])
-        same = abs(process.create_time() - known["created"]) < 1
+        same = process.environ().get(CARRIED) == known["carries"]
     except (OSError, ValueError, LookupError, TypeError, psutil.Error):
         return None  # no record, or a broken one
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
@@ -173,13 +188,13 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
         return
     if service.health:
         _refuse_taken_port(service.name)
+    word = uuid.uuid4().hex
     with service.log.open("ab") as log:
         process = subprocess.Popen(
-            service.command, env=dict(variables), stdin=subprocess.DEVNULL, stdout=log,
+            service.command, env={**variables, CARRIED: word}, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    created = psutil.Process(process.pid).create_time()
-    write_whole(service.record, json.dumps({"pid": process.pid, "created": created}))
+    write_whole(service.record, json.dumps({"pid": process.pid, "carries": word}))
 
 
 def _refuse_taken_port(name: str) -> None:
@@ -200,10 +215,12 @@ def _wait(service: Service) -> None:
 
 
 def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
+    with requests.Session() as session:
+        session.trust_env = False  # it is on this machine, whatever proxy there is
+        try:
+            return session.get(url, timeout=2).ok
+        except requests.RequestException:
+            return False
 
 
 def _end(process: psutil.Process) -> None:
