@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.project import ROOT, git
 
 from atelier import config, params, paths
 from atelier.config import Dataset, Experiment
@@ -14,7 +15,6 @@ from atelier.objectives import OBJECTIVES
 from atelier.pipeline.definition import define
 from atelier.task import TASKS
 from atelier.tasks import MODULES
-from tests.project import ROOT, git
 
 LISTED = params.listed_experiments()
 SOURCE = Path("src/atelier")
