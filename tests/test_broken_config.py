@@ -173,8 +173,13 @@ OTHER_FILES_KEYS: list[tuple[list[str], str, Harm, list[str]]] = [
 VALUES: list[Row] = [
     (
         "a number as text",
-        swapped(("generator: {learning_rate: 0.0003", "generator: {learning_rate: 2e-4")),
-        [r"generator.learning_rate: expected a number \(got '2e-4'\)\. .*write 0\.0002 or 2\.0e-4"],
+        swapped(("generator: {learning_rate: 0.0003", "generator: {learning_rate: '2e-4'")),
+        [r"generator.learning_rate: expected a number \(got '2e-4'\)\. Write it without quotes"],
+    ),
+    (
+        "text for a number",
+        swapped(("generator: {learning_rate: 0.0003", "generator: {learning_rate: fast")),
+        [r"generator.learning_rate: expected a number \(got 'fast'\)\.$"],
     ),
     ("quotes", swapped(("images: 1024", "images: '1024'")), [r"images: must.*integer \(got '1"]),
     ("bool for int", swapped(("batch_size: 32", "batch_size: true")), ["batch_size: .*got True"]),

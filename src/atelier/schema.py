@@ -31,7 +31,7 @@ class Strict(BaseModel):
 Config = TypeVar("Config", bound=Strict)
 
 COMPLETE = "A file names every key; see its neighbours."
-NUMBERS = "Write it without quotes."
+UNQUOTED = "Write it without quotes."
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,9 +51,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?")
+"""YAML 1.2, section 10.3.2: a finite float, of which some are integers."""
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"),
+    re.compile(rf"(?=.*[.eE]){NUMBER.pattern}$"),  # without either it is no float, such as 08
     list("-+.0123456789"),
 )
 
@@ -154,7 +156,8 @@ def _explain(where: str, config: type[BaseModel], problem: Any) -> UserError:
         case "model_type" | "model_attributes_type" | "dict_type":
             return UserError(where, f"expected keys and values {got}")
         case "float_type" if isinstance(problem["input"], str):
-            return UserError(where, f"expected a number {got}", NUMBERS)
+            hint = UNQUOTED if NUMBER.fullmatch(problem["input"]) else ""
+            return UserError(where, f"expected a number {got}", hint)
         case _:
             message = re.sub("^(Input|String) should", "must", problem["msg"])
             return UserError(where, f"{message[0].lower()}{message[1:]} {got}")
