@@ -70,8 +70,8 @@ _CYCLEGAN_ADAM = {"learning_rate": 0.0002, "betas": [0.5, 0.999], "schedule": "f
 _PENALTY = {"gamma": 0.1, "penalty_every": 8}
 """For 64 pixels; gamma grows with the image's area."""
 _THREE_PARTS = {
-    "gamma": 0.05, "penalty_every": 8, "reconstruct_until": 0.42, "learn_codes_until": 0.56,
-    "head_start": 0.02, "patches": 0.25, "likeness": 10.0, "features": 0.5,
+    "gamma": 0.05, "penalty_every": 8, "reconstruct_until": 0.29, "learn_codes_until": 0.71,
+    "head_start": 0.008, "patches": 0.25, "likeness": 10.0, "features": 0.5,
     "real_label_weight": 1.0,
 }  # fmt: skip
 _THREE_PARTS_ADAM = {
@@ -79,7 +79,7 @@ _THREE_PARTS_ADAM = {
     "prior": _FLOW_ADAM,
     "classifier": {**_FLOW_ADAM, "learning_rate": 0.001},
     "generator": {**_SHARPENING_ADAM, "schedule": "warm_up_then_linear"},
-    "discriminator": {**_SHARPENING_ADAM, "learning_rate": 0.0005},
+    "discriminator": {**_SHARPENING_ADAM, "learning_rate": 0.0007},
 }
 
 OBJECTIVES: Mapping[str, Loss] = {
