@@ -3,11 +3,10 @@
 The relativistic pairing loss with R1 and R2; residual blocks of a 1 x 1, a grouped 3 x 3 and a
 1 x 1 convolution, twice as wide inside, without normalisation, Fix-up initialisation, leaky ReLU;
 bilinear resampling; a 4 x 4 basis scaled by the latent at the generator's start, a depthwise 4 x 4
-convolution at the discriminator's end. Narrower than there
-(widths 256 to 32 instead of 768), with constant rates and a constant gamma from the middle of its
-schedule, with DiffAugment's translation as ours, and with the penalties, which take most of a step
-on a processor, eight times as strong in every eighth (Karras et al. 2020, arXiv 1912.04958,
-appendix B).
+convolution at the discriminator's end. Narrower than there (widths 256 to 32 instead of 768), with
+constant rates and a constant gamma from the middle of its schedule, with DiffAugment's translation
+as ours, and with the penalties, which take most of a step on a processor, eight times as strong in
+every eighth (Karras et al. 2020, arXiv 1912.04958, appendix B).
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ class Numbers(Strict):
 
 
 @pytest.mark.parametrize("text", ["5e-05", "2e-4", "1E3", "+1e3", ".5e-3", "2.e5", "2.0e-4", "-.5"])
-def test_exponents_are_numbers(text: str) -> None:
+def test_floats_are_those_of_yaml_1_2(text: str) -> None:
     assert parse(f"rate: {text}") == {"rate": float(text)}
 
 

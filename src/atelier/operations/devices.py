@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
+from atelier.data.parallel import available_cores
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import CPU_SHARE, device_lock, held
 
@@ -64,17 +65,10 @@ def shares_of_cores(count: int) -> Iterator[list[dict[str, str]]]:
     Raises:
         Interrupted: stopped while waiting for others.
     """
-    threads = max(1, _cores() // count)
+    threads = max(1, available_cores() // count)
     shares = [{"OMP_NUM_THREADS": str(threads), CPU_SHARE: str(n)} for n in range(count)]
     if visible_devices():
         yield shares
         return
     with stop_requests() as should_stop, held(device_lock("cpu"), "the device cpu", should_stop):
         yield shares
-
-
-def _cores() -> int:
-    """Those that this process may use; where the system does not say, all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,7 +13,7 @@ from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError
 from atelier.operations.dvc import waited
-from atelier.params import STAGES_OF_EXPERIMENT, listed_experiments
+from atelier.params import STAGES_OF_DATASET, STAGES_OF_EXPERIMENT, listed_experiments
 from atelier.pipeline.definition import define
 
 DATA = "data.dvc"
@@ -41,8 +41,8 @@ class Step:
 def stages_of(experiment: str) -> tuple[str, ...]:
     """The stages that an experiment needs, in order; `data.dvc` stands for drawing and checking."""
     dataset = listed_experiments()[experiment].dataset
-    own = tuple(f"{stage}@{experiment}" for stage in STAGES_OF_EXPERIMENT)
-    return (DATA, f"prepare@{dataset}", f"judge@{dataset}", *own)
+    shared = (f"{stage}@{dataset}" for stage in STAGES_OF_DATASET)
+    return (DATA, *shared, *(f"{stage}@{experiment}" for stage in STAGES_OF_EXPERIMENT))
 
 
 def steps_of(experiment: str, scale: str, tell: Callable[[str], None] = say) -> list[Step]:
