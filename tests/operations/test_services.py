@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import psutil
@@ -28,7 +29,10 @@ def place(tmp_path, monkeypatch):
 def somebody():
     """A process that carries a word, as a service does."""
     process = subprocess.Popen(SLEEP, env=os.environ | {services.CARRIED: "ours"})
-    yield psutil.Process(process.pid)
+    known = psutil.Process(process.pid)
+    while not known.environ():  # which the system shows a moment after the start
+        time.sleep(0.01)
+    yield known
     process.kill()
     process.wait()
 
@@ -87,6 +91,22 @@ def test_down_ends_what_was_started(place, somebody):
     assert services.running(services.WORKER) is None
     assert not services.WORKER.record.exists()
     assert not somebody.is_running()
+
+
+def test_what_was_started_is_known_at_once(place, monkeypatch):
+    """Even where the system is slow to show the environment of a process."""
+    unseen, seen = iter(range(3)), psutil.Process.environ
+    monkeypatch.setattr(
+        psutil.Process,
+        "environ",
+        lambda process: {} if next(unseen, None) is not None else seen(process),
+    )
+    slow = services.Service("slow", SLEEP, "")
+    services._start(slow, os.environ)
+    process = services.running(slow)
+    assert process is not None
+    services._end(process)
+    assert not process.is_running()
 
 
 def test_down_ends_it_after_the_clock_was_set(place, somebody, monkeypatch):

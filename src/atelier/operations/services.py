@@ -35,6 +35,8 @@ HEALTHY_WITHIN_SECONDS = 180
 ENDS_WITHIN_SECONDS = 45
 CARRIED = "ATELIER_SERVICE"
 """The variable whose word tells a service from another process that has its number later."""
+SHOWN_WITHIN_SECONDS, SHOWN_POLL_SECONDS = 10, 0.01
+"""How long a process's environment may take to be seen, and how often we look."""
 LOOPBACK = ("127.0.0.1", "localhost")
 POLL_SECONDS = 0.5
 
@@ -195,6 +197,11 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     write_whole(service.record, json.dumps({"pid": process.pid, "carries": word}))
+    # For a moment after its start the system shows no environment of a process: it would be taken
+    # for another's.
+    deadline = time.monotonic() + SHOWN_WITHIN_SECONDS
+    while running(service) is None and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(SHOWN_POLL_SECONDS)
 
 
 def _refuse_taken_port(name: str) -> None:
