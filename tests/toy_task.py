@@ -23,6 +23,7 @@ from atelier.bundle.pack import grid
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_last, to_bytes, to_float
 from atelier.evaluation import report
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images, WitnessFeatures
 from atelier.evaluation.keys import SETTINGS
 from atelier.evaluation.reconstruction import reconstruction_figures, squared_errors
@@ -99,10 +100,10 @@ def preview(learner: Learner) -> Tensor | None:
     return preview_pairs(images, learner.averages[NETWORK](images))
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     images = np.array(context.images())
     made = made_from(networks[NETWORK], to_float(torch.from_numpy(images)))
-    return float(squared_errors(images, to_bytes(made).numpy()).mean())
+    return Estimate(float(squared_errors(images, to_bytes(made).numpy()).mean()))
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:

@@ -156,10 +156,10 @@ def test_the_figure_prefers_obedience_to_the_same_faces_in_disorder(
         return obedient(conditional.shuffled_rows(conditions, 3), seed)
 
     figure = examination.figure(obedient, 7)
-    assert figure + 0.3 < examination.figure(disorderly, 7)
+    assert figure.value + 0.3 < examination.figure(disorderly, 7).value
     reference = open_reference(folder, judge, "test", 1000)
     again = open_examination(reference, folder, judge, NAMES, ATTRIBUTES)
-    assert figure == pytest.approx(again.figure(obedient, 7))
+    assert figure.value == pytest.approx(again.figure(obedient, 7).value)
 
 
 def test_accuracy_tells_both_sides_apart() -> None:

@@ -1,6 +1,7 @@
 """Translations: the twins themselves hold every bound, and whoever does less is found out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,14 @@ def test_the_twins_themselves_hold_every_bound(held) -> None:
         assert figures["twin"]["psnr"] == 60
         assert figures["twin"]["change"] == pytest.approx(1)
         assert figures["cycle_l1"] == figures["cycle_l1_plain"] == 0
+        assert figures["verdict_of_reals"] == 1
         assert figures["judge"]["kid"] < 0.1 * figures["judge"]["kid_untouched"]
+
+
+def test_a_judge_that_does_not_know_the_goal_is_told_by_its_reals(world, directions) -> None:
+    of = {name: replace(one, goal=one.source) for name, one in directions.of.items()}
+    found = score_directions(identity, identity, replace(directions, of=of), world, LABELS)
+    assert [found[name]["verdict_of_reals"] for name in of] == [0, 0]
 
 
 def test_the_identity_does_nothing(world, directions) -> None:
@@ -262,11 +270,12 @@ def test_snapshots_are_ordered_by_what_they_do(world, discs_judge, perfect) -> N
     best = translation_figure(perfect[A2B], perfect[B2A], directions)
     lame = translation_figure(perfect[A2B], identity, directions)
     none = translation_figure(identity, identity, directions)
-    assert best < lame < none
+    assert lame.clearly_above(best)
+    assert none.clearly_above(lame)
     untouched = score_directions(identity, identity, directions, world)[A2B]["judge"][
         "kid_untouched"
     ]
-    assert none == pytest.approx(2 * untouched, rel=0.01)
+    assert none.value == pytest.approx(2 * untouched, rel=0.01)
 
 
 def test_matching_makes_shares_equal_and_repeats_nothing() -> None:

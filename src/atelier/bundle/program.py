@@ -37,7 +37,8 @@ def export(network: nn.Module, inputs: Sequence[tuple[int, ...]]) -> bytes:
 def frozen_copy(network: nn.Module) -> nn.Module:
     """In evaluation mode, float32 and on the CPU, as it is published.
 
-    In channels_last, in which convolutions on a CPU take about two thirds of the time.
+    In channels_last, in which a CPU convolves faster: 0.6 of the time for a decoder of faces, next
+    to nothing gained for a translator.
     """
     frozen = copy.deepcopy(network).to("cpu", torch.float32).eval()
     return frozen.requires_grad_(False).to(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.faces import open_bounds, score_images
 from atelier.evaluation.features import Images, evenly, in_batches
 from atelier.evaluation.keys import (
@@ -82,7 +83,7 @@ class Examination:
         metrics[SETTINGS]["combinations"] = len(self.allowed)
         return metrics
 
-    def figure(self, sample: ConditionalSampler, seed: int) -> float:
+    def figure(self, sample: ConditionalSampler, seed: int) -> Estimate:
         """What chooses a snapshot, smaller is better: KID in judge features + missed requests.
 
         KID alone would take one that makes the right mixture of faces for the wrong requests. For
@@ -90,11 +91,11 @@ class Examination:
         """
         faces = sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
         found = self.reference.extractors[JUDGE](faces)
-        distance = kid(self.reference.real_features[JUDGE], found).value
+        distance = kid(self.reference.real_features[JUDGE], found)
         requests = uniform_requests(self.allowed, len(self.rows))
         said = self.verdicts(sample(requests, seed + FOR_ACCURACY))
         missed = 1 - float(accuracy(requests, said, self.attributes)[MINIMUM])
-        return distance + missed
+        return Estimate(distance.value + missed, distance.standard_error)
 
     def verdicts(self, images: Images) -> Verdicts:
         """[N, 3, S, S] -> [N, K]."""

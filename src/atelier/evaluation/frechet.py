@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Features
-from atelier.evaluation.kid import Estimate
 
 DIMENSIONS = 64
 LEAST_PER_DIMENSION = 10

@@ -13,16 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from atelier.evaluation.estimate import Estimate
+
 Array = npt.NDArray[np.floating]
 Kernel = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and one standard error of it."""
-
-    value: float
-    standard_error: float
 
 
 @dataclass(frozen=True)

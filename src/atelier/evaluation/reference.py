@@ -14,6 +14,7 @@ from torch.nn.functional import pdist
 
 from atelier.data.batches import read_manifest
 from atelier.errors import UserError
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import (
     Extractor,
     Features,
@@ -23,7 +24,7 @@ from atelier.evaluation.features import (
     evenly,
 )
 from atelier.evaluation.keys import JUDGE, WITNESS
-from atelier.evaluation.kid import Comparison, Estimate, compare, kid
+from atelier.evaluation.kid import Comparison, compare, kid
 from atelier.models.judge import Judge
 
 COLLAPSED_BELOW = 0.5

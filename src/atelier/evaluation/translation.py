@@ -16,6 +16,7 @@ from atelier.data.sampling import columns
 from atelier.data.twins import SPLIT, Twins, open_twins
 from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.keys import (
     BLURRED,
@@ -42,6 +43,7 @@ Translate = Callable[[Images], Images]
 
 CYCLE_NOISE = 2.0
 """Standard deviation of the noise on the way back, in 8-bit steps."""
+VERDICT_OF_REALS = "verdict_of_reals"
 LEAST_FLIPPED = 0.5
 """Share of outputs that the judge takes for the target domain; below it, nothing was done."""
 LEAST_VERDICT = {"domain_b": 0.95}
@@ -72,6 +74,7 @@ def score_directions(
         outputs = there(direction.inputs)
         twins = twins_of(direction, prepared)
         figures = _verdicts(directions, name, outputs, trusted)
+        figures[VERDICT_OF_REALS] = _verdict_of_reals(directions, direction)
         figures |= _cycle(direction.inputs, outputs, back, directions.seed)
         figures |= _distances(direction, outputs)
         nothing = figures["flipped"] < LEAST_FLIPPED
@@ -96,23 +99,24 @@ def score_directions(
     return metrics
 
 
-def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirections) -> float:
+def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirections) -> Estimate:
     """What chooses among snapshots, smaller is better: mean judge KID of both directions.
 
     Verdicts that stay away push it up to twice the untouched inputs' own distance, so that a
     translation which changes little is never the best.
     """
-    figures = []
+    figures, errors = [], []
     for name, translate in ((A2B, a2b), (B2A, b2a)):
         direction = directions.of[name]
         outputs, features = translate(direction.inputs), direction.target.extractors[JUDGE]
         distance, untouched = (
-            direction.target.kid({JUDGE: features(images[direction.matched])})[JUDGE].value
+            direction.target.kid({JUDGE: features(images[direction.matched])})[JUDGE]
             for images in (outputs, direction.inputs)
         )
         lacking = max(LEAST_FLIPPED - directions.flipped(name, outputs), 0.0) / LEAST_FLIPPED
-        figures.append(distance + lacking * max(untouched, 0.0))
-    return float(np.mean(figures))
+        figures.append(distance.value + lacking * max(untouched.value, 0.0))
+        errors.append(distance.standard_error)
+    return Estimate(float(np.mean(figures)), float(np.linalg.norm(errors)) / len(errors))
 
 
 def missed(metrics: Mapping[str, Any], directions: BothDirections) -> list[str]:
@@ -173,6 +177,14 @@ def _verdicts(
         "others_untrusted": [label for label in others if label not in trusted],
         "count": len(outputs),
     }
+
+
+def _verdict_of_reals(directions: BothDirections, direction: Direction) -> float:
+    """`verdict` of the goal's own pictures: what of a miss is the judge's."""
+    reals = direction.target.reals
+    inside = directions.known.in_range(direction.target.real_features[JUDGE])
+    said = directions.in_domain(reals, direction.goal)
+    return float(said[inside].mean()) if inside.any() else 0.0
 
 
 def _cycle(inputs: Images, outputs: Images, back: Translate, seed: int) -> dict[str, float]:

@@ -17,6 +17,7 @@ from atelier.data.folders import built_aside
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
+from atelier.evaluation.estimate import latest_of_the_best
 from atelier.models import MODELS
 from atelier.paths import Paths
 from atelier.tasks import MODULES
@@ -24,16 +25,21 @@ from atelier.tasks.context import Context
 
 
 def choose_and_pack(experiment: Experiment, paths: Paths) -> None:
-    """Packs the snapshot with the smallest validation figure of its task."""
+    """Packs the latest snapshot whose validation figure is not clearly above the smallest.
+
+    A later one has learnt more, and its average has settled as learning rates fell; where figures
+    differ by chance alone, the smallest would as often be an earlier one's.
+    """
     context = Context(experiment, paths, "validation")
     task = MODULES[experiment.task.name]
     found = []
     for path in sorted((paths.train(experiment.name) / "snapshots").iterdir()):
         networks = published_networks(context, path)
         figure = task.figure(networks, context)
-        say(f"bundle: snapshot {path.stem}: {figure:.5f}")
+        error = f" +- {figure.standard_error:.5f}" if figure.standard_error else ""
+        say(f"bundle: snapshot {path.stem}: {figure.value:.5f}{error}")
         found.append((figure, path, networks))
-    _, path, networks = min(found, key=lambda candidate: candidate[0])
+    _, path, networks = found[latest_of_the_best([figure for figure, _, _ in found])]
     task.pack(networks, context, paths.bundle(experiment.name), int(path.stem))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import Comparer
+from atelier.evaluation.estimate import Estimate
 from atelier.tasks import conditional, numbers, reconstruction, translation, unconditional
 from atelier.tasks.context import Context
 
@@ -27,7 +28,7 @@ class TaskModule(Protocol):
         averaged networks; None: no pictures."""
         ...
 
-    def figure(self, networks: nn.ModuleDict, context: Context, /) -> float:
+    def figure(self, networks: nn.ModuleDict, context: Context, /) -> Estimate:
         """On the validation split; the snapshot with the smallest is published."""
         ...
 

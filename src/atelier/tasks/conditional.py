@@ -29,6 +29,7 @@ from atelier.evaluation.conditional import (
     seen_combinations,
     shuffled_rows,
 )
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import ACCURACY, MEMORISATION, WITH, WITHOUT
@@ -61,7 +62,7 @@ def preview(learner: "Learner") -> Tensor | None:
     return images
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """KID to the validation images, and the share of missed requests."""
 
     def sample(conditions: Labels, seed: int) -> Images:

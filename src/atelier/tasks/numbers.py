@@ -15,6 +15,7 @@ from atelier.bundle.pack import EXAMPLE_NUMBERS, EXAMPLE_SEED
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.numbers import STOPPING_SCORE
 from atelier.evaluation import report
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.keys import ALL_ZERO_SHARE, ENTROPY_SHARE, MULTIPLES_SHARE
 from atelier.evaluation.numbers import evaluate_numbers, score_numbers, value_table
 from atelier.tasks.comparing import Digests, figures_of, fresh_seed
@@ -37,10 +38,10 @@ def preview(learner: "Learner") -> Tensor | None:
     return None
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """The stopping score of fresh draws."""
     outputs = made_from(networks["generator"], latents_of(context, CHOSEN_ON))
-    return score_numbers(outputs)[STOPPING_SCORE]
+    return Estimate(score_numbers(outputs)[STOPPING_SCORE])
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:

@@ -16,6 +16,7 @@ from atelier.bundle.pack import BundleDescription, pairs
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_last, to_float
 from atelier.evaluation import report
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images, WitnessFeatures, evenly
 from atelier.evaluation.keys import (
     EDITING,
@@ -91,15 +92,16 @@ class Halves:
         return made
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """Mean squared error of the validation images; of a variational one, the bound in nats."""
     halves = _halves(networks, context)
     images = evenly(context.images(), context.samples)
     if not _is_variational(halves, context):
         made = reconstruct(halves.encode, halves.decode, images)
-        return float(squared_errors(images, made).mean())
+        return Estimate(float(squared_errors(images, made).mean()))
     sigma = _sigma(halves, context)
-    return float(np.sum(bound(halves.distribution, halves.decode, images, sigma, 0), axis=0).mean())
+    nats = np.sum(bound(halves.distribution, halves.decode, images, sigma, 0), axis=0)
+    return Estimate(float(nats.mean()))
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:

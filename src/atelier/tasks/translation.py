@@ -19,6 +19,7 @@ from atelier.data.images import channels_first, channels_last, to_bytes, to_floa
 from atelier.data.sampling import Domains
 from atelier.evaluation import report
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import DOES_NOTHING, JUDGE, KID, kid_keys
@@ -43,7 +44,7 @@ def preview(learner: "Learner") -> Tensor | None:
     return torch.cat([there, preview_pairs(b, learner.averages["b2a"](b))])
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """Mean KID of both directions to the target domain's validation images."""
     directions = open_both(context, CHOSEN_ON)
     return translation_figure(_translate(networks["a2b"]), _translate(networks["b2a"]), directions)

@@ -12,6 +12,7 @@ from atelier.bundle.pack import EXAMPLE_IMAGES, EXAMPLE_SEED, grid
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import to_bytes
 from atelier.evaluation import report
+from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.faces import open_bounds, score_images
 from atelier.evaluation.keys import EDITING, MEMORISATION
 from atelier.evaluation.memorisation import evaluate_memorisation
@@ -38,12 +39,12 @@ def preview(learner: "Learner") -> Tensor | None:
     return learner.draw(PREVIEWED)
 
 
-def figure(networks: nn.ModuleDict, context: Context) -> float:
+def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """KID to the validation images, by the extractor that chooses."""
     outputs = made_from(networks["generator"], latents_of(context, context.samples))
     reference = context.reference
     features = reference.features(to_bytes(outputs).numpy())
-    return reference.kid(features)[reference.chooses].value
+    return reference.kid(features)[reference.chooses]
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:
