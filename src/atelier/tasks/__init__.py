@@ -29,7 +29,8 @@ class TaskModule(Protocol):
         ...
 
     def figure(self, networks: nn.ModuleDict, context: Context, /) -> Estimate:
-        """On the validation split; the snapshot with the smallest is published."""
+        """On the validation split, smaller is better; the latest snapshot that is not clearly above
+        the smallest is published."""
         ...
 
     def pack(self, networks: nn.ModuleDict, context: Context, out: Path, images: int, /) -> None:
