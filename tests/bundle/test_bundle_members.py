@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -109,6 +110,24 @@ WORDS: list[tuple[dict[str, Any], str]] = [
     ({"inputs": {"latent_dim": 10**9, "variational": False}}, "a latent of 1000000000 numbers"),
     ({"inputs": {"latent_dim": "8", "variational": False}}, r"cannot be loaded \(TypeError\)"),
     ({"inputs": {}}, r"cannot be loaded \(KeyError\)"),
+    ({"chunk": 0}, r"chunks of 64 \(got 0\)"),
+    ({"crop_share": float("nan")}, "NaN is no number"),
+    ({"crop_share": float("inf")}, "Infinity is no number"),
+    ({"crop_share": 0}, "a crop's share above 0"),
+    ({"crop_share": "all"}, "a crop's share above 0"),
+    ({"experiment": "../x"}, "experiment is no name"),
+    ({"registered_name": "/etc/passwd"}, "registered_name is no name"),
+    ({"dataset": ""}, "dataset is no name"),
+    ({"scale": ["tiny"]}, "scale is no name"),
+    ({"directions": ["Smiling", "Smiling"]}, "directions are named twice"),
+    ({"directions": [{"a": 1}, "Male"]}, "directions are no names"),
+    ({"attributes": "Male"}, "attributes are no names"),
+    ({"output_shape": []}, "outputs of no shape"),
+    ({"output_shape": [3, 0, 0]}, "outputs of no shape"),
+    ({"output_shape": [3, 8.0, 8.0]}, "outputs of no shape"),
+    ({"output_shape": [3, 10**9, 10**9]}, "outputs of no shape"),
+    ({"output_shape": [3, 8, 16]}, "are square"),
+    ({"output_shape": [1, 8, 8]}, "have 3 channels"),
 ]
 
 
@@ -133,7 +152,7 @@ def test_a_changed_member_is_refused(copied: Path, name: str) -> None:
         open_bundle(copied)
 
 
-def test_missing_unknown_and_linked_members_are_refused(
+def test_missing_and_unknown_members_are_refused(
     copied: Path, tmp_path: Path, sign: Callable[[Path], None]
 ) -> None:
     (copied / "extra.py").write_text("print()")
@@ -143,12 +162,55 @@ def test_missing_unknown_and_linked_members_are_refused(
     with pytest.raises(Refused, match=r"extra\.py"):
         open_bundle(copied)
     (copied / "extra.py").unlink()
+    sign(copied)
     (copied / "example.png").rename(tmp_path / "outside.png")
     with pytest.raises(Refused, match=r"example\.png"):
         open_bundle(copied)
-    (copied / "example.png").symlink_to(tmp_path / "outside.png")
-    sign(copied)
-    with pytest.raises(Refused, match=r"example\.png"):
+    (copied / "example.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(Refused, match=r"example\.png: cannot be read \(No such file"):
+        open_bundle(copied)
+
+
+def test_a_bundle_of_links_is_what_they_lead_to(copied: Path, tmp_path: Path) -> None:
+    """As `dvc config cache.type symlink` lays it."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    made = open_bundle(copied).sample(1)
+    for path in list(copied.iterdir()):
+        path.rename(cache / path.name)
+        path.symlink_to(cache / path.name)
+    assert (open_bundle(copied).sample(1) == made).all()
+    (cache / "generator.pt2").write_bytes(b"other")
+    with pytest.raises(Refused, match=r"generator\.pt2: not the file that was packed"):
+        open_bundle(copied)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "generator.pt2"])
+def test_what_never_ends_is_no_member(copied: Path, name: str) -> None:
+    """Reading a pipe that nobody writes to would wait for ever."""
+    for make in (os.mkfifo, Path.mkdir):
+        path = copied / name
+        path.unlink(missing_ok=True)
+        make(path)
+        with pytest.raises(Refused, match=rf"{name}: not a file"):
+            open_bundle(copied)
+        path.rmdir() if path.is_dir() else path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(Refused, match=rf"{name}: not a file"):
+        open_bundle(copied)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "generator.pt2", "directions.npy"])
+def test_a_member_longer_than_memory_is_not_read(copied: Path, name: str) -> None:
+    os.truncate(copied / name, 20 * 2**30)
+    with pytest.raises(Refused, match=rf"{name}: 21,474,836,480 bytes \(at most"):
+        open_bundle(copied)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_manifest_nested_beyond_reading_is_none(copied: Path, opening: str) -> None:
+    (copied / "bundle.json").write_text(opening * 100_000)
+    with pytest.raises(Refused, match="no bundle"):
         open_bundle(copied)
 
 

@@ -81,6 +81,19 @@ def expression(members: Members, canary: Canary) -> None:
     members[GRAPH] = text.replace("Symbol('s", f"{code} or Symbol('s", 1).encode()
 
 
+def power(members: Members, canary: Canary) -> None:
+    members[GRAPH] = members[GRAPH].replace(b"Symbol('s", b"9**9**9**9 + Symbol('s", 1)
+
+
+def named_power(members: Members, canary: Canary) -> None:
+    tower = b"Pow(9, Pow(9, Pow(9, 9))) + Symbol('s"
+    members[GRAPH] = members[GRAPH].replace(b"Symbol('s", tower, 1)
+
+
+def long_number(members: Members, canary: Canary) -> None:
+    members[GRAPH] = members[GRAPH].replace(b"Symbol('s", b"9" * 390 + b" + Symbol('s", 1)
+
+
 def argument(members: Members, canary: Canary) -> None:
     members[GRAPH] = members[GRAPH].replace(b'"input"', b'"input=print()"')
 
@@ -117,6 +130,9 @@ TAMPERINGS = {
     operator: r"'torch\.os\.mkdir'",
     file_operator: "from_file",
     expression: "no part of a network",
+    power: "no part of a network",
+    named_power: "no part of a network",
+    long_number: "no part of a network",
     argument: r"'input=print\(\)'",
     guard: "code of its own",
     node_metadata: "carries metadata",

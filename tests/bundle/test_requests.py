@@ -1,12 +1,24 @@
 """A request that cannot be honoured is refused before anything is made."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.toys import TOYS
 
-from atelier.bundle.bundle_model import Refused, answer, check_request, open_bundle, parse_amounts
+from atelier.bundle.bundle_model import (
+    Refused,
+    answer,
+    check_request,
+    columns,
+    open_bundle,
+    parse_amounts,
+)
 
 BAD_REQUESTS: list[tuple[Any, str]] = [
     ([{"count": 1.5}], "count: a whole number"),
@@ -42,6 +54,11 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
     ([[1, 2]], "input: one or more rows"),
     ("ten", "input: one or more rows"),
     (None, "input: one or more rows"),
+    ([{"count": [1]}], "count: a whole number"),
+    ([{"count": 1, "seed": {"a": 1}}], "seed: a whole number"),
+    ([{"count": 1, "truncation": np.ones(3)}], "truncation: above 0"),
+    ([{"count": 1, "edits": np.ones(3)}], "edits: a text"),
+    ([{"count": 1, "edits": ["Smiling=1"]}], "edits: a text"),
 ]
 
 
@@ -55,10 +72,40 @@ def test_what_cannot_be_honoured_is_refused(
         answer(opened, request_, None)
 
 
-@pytest.mark.parametrize("params", [{"format": "gif"}, {"quality": 3}, {"format": 1}])
-def test_unknown_parameters_are_refused(image_bundle: Path, params: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "params",
+    [{"format": "gif"}, {"quality": 3}, {"format": 1}, {"format": np.ones(2)}, ["png"], "png"],
+)
+def test_unknown_parameters_are_refused(image_bundle: Path, params: Any) -> None:
     with pytest.raises(Refused, match="params: "):
         answer(open_bundle(image_bundle), [{"count": 1}], params)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=40)
+    | st.binary(max_size=40)
+    | st.builds(np.ones, st.integers(0, 3))
+    | st.sampled_from(["Smiling=1", "Male=0.5", "A2B", "mixture", pandas.NA, pandas.NaT]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("toy", TOYS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_request_of_any_values_is_honoured_or_refused(packed: Any, toy: str, data: Any) -> None:
+    opened = open_bundle(packed(toy))
+    opened.sample = lambda *_: np.zeros((1, 8, 8, 3), np.uint8)  # type: ignore[method-assign]
+    known = st.sampled_from(sorted(columns(opened.manifest)))
+    row = data.draw(st.dictionaries(known, VALUES) | VALUES)
+    params = data.draw(st.none() | st.dictionaries(st.just("format"), VALUES) | VALUES)
+    with contextlib.suppress(Refused):
+        answer(opened, [row], params)
 
 
 def test_numpy_numbers_are_numbers() -> None:

@@ -21,6 +21,8 @@ import io
 import json
 import math
 import re
+import reprlib
+import stat
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,6 +66,10 @@ LARGEST_EDIT = 3.0
 LARGEST_PIXELS = 64_000_000
 """Of all images in a request; a small file can declare a picture that fills the memory."""
 LARGEST_LATENT = 65_536
+LARGEST_SIDE = 8_192
+LARGEST_MEMBER_BYTES = 2**31
+"""A sparse file can be longer than any memory."""
+LARGEST_MANIFEST_BYTES = 2**22
 DIRECTIONS = {"A2B": "a2b", "B2A": "b2a"}
 SAMPLERS = ("normal", "mixture")
 TEXTS = frozenset({"image_base64", "direction", "sampler", "attributes", "edits"})
@@ -83,10 +89,14 @@ _OPERATOR = re.compile(
     r"|_operator\.(add|sub|mul|floordiv|mod|neg|getitem|eq|ge|gt|le|lt)"
 )
 _EXPRESSION = re.compile(
-    r"(?:\b(?:Symbol|Integer|Add|Mul|Pow|FloorDiv|Max|Min|True|positive|integer|[su]\d+|\d+)\b"
-    r"|[-+*/(),'= ])*"
+    r"(?:\b(?:Symbol|Integer|Add|Mul|FloorDiv|Max|Min|True|positive|integer|[su]\d{1,9}|\d{1,9})\b"
+    r"|[-+/(),'= ]|\*(?!\*)){,400}"
 )
+"""No powers: a few digits of them can be a number that fills the memory."""
 _NAME = re.compile(r"[\w.+]*", re.ASCII)
+_LABEL = re.compile(r"\w[\w.+-]{,199}")
+"""What experiments and datasets are called: part of a path, and never a path."""
+LONGEST_WORD = 200
 _LEAF = '{"type": null, "context": null, "children_spec": []}'
 _TREE = '{"type": "builtins.%s", "context": "%s", "children_spec": [%s]}'
 _OUT_SPEC = f"[1, {_LEAF}]"
@@ -142,16 +152,18 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     """Returns the manifest once each member is what the manifest says; loads nothing.
 
     Raises:
-        Refused: a member is missing, unknown, a link, or not the one that was packed.
+        Refused: a member is missing, unknown, no file, or not the one that was packed.
     """
+    if not (folder / MANIFEST).exists():
+        raise Refused(folder, "no bundle")
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = _manifest(folder / MANIFEST)
         members = dict(manifest["members"])
         if manifest["format"] != FORMAT:
             raise OtherFormat(folder, f"bundle format {manifest['format']!r}, this reads {FORMAT}")
         programs = {f"{network}.pt2" for network in TASKS[manifest["task"]].NETWORKS}
         digest = digest_of(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise error if isinstance(error, Refused) else Refused(folder, "no bundle") from None
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     needed = programs | {CODE}
@@ -160,12 +172,35 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         strange = sorted(present ^ set(members) | (present - allowed) | (needed - present))
         raise Refused(folder, f"members missing or not allowed ({', '.join(strange)})")
     for name, expected in members.items():
-        path = folder / name
-        if path.is_symlink() or not path.is_file() or sha256(path.read_bytes()) != expected:
-            raise Refused(path, "not the file that was packed (its hash differs)")
+        if sha256(read_member(folder / name)) != expected:
+            raise Refused(folder / name, "not the file that was packed (its hash differs)")
     if manifest.get("digest") != digest:
         raise Refused(folder / MANIFEST, "its words are not those that were packed")
     return dict(manifest)
+
+
+def read_member(path: Path, largest: int = LARGEST_MEMBER_BYTES) -> bytes:
+    """The bytes of a file, or of the one that a link leads to, as a cache of DVC's may lay them.
+
+    Raises:
+        Refused: it is something else, which may never end, or longer than `largest` bytes.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(path, "not a file")
+        if status.st_size > largest:
+            raise Refused(path, f"{status.st_size:,} bytes (at most {largest:,})")
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(path, f"cannot be read ({error.strerror})") from None
+
+
+def _manifest(path: Path) -> Any:
+    def refuse(constant: str) -> Any:
+        raise Refused(path, f"{constant} is no number")
+
+    return json.loads(read_member(path, LARGEST_MANIFEST_BYTES), parse_constant=refuse)
 
 
 def load_program(content: bytes, inputs: int = 1) -> torch.nn.Module:
@@ -525,7 +560,7 @@ class UnconditionalBundle(Bundle):
         count, seed, truncation = int(row["count"]), int(row["seed"]), float(row["truncation"])
         allow_unseen, sampler = row.get("allow_unseen", False), row.get("sampler", "normal")
         if not isinstance(allow_unseen, bool | np.bool_):
-            raise Refused("allow_unseen", f"true or false (got {allow_unseen!r})")
+            raise Refused("allow_unseen", f"true or false (got {_short(allow_unseen)})")
         asked = parse_amounts("attributes", row.get("attributes", ""))
         attributes = self.attribute_row(asked, bool(allow_unseen))
         shift = self.shift_of(parse_amounts("edits", row.get("edits", "")))
@@ -674,8 +709,9 @@ class TranslationBundle(Bundle):
 
     def plan(self, row: Mapping[str, Any], place: int, pixels_left: int) -> "Plan":
         picture = _read_image(row["image_base64"], pixels_left)
-        if (direction := row["direction"]) not in DIRECTIONS:
-            raise Refused("direction", f"A2B or B2A (got {direction!r})")
+        direction = row["direction"]
+        if not isinstance(direction, str) or direction not in DIRECTIONS:
+            raise Refused("direction", f"A2B or B2A (got {_short(direction)})")
 
         def make() -> Made:
             yield {"index": place}, self.translate_any(picture, direction)
@@ -781,6 +817,7 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = check_bundle(folder)
     try:
         task = TASKS[manifest["task"]]
+        _check_description(task, manifest)
         sizes, arrays = _sizes(manifest), {}
         for name in ARRAYS:
             if f"{name}.npy" in manifest["members"]:
@@ -800,9 +837,53 @@ def open_bundle(folder: Path) -> Bundle:
 
 def _load(path: Path, read: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return read(path.read_bytes(), *arguments)
+        return read(read_member(path), *arguments)
     except Refused as refusal:
         raise Refused(path, str(refusal)) from None
+
+
+def _check_description(task: type[Bundle], manifest: Mapping[str, Any]) -> None:
+    """What a manifest says can be: names are no paths, sizes and shares are some.
+
+    Raises:
+        Refused: the first word that cannot.
+    """
+    for key in ("experiment", "scale", "registered_name", "dataset"):
+        if not isinstance(manifest[key], str) or not _LABEL.fullmatch(manifest[key]):
+            raise Refused(MANIFEST, f"{key} is no name (got {_short(manifest[key])})")
+    for key in ("attributes", "directions"):
+        names = manifest[key]
+        if not isinstance(names, list) or not all(map(_is_word, names)):
+            raise Refused(MANIFEST, f"{key} are no names (got {_short(names)})")
+        if len(set(names)) < len(names):
+            raise Refused(MANIFEST, f"{key} are named twice (got {_short(names)})")
+    shape = manifest["output_shape"]
+    sides = (3, LARGEST_SIDE, LARGEST_SIDE) if not task.MAKES_NUMBERS else (LARGEST_LATENT,)
+    if not isinstance(shape, list) or len(shape) != len(sides):
+        raise Refused(MANIFEST, f"outputs of no shape (got {_short(shape)})")
+    if not all(_is_whole(n, 1, most) for n, most in zip(shape, sides, strict=True)):
+        raise Refused(MANIFEST, f"outputs of no shape (got {_short(shape)})")
+    if not task.MAKES_NUMBERS and (shape[0] != 3 or shape[1] != shape[2]):
+        raise Refused(MANIFEST, f"pictures have 3 channels and are square (got {_short(shape)})")
+    if manifest["chunk"] != CHUNK:
+        raise Refused(MANIFEST, f"chunks of {CHUNK} (got {_short(manifest['chunk'])})")
+    share = manifest["crop_share"]
+    if share is not None and not (_is_real(share) and 0 < share <= 1):
+        raise Refused(MANIFEST, f"a crop's share above 0, at most 1 (got {_short(share)})")
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_WORD and value.isprintable()
+
+
+def _is_whole(value: object, smallest: int, largest: int) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and smallest <= int(value) <= largest  # type: ignore[call-overload]
+
+
+def _short(value: object) -> str:
+    """As Python writes it, shortened: what was sent may be long, or deep."""
+    return reprlib.repr(value)
 
 
 def _sizes(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -893,11 +974,13 @@ def check_request(count: object, seed: object, truncation: object) -> None:
         ("count", count, 1, LARGEST_COUNT),
         ("seed", seed, 0, LARGEST_SEED),
     ):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or not smallest <= int(value) <= largest:  # type: ignore[call-overload]
-            raise Refused(name, f"a whole number from {smallest} to {largest} (got {value!r})")
+        if not _is_whole(value, smallest, largest):
+            raise Refused(
+                name, f"a whole number from {smallest} to {largest} (got {_short(value)})"
+            )
     if not _is_real(truncation) or not 0 < float(truncation) <= LARGEST_TRUNCATION:  # type: ignore[arg-type]
-        raise Refused("truncation", f"above 0, at most {LARGEST_TRUNCATION} (got {truncation!r})")
+        limits = f"above 0, at most {LARGEST_TRUNCATION}"
+        raise Refused("truncation", f"{limits} (got {_short(truncation)})")
 
 
 def parse_amounts(what: str, text: str) -> dict[str, float]:
@@ -948,10 +1031,12 @@ def answer(bundle: Bundle, model_input: Any, params: Any) -> list[dict[str, Any]
     Raises:
         Refused: the first thing that was asked for and cannot be honoured; nothing is made then.
     """
-    params = {} if params is None else dict(params)
+    if not isinstance(params, Mapping | None):
+        raise Refused("params", f"names and their values (got {_short(params)})")
+    params = dict(params or {})
     form = params.pop("format", "png")
-    if params or form not in ("png", "array"):
-        strange = ", ".join(map(repr, params)) or f"format {form!r}"
+    if params or not isinstance(form, str) or form not in ("png", "array"):
+        strange = ", ".join(map(_short, params)) or f"format {_short(form)}"
         raise Refused(
             "params", f"{strange} is not known; the one parameter is format, png or array"
         )
@@ -1013,14 +1098,21 @@ def _record(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused("input", f"{', '.join(strange)}: no such column; there are {there}")
     # A table's empty cell is None or NaN. For a text or a yes it says that none is given; for a
     # number it is a mistake, except beside an image, which takes none.
-    empty = {name for name, value in row.items() if value is None or value != value}
+    empty = {name for name, value in row.items() if _is_empty(value)}
     texts = set(known) & TEXTS
     left_out = empty & (TEXTS | {"allow_unseen"})
     filled = {**known, **{name: row[name] for name in row if name not in left_out}}
     for name in sorted(texts - {"image_base64", "direction"}):
         if not isinstance(filled[name], str):
-            raise Refused(name, f"a text (got {filled[name]!r})")
+            raise Refused(name, f"a text (got {_short(filled[name])})")
     return filled | {"given": set(row) - empty}
+
+
+def _is_empty(value: object) -> bool:
+    """None, NaN, or pandas' own for either."""
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _as_it_was_asked(model_input: Any, params: Any, known: Mapping[str, Any]) -> tuple[Any, Any]:
