@@ -1,6 +1,7 @@
 """`atelier registry`: what is published."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -115,3 +116,45 @@ def need_store() -> None:
     if not _has_store():
         remedy = "Run atelier repro in the repository's root, or set MLFLOW_TRACKING_URI."
         raise UserError("mlruns", "nothing is registered here", remedy)
+
+
+Key = Annotated[Path, typer.Option(help="A key as ssh-keygen -t ed25519 makes it.")]
+
+
+@registry.command()
+def sign(reference: Reference, key: Key) -> None:
+    """Sign a version with the team's private key, once it is found to be what was packed."""
+    from atelier.registry import signing, versions
+    from atelier.registry.store import open_store
+
+    need_store()
+    store = open_store()
+    version = versions.find(store, reference)
+    signing.sign(store, version, key)
+    typer.echo(f"{version}: signed with {key}")
+
+
+@registry.command()
+def verify(
+    reference: Reference,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key; one of them must have signed it.")
+    ] = None,
+) -> None:
+    """Look whether a version is what was packed, without running anything of it."""
+    from atelier.registry import signing, versions
+    from atelier.registry.store import open_store
+
+    need_store()
+    store = open_store()
+    version = versions.find(store, reference)
+    found = signing.verify(store, version, key or ())
+    code = "that of this Atelier" if found.code_is_ours else "of another Atelier: read it first"
+    facts = {
+        "version": f"{version}, every byte as it was packed",
+        "model": found.digest,
+        "code": f"{found.code_digest} ({code})",
+        "signature": found.signed_by or ("there, no --key to hold it to"
+                                         if signing.SIGNATURE_TAG in version.tags else "none"),
+    }  # fmt: skip
+    print_table(("fact", "value"), list(facts.items()))
