@@ -33,8 +33,11 @@ torch.set_num_threads(1)  # tests are small: a second thread only waits
 OURS = ("MLFLOW_", "PREFECT_", "DVC_", "ATELIER_")
 PIPELINE = "the pipeline"
 ON_THE_PIPELINE = {
+    "tests/operations/test_doctor.py",
+    "tests/operations/test_overview.py",
     "tests/operations/test_staleness.py",
     "tests/operations/test_status.py",
+    "tests/operations/test_tidying.py",
     "tests/pipeline/test_plots.py",
     "tests/pipeline/test_pipeline.py",
 }

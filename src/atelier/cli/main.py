@@ -13,6 +13,7 @@ from atelier.cli.experiment import experiment
 from atelier.cli.generate import generate
 from atelier.cli.registry import registry
 from atelier.cli.translate import reconstruct, translate
+from atelier.cli.upkeep import doctor, status, tidy
 from atelier.errors import AtelierError
 
 TELEMETRY_OFF = {
@@ -38,6 +39,9 @@ app.command()(edit)
 app.command()(interpolate)
 app.command()(translate)
 app.command()(reconstruct)
+app.command()(status)
+app.command()(tidy)
+app.command()(doctor)
 
 Scale = Annotated[
     str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")

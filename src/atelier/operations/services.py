@@ -205,12 +205,17 @@ def _start(service: Service, variables: Mapping[str, str]) -> None:
 
 
 def _refuse_taken_port(name: str) -> None:
-    port, (variable, _) = _port(name), PORTS[name]
+    if taken(name):
+        variable, _ = PORTS[name]
+        hint = f"Set {variable} to a free port."
+        raise UserError(f"127.0.0.1:{_port(name)}", "somebody else listens there", hint)
+
+
+def taken(name: str) -> bool:
+    """Whether anybody listens at a service's port."""
     with socket.socket() as probe:
         probe.settimeout(2)
-        if probe.connect_ex(("127.0.0.1", int(port))) == 0:
-            hint = f"Set {variable} to a free port."
-            raise UserError(f"127.0.0.1:{port}", "somebody else listens there", hint)
+        return probe.connect_ex(("127.0.0.1", int(_port(name)))) == 0
 
 
 def _wait(service: Service) -> None:

@@ -5,8 +5,9 @@ whether they will really run, DVC decides when it comes to them.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from atelier.commands import MODULE, CommandFailed, run
@@ -53,8 +54,19 @@ def steps_of(experiment: str, scale: str, tell: Callable[[str], None] = say) -> 
     Raises:
         AtelierError: DVC can't say; its own message is in the error.
     """
-    stages = stages_of(experiment)
-    found = direct_reasons(stages, tell)
+    return steps_of_all([experiment], scale, tell)[experiment]
+
+
+def steps_of_all(
+    experiments: Sequence[str], scale: str, tell: Callable[[str], None] = say
+) -> dict[str, list[Step]]:
+    """`steps_of` each experiment, by its name; DVC is asked once."""
+    stages = {name: stages_of(name) for name in experiments}
+    found = direct_reasons(list(dict.fromkeys(chain.from_iterable(stages.values()))), tell)
+    return {name: _steps(of, found, scale) for name, of in stages.items()}
+
+
+def _steps(stages: Sequence[str], found: Mapping[str, tuple[str, ...]], scale: str) -> list[Step]:
     steps: dict[str, Step] = {}
     for stage in stages:
         waits = [f"after {name}" for name in upstream(stage, scale) if _stale(steps, name)]

@@ -53,7 +53,7 @@ def held(path: Path, what: str, should_stop: Callable[[], bool]) -> Iterator[Non
         Interrupted: `should_stop` said so while waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(path), path.with_suffix(".holder.json")
+    lock, holder = FileLock(path), _record(path)
     told = False
     while True:
         try:
@@ -61,7 +61,7 @@ def held(path: Path, what: str, should_stop: Callable[[], bool]) -> Iterator[Non
             break
         except Timeout:
             if not told:
-                say(f"waiting for {what}: held by {_describe(holder)}")
+                say(f"waiting for {what}: held by {holder_of(path)}")
                 told = True
             if should_stop():
                 raise Interrupted(f"stopped while waiting for {what}.") from None
@@ -73,9 +73,14 @@ def held(path: Path, what: str, should_stop: Callable[[], bool]) -> Iterator[Non
         lock.release()
 
 
-def _describe(holder: Path) -> str:
+def _record(path: Path) -> Path:
+    return path.with_suffix(".holder.json")
+
+
+def holder_of(path: Path) -> str:
+    """Who holds a lock that is held."""
     try:
-        known = json.loads(holder.read_text())
+        known = json.loads(_record(path).read_text())
         if psutil.pid_exists(known["pid"]):
             return f"process {known['pid']} ({known['command']})"
     except (OSError, ValueError, KeyError):

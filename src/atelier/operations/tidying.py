@@ -1,0 +1,123 @@
+"""What takes disk and nobody needs: said first, removed when asked to."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from atelier.commands import MODULE, CommandFailed, run
+from atelier.errors import AtelierError
+from atelier.operations.overview import bytes_below
+from atelier.operations.workspace import WORKTREES
+from atelier.params import listed_experiments, load_parameters
+from atelier.paths import SCALES, Paths
+from atelier.pipeline.definition import CHECKPOINTS, checkpoint_folder
+from atelier.pipeline.warm_start import FINISHED
+from atelier.registry.ageing import Aged, aged, let_go
+from atelier.registry.store import DATABASE, open_store
+
+ABANDONED_AFTER_DAYS = 1.0
+"""A checkpoint that was written since may be gone back to, by undoing a change of its settings."""
+CACHE = Path(".dvc", "cache")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that can go."""
+
+    what: str
+    why: str
+    disk_bytes: int
+    remove: Callable[[], None]
+
+
+def removals(keep: int) -> list[Removal]:
+    """All but DVC's cache, which tells what it holds for nobody only by collecting it.
+
+    Args:
+        keep: how many versions of each name keep their bundles, the newest.
+    """
+    return [*_versions(keep), *_checkpoints(), *_trainings()]
+
+
+def collect_cache() -> int:
+    """Removes from DVC's cache what no commit names, nor any workspace; returns bytes freed.
+
+    Runs at another scale have workspaces of their own, which count, too.
+
+    Raises:
+        AtelierError: DVC can't, because it is at work, say; its own message is in the error.
+    """
+    before = bytes_below(CACHE)
+    others = [str(place) for place in WORKTREES.glob("*") if (place / "dvc.yaml").exists()]
+    projects = ["--projects", *others] if others else []
+    try:
+        run(*MODULE, "dvc", "gc", "--workspace", "--all-commits", "--force", *projects)
+    except CommandFailed as failed:
+        raise AtelierError(f"dvc gc: {failed.last}") from None
+    return before - bytes_below(CACHE)
+
+
+def _versions(keep: int) -> Iterator[Removal]:
+    if "MLFLOW_TRACKING_URI" not in os.environ and not DATABASE.exists():
+        return
+    store = open_store()
+    for old in aged(store, keep):
+        why = f"an old version: no alias, not of the newest {keep}, and no champion rests on it"
+        yield Removal(f"bundle of {old.version}", why, _size(old), partial(let_go, store, old))
+
+
+def _size(old: Aged) -> int:
+    return sum(map(bytes_below, old.folders))
+
+
+def _checkpoints() -> Iterator[Removal]:
+    """Of trainings that nothing leads back to but a change of settings or code."""
+    current = set(_current())
+    for folder in sorted(CHECKPOINTS.glob("*/")):
+        days = (time.time() - folder.stat().st_mtime) / 86_400
+        if folder in current or days < ABANDONED_AFTER_DAYS or _held(folder):
+            continue
+        why = f"a training of other settings or code, left {days:.0f} days ago"
+        yield Removal(str(folder), why, bytes_below(folder), partial(shutil.rmtree, folder))
+
+
+def _current() -> Iterator[Path]:
+    """Where trainings of today's files and data keep their checkpoints."""
+    parameters = load_parameters()
+    for scale in SCALES:
+        names = [("judge", name) for name in parameters.datasets]
+        names += [("train", name) for name in parameters.experiments]
+        for stage, name in names:
+            try:
+                yield checkpoint_folder(stage, name, scale)
+            except OSError:  # its data are not prepared, so it has none
+                continue
+
+
+def _held(folder: Path) -> bool:
+    try:
+        with FileLock(folder.with_suffix(".lock"), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _trainings() -> Iterator[Removal]:
+    """The last states of experiments that are no more."""
+    listed = listed_experiments()
+    known = {f"{scale}-{name}" for scale in SCALES for name in listed}
+    written = {
+        f"{scale}-{file.stem}"
+        for scale in SCALES
+        for file in Paths(scale).experiment_file("*").parent.glob("*.yaml")
+    }
+    for folder in sorted(FINISHED.glob("*/")):
+        if folder.name not in known | written:
+            why = "the last state of an experiment that has no file any more"
+            yield Removal(str(folder), why, bytes_below(folder), partial(shutil.rmtree, folder))

@@ -1,0 +1,67 @@
+"""What `atelier status` tells."""
+
+import json
+
+import pytest
+from tests.project import forget_connections, run
+
+from atelier.operations import overview
+from atelier.operations.status import champion_of
+from atelier.params import listed_experiments
+from atelier.pipeline.definition import CHECKPOINTS
+from atelier.pipeline.locks import held
+
+
+@pytest.fixture
+def inside(pipeline, monkeypatch):
+    monkeypatch.chdir(pipeline)
+    forget_connections()
+    yield pipeline
+    forget_connections()
+
+
+def test_every_experiment_has_its_line(inside):
+    names = list(listed_experiments())
+    found = overview.overviews(names, "tiny")
+    assert [one.experiment for one in found] == names
+    for one in found:
+        assert one.pipeline == "up to date"
+        assert one.champion == champion_of(one.experiment, "tiny")
+        assert one.figures, "each task has a headline"
+        assert one.disk_bytes > 100_000
+
+
+def test_what_is_stale_is_named_with_its_reason(project, monkeypatch):
+    monkeypatch.chdir(project)
+    file = project / "experiments/tiny/numbers.yaml"
+    file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
+    (one,) = overview.overviews(["numbers"], "tiny")
+    assert one.pipeline.startswith("train@numbers: ")
+    assert one.pipeline.endswith("(and 3 after it)")
+
+
+def test_who_holds_a_checkpoint_is_at_work(inside):
+    assert overview.at_work() == []
+    with held(CHECKPOINTS / "tiny-numbers-0.lock", "it", lambda: True):
+        (line,) = overview.at_work()
+    assert line.startswith("tiny-numbers-0: process ")
+    assert overview.at_work() == []
+
+
+def test_the_table_and_the_same_for_programs(inside):
+    said = run(inside, "atelier", "status")
+    assert "faces-gan" in said
+    assert "now: nothing runs" in said
+    words = json.loads(run(inside, "atelier", "status", "numbers", "--json"))
+    (one,) = words["experiments"]
+    assert (one["experiment"], one["pipeline"]) == ("numbers", "up to date")
+    assert words["disk_bytes"]["free"] > 0
+    assert "numbers" in run(inside, "atelier", "status", "number", code=2)
+
+
+def test_links_and_what_vanishes_take_no_disk(tmp_path):
+    (tmp_path / "file").write_bytes(b"\0" * 10)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    assert overview.bytes_below(tmp_path) == 10
+    assert overview.bytes_below(tmp_path / "nowhere") == 0

@@ -1,0 +1,77 @@
+"""What nobody needs goes, and nothing else."""
+
+import os
+import time
+
+import pytest
+from tests.project import forget_connections, run
+
+from atelier.operations import tidying
+from atelier.operations.overview import bytes_below
+from atelier.pipeline.definition import checkpoint_folder
+from atelier.pipeline.locks import held
+from atelier.pipeline.warm_start import FINISHED
+
+
+@pytest.fixture
+def inside(project, monkeypatch):
+    monkeypatch.chdir(project)
+    forget_connections()
+    yield project
+    forget_connections()
+
+
+def begun(folder):
+    """A checkpoint that was left two days ago."""
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.pt").write_bytes(b"\0" * 1000)
+    then = time.time() - 2 * 86_400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_an_abandoned_checkpoint_goes_and_a_current_one_stays(inside):
+    current = begun(checkpoint_folder("train", "numbers", "tiny"))
+    abandoned = begun(current.with_name("tiny-numbers-0123456789abcdef"))
+    in_use = begun(current.with_name("tiny-numbers-fedcba9876543210"))
+    fresh = begun(current.with_name("laptop-numbers-0123456789abcdef"))
+    os.utime(fresh)
+    gone = begun(FINISHED / "tiny-nobody")
+    with held(in_use.with_suffix(".lock"), "it", lambda: True):
+        found = tidying.removals(keep=1)
+    assert [(one.what, one.disk_bytes) for one in found] == [
+        (str(abandoned), 1000),
+        (str(gone), 1000),
+    ]
+    assert abandoned.exists(), "it was only said"
+    for one in found:
+        one.remove()
+    assert not abandoned.exists()
+    assert not gone.exists()
+    assert all(folder.exists() for folder in (current, in_use, fresh, FINISHED / "tiny-numbers"))
+
+
+def test_the_cache_keeps_what_a_workspace_names(inside):
+    stray = inside / ".dvc/cache/files/md5/00/0123456789abcdef0123456789abcd"
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"\0" * 5000)
+    before = bytes_below(tidying.CACHE)
+    freed = tidying.collect_cache()
+    assert freed >= 5000
+    assert bytes_below(tidying.CACHE) == before - freed
+    assert not stray.exists()
+    assert "up to date" in run(inside, "dvc", "status")
+    run(inside, "rm", "-r", "artifacts/tiny/numbers")
+    run(inside, "dvc", "checkout")
+    assert "up to date" in run(inside, "dvc", "status")
+
+
+def test_what_is_removed_is_said_before(inside):
+    begun(FINISHED / "tiny-nobody")
+    said = run(inside, "atelier", "tidy")
+    assert "tiny-nobody" in said
+    assert "To remove it: atelier tidy --keep 3 --remove" in said
+    assert (FINISHED / "tiny-nobody").exists()
+    assert "freed" in run(inside, "atelier", "tidy", "--remove")
+    assert not (FINISHED / "tiny-nobody").exists()
+    assert run(inside, "atelier", "generate", "numbers-tiny/1", "--count", "1")
