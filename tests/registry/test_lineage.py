@@ -74,6 +74,7 @@ def test_a_shallow_clone_does_not_take_its_end_for_the_training(
 
 @pytest.mark.slow
 def test_a_folder_has_the_hash_that_dvc_gives_it(trained: Path) -> None:
+    (trained / ".gitignore").unlink()
     run(trained, "dvc", "init", "--quiet")
     run(trained, "dvc", "add", "--quiet", str(TRAINED))
     assert f"md5: {dvc_digest(TRAINED)}\n" in Path(f"{TRAINED}.dvc").read_text()
