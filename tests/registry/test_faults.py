@@ -185,5 +185,6 @@ def test_what_stands_before_a_server_and_answers_in_its_place_is_one_line(
     server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Answers, "status", 502)
-    with pytest.raises(UserError, match=r"cannot be used .*502.*Is the server up\?"):
+    with pytest.raises(UserError, match=r"cannot be used .*502.*Is the server up\?") as refused:
         open_store()
+    assert "secret" not in str(refused.value)

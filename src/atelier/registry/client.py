@@ -60,7 +60,7 @@ def unusable(uri: str, error: BaseException) -> UserError:
     found = [remedy for words, remedy in REMEDIES.items() if words in reason]
     if uri.startswith(("http://", "https://")):
         found.append("Is the server up? Run the same again when it is.")
-    where = re.sub(r"//[^/@]*@", "//", uri).removeprefix("sqlite:///")
+    where = _without_password(uri).removeprefix("sqlite:///")
     return UserError(where, f"cannot be used ({reason})", found[0] if found else "")
 
 
@@ -69,7 +69,12 @@ def _reason(error: BaseException) -> str:
     while inner := error.__cause__ or error.__context__:
         error = inner
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(words).splitlines()[0].removesuffix(".")[:200]
+    return _without_password(str(words).splitlines()[0].removesuffix("."))[:200]
+
+
+def _without_password(text: str) -> str:
+    """Addresses without the name and password that may stand in them."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 class _Watched:
