@@ -1,6 +1,7 @@
 """The same registry on a real MLflow server over HTTP, on the loopback."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +14,10 @@ from tests.toys import GOOD
 
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import loading as generator
-from atelier.registry import tracking, versions
+from atelier.registry import loading, packaging, tracking, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
-from atelier.registry.store import open_store
+from atelier.registry.store import BUNDLES, open_store
 
 from .test_tracking import DESCRIPTION, held, pictures, wait_until, write
 
@@ -88,9 +88,9 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         assert is_new
         assert versions.register(store, image_bundle, follower.run_id) == (version, False)
         versions.record(store, version, decide(GOOD, None))
-        loaded = generator.load("faces-gan-tiny@champion")
+        loaded = loading.load("faces-gan-tiny@champion")
         assert (loaded.sample(3, 7) == open_bundle(image_bundle).sample(3, 7)).all()
-        assert (Path(".atelier/bundles") / versions.place_of(*version.digests)).is_dir()
+        assert (loading.CACHE / packaging.place_of(*version.digests).name).is_dir()
 
         code = "import mlflow; m = mlflow.pyfunc.load_model('models:/faces-gan-tiny@champion');"
         code += "print(len(m.predict([{'count': 2}])))"
@@ -98,5 +98,32 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
             [sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)
         )
         assert bare.stdout.strip() == "2", bare.stderr
+    finally:
+        stop(server)
+
+
+def test_what_a_collected_run_took_along_is_put_back(
+    address: tuple[Path, int], image_bundle: Path
+) -> None:
+    folder, _ = address
+    server = start(*address)
+    try:
+        store = open_store()
+        first = tracking.find_or_create(store, DESCRIPTION)
+        version, _ = versions.register(store, image_bundle, first)
+        versions.record(store, version, decide(GOOD, None))
+        store.client.delete_run(first)
+        collect = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri"]
+        collect += ["sqlite:///server.db", "--run-ids", first]
+        subprocess.run(collect, cwd=folder, check=True, capture_output=True)
+        assert not list((folder / "kept").rglob("*.safetensors"))
+        shutil.rmtree(BUNDLES)
+        with pytest.raises(loading.BundleGone, match=r"gone from the server.*registry sync"):
+            loading.load("faces-gan-tiny@champion")
+
+        second = tracking.find_or_create(store, DESCRIPTION)
+        assert second != first
+        assert versions.register(store, image_bundle, second)[1] is False
+        assert len(loading.load("faces-gan-tiny@champion").sample(2)) == 2
     finally:
         stop(server)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
+from tests.project import git
 from tests.toys import BETTER, GOOD, NUMBERS, Toy, some_numbers
 from torch import nn
 
@@ -15,10 +17,12 @@ from atelier.bundle.comparison import Comparison, Figures, Round
 from atelier.bundle.pack import BundleDescription
 from atelier.config import Experiment, load_experiment
 from atelier.errors import UserError
+from atelier.operations.status import MLFLOW_URL, figures_beside_champion, status_of
 from atelier.paths import Paths
-from atelier.registry import sync, versions
-from atelier.registry.lineage import Lineage
-from atelier.registry.store import Store
+from atelier.pipeline import registering
+from atelier.registry import loading, sync, versions
+from atelier.registry.lineage import Lineage, dvc_digest
+from atelier.registry.store import LOCAL_URI, Store
 from atelier.registry.sync import Synced, write_receipt
 from atelier.tasks.numbers import NumbersComparer
 
@@ -157,3 +161,88 @@ def test_numbers_are_comparerd_by_arithmetic(store: Store, experiment: Experimen
     pack(Paths("tiny").bundle("numbers"), {"generator": nn.Sequential(nn.Linear(8, 100))}, NUMBERS)
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert "multiples of 5" in result.reason
+
+
+def collected(store: Store, run_id: str | None) -> None:
+    """Deletes a run for good, as `mlflow gc` does."""
+    from mlflow.cli import cli
+
+    store.client.delete_run(str(run_id))
+    command = ["gc", "--backend-store-uri", LOCAL_URI, "--run-ids", str(run_id)]
+    result = CliRunner().invoke(cli, command, env={"MLFLOW_TRACKING_URI": LOCAL_URI})
+    assert result.exit_code == 0, result.output
+
+
+def test_a_version_outlives_its_run(
+    store: Store, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = synced(store, experiment, FakeComparer())
+    collected(store, first.run_id)
+    monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
+    assert [what for what, _ in status_of("numbers", "tiny").links] == ["model numbers-tiny/1"]
+    assert {row["champion"] for row in figures_beside_champion("numbers", "tiny")} == {""}
+
+    again = synced(store, experiment, FakeComparer())
+    assert str(again) == "numbers: numbers-tiny/1 is there already"
+    assert again.version is not None
+    assert again.version.training_run == again.run_id != first.run_id
+    assert [what for what, _ in status_of("numbers", "tiny").links][1:] == ["MLflow run"]
+    (row,) = figures_beside_champion("numbers", "tiny")
+    assert row == {"figure": "numbers/distance", "now": "0.5", "champion": "0.5"}
+
+
+def test_a_champion_whose_run_is_gone_is_challenged_as_ever(
+    store: Store, experiment: Experiment
+) -> None:
+    collected(store, synced(store, experiment, FakeComparer()).run_id)
+    pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
+    assert synced(store, experiment, FakeComparer()).reason.startswith("better in each of 2 rounds")
+
+
+def test_a_champion_whose_bundle_is_gone_does_not_stop_the_next(
+    store: Store, experiment: Experiment
+) -> None:
+    trained_again(store, experiment)
+    shutil.rmtree(versions.find(store, "numbers-tiny@champion").source)
+    with pytest.raises(loading.BundleGone):
+        sync.score_again(store, experiment, FakeComparer)
+    result = synced(store, experiment, FakeComparer())
+    assert result.promoted
+    because = "held to the floors alone: the bundle of the champion numbers-tiny/1 is gone"
+    assert result.reason == because
+
+
+def test_a_registry_made_anew_names_the_commit_that_holds_the_training(
+    store: Store, experiment: Experiment, repository: Path
+) -> None:
+    """Not the one that a clone has come to, whose lineage is handed in."""
+    paths = Paths("tiny")
+    made = [dvc_digest(paths.train("numbers")), dvc_digest(paths.bundle("numbers"))]
+    (repository / "dvc.lock").write_text("\n".join(made))
+    (repository / "data.dvc").write_text("outs:\n- md5: then.dir\n")
+    git(repository, "init", "--quiet")
+    git(repository, "add", "dvc.lock", "data.dvc")
+    git(repository, "commit", "--quiet", "-m", "t")
+    then = git(repository, "rev-parse", "HEAD").strip()
+    found = synced(store, experiment, FakeComparer())
+    assert found.version is not None
+    assert found.version.commit == then
+    assert found.version.tags["atelier.data"] == "then.dir"
+    run = store.client.get_run(str(found.run_id))
+    assert run.data.tags["mlflow.source.git.commit"] == then
+
+
+def test_an_unknown_commit_is_said_once(
+    store: Store,
+    experiment: Experiment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    registering.sync("tiny", ["numbers"])
+    said = "numbers-tiny/1: its commit is unknown (git: cannot be run (No such file or directory))"
+    assert said in capsys.readouterr().err.splitlines()
+    version = versions.find(store, "numbers-tiny/1")
+    assert (version.commit, version.tags["atelier.dirty"]) == ("", "unknown")
+    registering.sync("tiny", ["numbers"])
+    assert "unknown" not in capsys.readouterr().err

@@ -17,7 +17,7 @@ from atelier.registry.store import Store
 
 
 def test_the_same_bundle_makes_one_version(store: Store, image_bundle: Path) -> None:
-    first, is_new = versions.register(store, image_bundle, tags={"git_commit": "abc"})
+    first, is_new = versions.register(store, image_bundle, origin=lambda: {"git_commit": "abc"})
     assert (str(first), is_new) == ("faces-gan-tiny/1", True)
     assert first.aliases == ("challenger",)
     assert first.tags["git_commit"] == "abc"
@@ -33,6 +33,15 @@ def test_a_lost_model_folder_is_put_back(store: Store, image_bundle: Path) -> No
     with pytest.raises(UserError, match=r"the bundle of faces-gan-tiny/1 is missing\. atelier reg"):
         generator.load("faces-gan-tiny/1")
     versions.register(store, image_bundle)
+    assert generator.load("faces-gan-tiny/1").version == str(version)
+
+
+def test_a_model_folder_that_lost_a_file_is_made_whole(store: Store, image_bundle: Path) -> None:
+    version, _ = versions.register(store, image_bundle)
+    (Path(version.source) / "artifacts/bundle/model_card.md").unlink()
+    with pytest.raises(UserError, match=r"model_card\.md"):
+        generator.load("faces-gan-tiny/1")
+    assert versions.register(store, image_bundle) == (version, False)
     assert generator.load("faces-gan-tiny/1").version == str(version)
 
 

@@ -17,10 +17,10 @@ Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or
 @registry.command("list")
 def list_() -> None:
     """List every registered generator and version, newest first."""
-    from atelier.registry.store import open_store
+    from atelier.registry.store import has_store, open_store
     from atelier.registry.versions import names, versions
 
-    if not _has_store() or not (registered := names(store := open_store())):
+    if not has_store() or not (registered := names(store := open_store())):
         typer.echo("Nothing is registered yet. Run: atelier repro")
         return
     rows = [
@@ -104,20 +104,6 @@ def rollback(
     typer.echo(f"{name}@champion is {now} again, instead of {before}")
 
 
-def _has_store() -> bool:
-    """Whether there is a registry to read; opening one that is not there would make it."""
-    from atelier.registry.store import DATABASE
-
-    return "MLFLOW_TRACKING_URI" in os.environ or DATABASE.exists()
-
-
-def need_store() -> None:
-    """Raises a UserError where there is no registry to read."""
-    if not _has_store():
-        remedy = "Run atelier repro in the repository's root, or set MLFLOW_TRACKING_URI."
-        raise UserError("mlruns", "nothing is registered here", remedy)
-
-
 Key = Annotated[Path, typer.Option(help="A key as ssh-keygen -t ed25519 makes it.")]
 
 
@@ -158,3 +144,13 @@ def verify(
                                          if signing.SIGNATURE_TAG in version.tags else "none"),
     }  # fmt: skip
     print_table(("fact", "value"), list(facts.items()))
+
+
+def need_store() -> None:
+    """Raises a UserError where there is no registry to read."""
+    from atelier.registry.store import ADDRESS, has_store
+
+    if not has_store():
+        where = os.environ.get(ADDRESS) or "mlruns"
+        remedy = f"Run atelier repro in the repository's root, or set {ADDRESS}."
+        raise UserError(where, "nothing is registered here", remedy)

@@ -11,7 +11,8 @@ from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
-from atelier.registry.store import DATABASE, open_store
+from atelier.registry.store import has_store, open_store
+from atelier.registry.tracking import run_at
 
 MLFLOW_URL = "ATELIER_MLFLOW_URL"
 """Where MLflow's pages are served, if the store itself is no server."""
@@ -33,7 +34,7 @@ class Status:
 
 def champion_of(experiment: str, scale: str) -> str:
     """The champion's version, without opening a store that is not there yet."""
-    if "MLFLOW_TRACKING_URI" not in os.environ and not DATABASE.exists():
+    if not has_store():
         return ""
     found = versions.champion(open_store(), load_experiment(scale, experiment).registered_name)
     return str(found) if found else ""
@@ -49,9 +50,9 @@ def status_of(experiment: str, scale: str) -> Status:
     links: list[tuple[str, str]] = []
     if served:
         links.append((f"model {latest}", f"{served}/#/models/{name}/versions/{latest.number}"))
-        if latest.run_id:
-            of = store.client.get_run(latest.run_id).info.experiment_id
-            links.append(("MLflow run", f"{served}/#/experiments/{of}/runs/{latest.run_id}"))
+        if run := run_at(store, latest.training_run):
+            page = f"{served}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+            links.append(("MLflow run", page))
     return Status(
         experiment=experiment,
         champion=str(champion or ""),
@@ -78,10 +79,10 @@ def _champions_figures(experiment: str, scale: str) -> dict[str, str]:
     """The test figures of the champion's MLflow run."""
     name, store = load_experiment(scale, experiment).registered_name, open_store()
     champion = versions.champion(store, name)
-    if champion is None or champion.run_id is None:
+    run = run_at(store, champion.training_run) if champion else None
+    if run is None:
         return {}
-    metrics = store.client.get_run(champion.run_id).data.metrics
-    figures = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    figures = {key: value for key, value in run.data.metrics.items() if key.startswith("test/")}
     return {key.removeprefix("test/"): f"{value:.4g}" for key, value in figures.items()}
 
 

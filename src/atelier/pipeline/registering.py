@@ -66,6 +66,8 @@ def _comparer_of(experiment: Experiment, scale: str) -> ComparerFactory:
 
 def _sync(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> registry.Synced:
     synced = registry.sync(store, experiment, scale, lineage, _comparer_of(experiment, scale))
+    if synced.is_new and lineage.why_unknown:
+        say(f"{synced.version}: its commit is unknown (git: {lineage.why_unknown})")
     if synced.run_id is not None:
         _take_networks_along(store, experiment.name, scale, synced.run_id)
     return synced

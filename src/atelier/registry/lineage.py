@@ -1,24 +1,27 @@
 """Where a run or a version comes from: the commit, what was changed since, the data's hash."""
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from atelier.commands import answer
+from atelier.commands import ANSWER_SECONDS, CommandFailed, answer, run
 
 FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 """Set by a flow for the stages that it runs: who ordered the work, and its page."""
 COMMIT_TAG = "mlflow.source.git.commit"
 """The key that MLflow's own pages show."""
+UNKNOWN = "unknown"
 LARGEST_PATCH = 5_000_000
 """Bytes; a larger one is cut, and says so."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """`commit` is empty outside git; `patch` is empty in a clean tree."""
+    """`commit` is empty where it is unknown; `patch` is empty in a clean tree."""
 
     commit: str
     patch: str
@@ -27,13 +30,15 @@ class Lineage:
     flow_run: str = ""
     """The Prefect flow run that ordered it, or empty."""
     flow_run_url: str = ""
+    why_unknown: str = ""
+    """What git said where the commit is unknown."""
 
     def tags(self) -> dict[str, str]:
         """As MLflow tags."""
         ordered = {"prefect.flow_run": self.flow_run, "prefect.flow_run_url": self.flow_run_url}
         return {
-            COMMIT_TAG: self.commit,
-            "atelier.dirty": str(bool(self.patch)).lower(),
+            COMMIT_TAG: self.commit or UNKNOWN,
+            "atelier.dirty": str(bool(self.patch)).lower() if self.commit else UNKNOWN,
             "atelier.data": self.data_digest,
             **{key: text for key, text in ordered.items() if text},
         }
@@ -41,16 +46,65 @@ class Lineage:
 
 def read_lineage() -> Lineage:
     """The state of the repository in the working directory."""
-    patch = answer("git", "diff", "HEAD", "--no-ext-diff", "--no-color")
+    commit, patch, why_unknown = "", "", ""
+    try:
+        commit = run("git", "rev-parse", "--verify", "HEAD", seconds=ANSWER_SECONDS).strip()
+        changed = ("git", "diff", "HEAD", "--no-ext-diff", "--no-color")
+        patch = run(*changed, seconds=ANSWER_SECONDS)
+    except CommandFailed as failed:
+        # Half an answer is none: a commit whose changes nobody knows would pass for a clean one.
+        commit, why_unknown = "", (failed.error.strip().splitlines() or [failed.last])[0]
     if len(patch) > LARGEST_PATCH:
         patch = patch[:LARGEST_PATCH] + "\n# cut here: the patch is larger than 5 MB\n"
+    data = Path("data.dvc")
     return Lineage(
-        commit=answer("git", "rev-parse", "HEAD").strip(),
+        commit=commit,
         patch=patch,
-        data_digest=_data_digest(Path("data.dvc")),
+        data_digest=_data_digest(data.read_text(encoding="utf-8")) if data.exists() else "",
         flow_run=os.environ.get(FLOW_RUN, ""),
         flow_run_url=os.environ.get(FLOW_RUN_URL, ""),
+        why_unknown=why_unknown,
     )
+
+
+def lineage_of(folder: Path, now: Lineage) -> Lineage:
+    """Of what a stage made in `folder`: the first commit whose dvc.lock names these very files.
+
+    That commit holds code, settings and data together, whatever the working tree, or a clone, has
+    come to since. What none names was made by the working tree, whose lineage is `now`.
+    """
+    if not now.commit or not (commit := _first_commit_with(dvc_digest(folder))):
+        return now
+    return Lineage(commit, "", _data_digest(answer("git", "show", f"{commit}:./data.dvc")))
+
+
+def _first_commit_with(digest: str) -> str:
+    """The oldest ancestor of HEAD whose dvc.lock has this text; empty where there is none.
+
+    Nor where a shallow clone ends with it: what is before may have it, too.
+    """
+    search = ("git", "log", "--reverse", "--format=%H", "-S", digest, "--", "dvc.lock")
+    if not (found := answer(*search).split()):
+        return ""
+    is_first = not answer("git", "rev-parse", "--quiet", "--verify", f"{found[0]}^")
+    if is_first and answer("git", "rev-parse", "--is-shallow-repository").strip() == "true":
+        return ""
+    return found[0]
+
+
+def dvc_digest(folder: Path) -> str:
+    """DVC's hash of a folder, as it stands in dvc.lock."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    entries = [
+        {"md5": _md5(file.read_bytes()), "relpath": file.relative_to(folder).as_posix()}
+        for file in files
+    ]
+    entries.sort(key=lambda entry: entry["relpath"])
+    return f"{_md5(json.dumps(entries, sort_keys=True).encode())}.dir"
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def is_before(commit: str, other: str) -> bool:
@@ -60,9 +114,8 @@ def is_before(commit: str, other: str) -> bool:
     return answer("git", "merge-base", commit, other).strip() == commit
 
 
-def _data_digest(file: Path) -> str:
-    if not file.exists():
-        return ""
-    words = yaml.safe_load(file.read_text(encoding="utf-8"))
+def _data_digest(text: str) -> str:
+    """What the text of data.dvc says of data/."""
+    words = yaml.safe_load(text)
     outs = words.get("outs", []) if isinstance(words, dict) else []
     return str(outs[0].get("md5", "")) if outs else ""

@@ -12,6 +12,10 @@ CACHE = Path(".atelier/bundles")
 """Where bundles of a server are kept, by digest; removing it is safe."""
 
 
+class BundleGone(UserError):
+    """The store knows the version, but nobody can be served by it: its bundle is not there."""
+
+
 def load(reference: str) -> Generator:
     """The generator that `name@alias` or `name/version` names in the registry.
 
@@ -30,14 +34,15 @@ def fetch(opened: store.Store, found: versions.Version) -> Path:
     """The folder of a version's bundle on this machine; a server's is downloaded once.
 
     Raises:
-        UserError: the store knows the version, but its bundle is gone.
+        BundleGone: the store knows the version, but its bundle is gone.
+        UserError: the server cannot be reached.
     """
     if not opened.is_server:
-        folder = packaging.bundle_inside(Path(found.source))
+        folder = packaging.bundle_inside(opened.root / found.source)
         if not folder.is_dir():
-            raise UserError(folder, f"the bundle of {found} is missing", "atelier registry sync")
+            raise BundleGone(folder, f"the bundle of {found} is missing", "atelier registry sync")
         return folder
-    place = CACHE / versions.place_of(*found.digests)
+    place = CACHE / packaging.place_of(*found.digests).name
     if not place.is_dir():
         _download(opened, found, place)
     return packaging.bundle_inside(place)
@@ -50,22 +55,16 @@ def fetch_of_run(
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(opened.client.download_artifacts(str(found.run_id), artifact, folder))
+        return Path(opened.client.download_artifacts(str(found.training_run), artifact, folder))
     except (MlflowException, OSError):
         return None
 
 
 def _download(opened: store.Store, found: versions.Version, place: Path) -> None:
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
+    kept = opened.artifacts(found.source)
+    if not kept.list_artifacts(packaging.INSIDE):
+        raise BundleGone(found, "its bundle is gone from the server", "Run: atelier registry sync")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as temporary:
-        try:
-            fetched = download_artifacts(
-                artifact_uri=found.source, dst_path=temporary, tracking_uri=opened.uri
-            )
-        except MlflowException as error:
-            reason = str(error).splitlines()[0][:200]
-            raise UserError(found, f"cannot be fetched ({reason})") from None
+        fetched = kept.download_artifacts("", temporary)
         os.replace(fetched, place)

@@ -1,4 +1,7 @@
-"""A bundle as MLflow's model folder: "models from code", a signature, four pinned requirements."""
+"""A bundle as MLflow's model folder, and where a store keeps it.
+
+"Models from code", a signature, four pinned requirements.
+"""
 
 import json
 import logging
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from atelier.bundle.bundle_model import CODE, MANIFEST, TASKS, TEXTS, columns
+from atelier.registry.store import BUNDLES, Store
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -31,8 +35,33 @@ COLUMN_TYPES = {
 """MLflow's names of the types of a request's columns."""
 
 
+def put(store: Store, bundle: Path, digests: tuple[str, str], source: str) -> None:
+    """Puts the model folder of a bundle at `source`, where the store names it.
+
+    A server's is sent from a copy that stays in mlruns/.
+    """
+    place = store.root / (place_of(*digests) if store.is_server else source)
+    write_model(bundle, place)
+    if store.is_server:
+        store.artifacts(source).log_artifacts(str(place))
+
+
+def is_kept(store: Store, bundle: Path, source: str) -> bool:
+    """Whether each file of a bundle is still at `source`.
+
+    A run that is deleted and collected takes along what a server kept below it.
+    """
+    kept = {Path(file.path).name for file in store.artifacts(source).list_artifacts(INSIDE)}
+    return kept >= {file.name for file in bundle.iterdir() if file.is_file()}
+
+
+def place_of(digest: str, code: str) -> Path:
+    """The folder of a bundle in mlruns/: by its model and its code."""
+    return BUNDLES / f"{digest}-{code[:12]}"
+
+
 def write_model(bundle: Path, out: Path) -> None:
-    """Writes MLflow's model folder of a bundle to `out`, whole or not at all.
+    """Writes MLflow's model folder of a bundle to `out`, whole or not at all, over what is there.
 
     The model itself is not run, and no path of this machine stays in the folder.
     """
@@ -52,6 +81,8 @@ def write_model(bundle: Path, out: Path) -> None:
                 pip_requirements=[f"{name}=={_version(name)}" for name in REQUIREMENTS],
             )
         _remove_paths(folder / "MLmodel")
+        if out.exists():
+            out.rename(Path(temporary, "before"))
         folder.rename(out)
 
 

@@ -1,18 +1,20 @@
 """The MLflow store: a SQLite file under mlruns/, or the server that MLFLOW_TRACKING_URI names.
 
 MLflow writes absolute paths into a store on disk, and two processes that open a new one at the same
-time break each other. So every opening here holds a file lock, and artifact locations lose the
-repository's path before anything is stored below them: the repository can be moved.
+time break each other. So every opening here holds a file lock, where there is a right to write, and
+artifact locations lose the repository's path before anything is stored below them: the repository
+can be moved. What a database keeps lies below the folder in which its own mlruns/ is, wherever we
+work: see `Store.root`.
 """
 
 import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -21,12 +23,19 @@ from atelier.errors import UserError
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+ADDRESS = "MLFLOW_TRACKING_URI"
+SQLITE = "sqlite:///"
 FOLDER = Path("mlruns")
 DATABASE = FOLDER / "mlflow.db"
-LOCAL_URI = f"sqlite:///{DATABASE.as_posix()}"
+LOCAL_URI = f"{SQLITE}{DATABASE.as_posix()}"
 BUNDLES = FOLDER / "bundles"
+"""Below the store's root, as FOLDER is."""
+TRIALS = (".dvc", "tmp", "exps")
+"""Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
 LOCK_SECONDS = 120
 """A first opening migrates a database, some 10 s on two busy cores."""
+BUSY_SECONDS = 10
+"""How long SQLite waits for another's transaction when a store is opened; later MLflow says 20."""
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -36,88 +45,167 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+LOGGERS = {
+    "mlflow": logging.WARNING,
+    "alembic": logging.WARNING,
+    # It prints the traceback of an error that it also raises.
+    "mlflow.store.db.utils": logging.CRITICAL,
+}
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open store. The working directory is the repository's root for as long as it is used."""
+    """An open store. A fault of it ends each call of its client with a UserError."""
 
     client: "MlflowClient"
     uri: str
+    root: Path = Path()
+    """Where its relative locations begin; empty is the working directory, for as long as the store
+    is used."""
 
     @property
     def is_server(self) -> bool:
         """A server keeps artifacts itself; a database leaves them to us, in mlruns/."""
         return self.uri.startswith(("http://", "https://"))
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Holds the lock that every change of the store on disk, and every registration, takes."""
+        return locked(self.root)
+
+    def artifacts(self, location: str) -> Any:
+        """MLflow's ArtifactRepository of what lies at the location of a version's bundle."""
+        from atelier.registry.client import watched_artifacts
+
+        return watched_artifacts(location, self.uri, self.root)
+
     def experiment(self, name: str) -> str:
         """The id of the MLflow experiment `name`, made if it is not there."""
-        with locked():
+        with self.locked():
             if found := self.client.get_experiment_by_name(name):
                 if found.lifecycle_stage == "deleted":
                     self.client.restore_experiment(found.experiment_id)
                 return str(found.experiment_id)
             if self.is_server:
                 return str(self.client.create_experiment(name))
-            location = FOLDER / "artifacts" / name
+            location = (self.root / FOLDER / "artifacts" / name).absolute()
             made = str(self.client.create_experiment(name, artifact_location=str(location)))
-            _make_locations_relative(self.uri)
+            if database := database_of(self.uri):
+                _make_locations_relative(database, self.root)
             return made
 
 
 def open_store() -> Store:
-    """Opens the store, and makes it if it is not there.
+    """Opens the store, and makes it if it is not there. To look at one needs no right to write.
 
     Raises:
-        UserError: another process has held the lock for two minutes, the store was made by a newer
-            MLflow, or the server cannot be reached.
+        UserError: another process has held the lock for two minutes or the database for ten
+            seconds, the store was made by a newer MLflow, or the server cannot be reached.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
+    from atelier.registry.client import faults_told, watched_client
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_URI
-    for logger in ("mlflow", "alembic"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
-    with locked():
+    uri, root = _uri_and_root()
+    database = database_of(uri)
+    for logger, level in LOGGERS.items():
+        logging.getLogger(logger).setLevel(level)
+    with ExitStack() as stack:
+        stack.enter_context(faults_told(uri))
         try:
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            client.search_experiments(max_results=1)
-            if uri == LOCAL_URI:
-                _make_locations_relative(uri)
-        except MlflowException as error:
-            reason = str(error).splitlines()[0][:200]
-            raise UserError(uri, f"cannot be opened ({reason})", "Is the server up?") from None
-    return Store(client, uri)
+            stack.enter_context(locked(root))
+            may_write = True
+        except NotWritable:
+            # Another user's, or on a read-only disk: whole as it is, and nothing to wait for.
+            if not has_store():
+                raise
+            may_write = False
+        if database and database.exists():
+            # MLflow itself would try again and again, up to 100 seconds.
+            _look_into(database)
+        client = watched_client(uri, root)
+        client.search_experiments(max_results=1)
+        if database and may_write:
+            _make_locations_relative(database, root)
+    return Store(client, uri, root)
+
+
+def has_store() -> bool:
+    """Whether there is a store to read; opening one that is not there would make it."""
+    database = database_of(_uri_and_root()[0])
+    return database is None or database.exists()
+
+
+def database_of(uri: str) -> Path | None:
+    """The SQLite file that a store's address names; None of a server or another database."""
+    named = uri.removeprefix(SQLITE).partition("?")[0]
+    return Path(named) if uri.startswith(SQLITE) and named else None
+
+
+def _uri_and_root() -> tuple[str, Path]:
+    """The store's address, and where its relative locations begin.
+
+    What a trial of DVC's tells in a folder of its own goes to the repository's store, for that
+    folder is removed. The files of a database lie in mlruns/ around it or beside it.
+    """
+    uri = os.environ.get(ADDRESS) or LOCAL_URI
+    if not (database := database_of(uri)):
+        return uri, Path()
+    if not database.is_absolute() and (home := _home(Path.cwd())) != Path.cwd():
+        database = home / database
+        uri = f"{SQLITE}{database}"
+    return uri, database.parent.parent if database.parent.name == FOLDER.name else database.parent
+
+
+def _home(folder: Path) -> Path:
+    """The repository that started a trial of DVC's in this folder; else the folder itself."""
+    for above in folder.parents:
+        if above.parts[-len(TRIALS) :] == TRIALS:
+            return above.parents[len(TRIALS) - 1]
+    return folder
+
+
+class NotWritable(UserError):
+    """The store's folder is another user's, or on a disk that is mounted to be read."""
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Holds the lock that every change of the store on disk, and every registration, takes."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / ".lock"
+def locked(root: Path = Path()) -> Iterator[None]:
+    """Holds the lock that every change of the store below `root`, and every registration, takes."""
+    path = root / FOLDER / ".lock"
+    lock = FileLock(path, timeout=LOCK_SECONDS, is_singleton=True)
     try:
-        with FileLock(path, timeout=LOCK_SECONDS, is_singleton=True):
-            yield
+        path.parent.mkdir(exist_ok=True)
+        lock.acquire()
     except Timeout:
         raise UserError(
             path, f"held by another process for {LOCK_SECONDS} s", "Wait for it, or end it."
         ) from None
+    except OSError as error:
+        problem = f"can't be written ({error.strerror or error})"
+        remedy = "What only reads it works; what changes it needs the right to write there."
+        raise NotWritable(path.parent, problem, remedy) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _make_locations_relative(uri: str) -> None:
-    """Strips this folder from where experiments keep artifacts; what they store later inherits it.
+def _look_into(database: Path) -> None:
+    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+def _make_locations_relative(database: Path, root: Path) -> None:
+    """Strips the root from where experiments keep artifacts; what they store later inherits it.
 
     MLflow's own schema, which it offers no call for; a test moves a repository twice to watch it.
     """
-    if not uri.startswith("sqlite:///") or not (database := Path(uri[10:])).exists():
-        return
-    prefixes = {f"{Path.cwd()}/", f"file://{Path.cwd()}/"}
-    with closing(sqlite3.connect(database, timeout=LOCK_SECONDS)) as connection, connection:
-        for prefix in prefixes:
-            connection.execute(
-                "UPDATE experiments SET artifact_location = substr(artifact_location, ?) "
-                "WHERE substr(artifact_location, 1, ?) = ?",
-                (len(prefix) + 1, len(prefix), prefix),
-            )
+    folder = root.absolute()
+    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection, connection:
+        for prefix in (f"{folder}/", f"file://{folder}/"):
+            absolute = "substr(artifact_location, 1, ?) = ?"
+            known = (len(prefix), prefix)
+            look = f"SELECT 1 FROM experiments WHERE {absolute} LIMIT 1"
+            if connection.execute(look, known).fetchall():
+                change = "UPDATE experiments SET artifact_location = substr(artifact_location, ?) "
+                connection.execute(f"{change} WHERE {absolute}", (len(prefix) + 1, *known))

@@ -25,10 +25,17 @@ from atelier.registry.gate import (
     decide,
     take_over,
 )
-from atelier.registry.lineage import Lineage
+from atelier.registry.lineage import Lineage, lineage_of
 from atelier.registry.store import FOLDER, Store
-from atelier.registry.tracking import HISTORY, RunDescription, history_digest, restore
-from atelier.registry.versions import Version
+from atelier.registry.tracking import (
+    HISTORY,
+    RunDescription,
+    finished_run,
+    history_digest,
+    restore,
+    run_at,
+)
+from atelier.registry.versions import RUN_TAG, Version
 
 DECIDED_TAG = "gate.decision"
 AGAIN_TAG = "gate.scored_again"
@@ -87,7 +94,8 @@ def sync(
     """Brings the store up to date with one experiment's artifacts.
 
     The run is restored where there is a finished training, the version where its bundle was
-    evaluated; a version that the gate has not seen is decided on.
+    evaluated; a version that the gate has not seen is decided on. `lineage` is the working tree's:
+    what was made before has its own (see `lineage_of`).
 
     Raises:
         UserError: the bundle was changed after it was packed, or cannot be compared with the
@@ -96,22 +104,34 @@ def sync(
     paths = Paths(scale)
     run_id = None
     if (paths.train(experiment.name) / HISTORY).exists():
-        described = describe(experiment, scale, lineage)
-        run_id, _ = restore(store, described, paths.train(experiment.name))
+        run_id = _run_of_training(store, experiment, scale, lineage)
     folder, metrics = paths.bundle(experiment.name), paths.metrics(experiment.name)
     if not folder.is_dir() or not metrics.exists():
         return Synced(experiment.name, run_id, None, False, False, "")
     if run_id is not None:
         _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
-    tags = (
-        lineage.tags() | {"atelier.run": run_id or ""} | _start_tags(paths.train(experiment.name))
-    )
-    version, is_new = versions.register(store, folder, run_id, tags)
+
+    def origin() -> dict[str, str]:
+        made_by = lineage_of(folder, lineage).tags()
+        return made_by | {RUN_TAG: run_id or ""} | _start_tags(paths.train(experiment.name))
+
+    version, is_new = versions.register(store, folder, run_id, origin)
+    if run_id and run_at(store, version.training_run) is None:
+        store.client.set_model_version_tag(version.name, version.number, RUN_TAG, run_id)
+        version = versions.version(store, version.name, version.number)
     if DECIDED_TAG in version.tags:
         return Synced(experiment.name, run_id, version, is_new, False, "")
     decision = submit(store, version, folder, comparer)
     version = versions.version(store, version.name, version.number)
     return Synced(experiment.name, run_id, version, is_new, decision.promote, decision.reason)
+
+
+def _run_of_training(store: Store, experiment: Experiment, scale: str, lineage: Lineage) -> str:
+    folder = Paths(scale).train(experiment.name)
+    if found := finished_run(store, experiment.registered_name, folder):
+        return found
+    described = describe(experiment, scale, lineage_of(folder, lineage))
+    return restore(store, described, folder)[0]
 
 
 def submit(
@@ -143,11 +163,14 @@ def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) 
     ours = _open(folder)
     try:
         theirs = open_bundle(loading.fetch(store, champion))
+    except loading.BundleGone:
+        return _floors_alone(
+            comparer.figures(ours), f"the bundle of the champion {champion} is gone"
+        )
     except OtherFormat as refusal:
-        # No code of today reads it, so nobody can be served by it, and nothing can be compared.
-        alone = decide(comparer.figures(ours), None)
-        because = f"held to the floors alone: the champion {champion} has {refusal.problem}"
-        return replace(alone, reason=because if alone.promote else f"{alone.reason}; {because}")
+        return _floors_alone(
+            comparer.figures(ours), f"the champion {champion} has {refusal.problem}"
+        )
     except Refused as refusal:
         raise UserError(champion, str(refusal), "Roll it back, or run its bundle stage.") from None
     figures, before = comparer.figures(ours), _recorded(champion)
@@ -155,6 +178,12 @@ def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) 
         before = comparer.figures(theirs)
     check_comparable(figures, before)
     return decide(figures, before, comparer.compare(ours, theirs))
+
+
+def _floors_alone(figures: Figures, problem: str) -> Decision:
+    """Where nobody can be served by the champion, and so nothing can be compared."""
+    alone, because = decide(figures, None), f"held to the floors alone: {problem}"
+    return replace(alone, reason=because if alone.promote else f"{alone.reason}; {because}")
 
 
 def score_again(store: Store, experiment: Experiment, comparer: ComparerFactory) -> str:

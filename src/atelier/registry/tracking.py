@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from atelier.registry.store import Store, locked
+from atelier.registry.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -52,7 +52,7 @@ class RunDescription:
 def find_or_create(store: Store, description: RunDescription) -> str:
     """The id of the run of this very training; made, with all it says, where there is none."""
     experiment = store.experiment(description.experiment)
-    with locked():
+    with store.locked():
         if found := find_run(store, experiment, KEY_TAG, description.key):
             return str(found.info.run_id)
         tags = {**description.tags, KEY_TAG: description.key}
@@ -181,15 +181,31 @@ def history_digest(folder: Path) -> str:
     return hashlib.sha256((folder / HISTORY).read_bytes()).hexdigest()
 
 
+def finished_run(store: Store, experiment: str, folder: Path) -> str | None:
+    """The id of the run that says it is the copy of this very history."""
+    found = find_run(store, store.experiment(experiment), HISTORY_TAG, history_digest(folder))
+    return str(found.info.run_id) if found else None
+
+
+def run_at(store: Store, run_id: str | None) -> "Run | None":
+    """A run by its id; None where it was deleted and collected: a version outlives its run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_run(run_id) if run_id else None
+    except MlflowException:
+        return None
+
+
 def restore(store: Store, description: RunDescription, folder: Path) -> tuple[str, int]:
     """Makes or completes the run of a finished training; returns (run id, how much was sent).
 
     The run is the one that says it holds this history; else one that is still open and whose
     figures are all from it, left by a training whose store was away at the end; else a new one.
     """
+    if found := finished_run(store, description.experiment, folder):
+        return found, 0
     experiment = store.experiment(description.experiment)
-    if found := find_run(store, experiment, HISTORY_TAG, history_digest(folder)):
-        return str(found.info.run_id), 0
     rows = read_history(folder)
     unfinished = store.client.search_runs([experiment], "attributes.status = 'RUNNING'")
     begun = [run for run in unfinished if _is_copy_of(store, run.info.run_id, rows)]

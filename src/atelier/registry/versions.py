@@ -1,7 +1,7 @@
 """Registered versions: registering a bundle once, naming it, finding it, and going back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,15 +13,15 @@ from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.registry import packaging
 from atelier.registry.gate import Decision
-from atelier.registry.lineage import COMMIT_TAG, is_before
-from atelier.registry.store import BUNDLES, FOLDER, Store, locked
+from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
+from atelier.registry.store import FOLDER, Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-DIGEST_TAG, CODE_TAG = "bundle_digest", "code_digest"
+DIGEST_TAG, CODE_TAG, RUN_TAG = "bundle_digest", "code_digest", "atelier.run"
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,34 @@ class Version:
         return self.digest, self.code_digest
 
     @property
+    def training_run(self) -> str | None:
+        """The id of the MLflow run of its training: what it was registered with, or its copy,
+        restored after that one was deleted."""
+        return self.tags.get(RUN_TAG) or self.run_id
+
+    @property
     def commit(self) -> str:
-        """Of the source that it was registered from; empty outside git."""
-        return self.tags.get(COMMIT_TAG, "")
+        """Of the source that made it; empty where that is unknown."""
+        return self.tags.get(COMMIT_TAG, "").replace(UNKNOWN, "")
 
     def __str__(self) -> str:
         return f"{self.name}/{self.number}"
 
 
 def register(
-    store: Store, folder: Path, run_id: str | None = None, tags: Mapping[str, str] | None = None
+    store: Store,
+    folder: Path,
+    run_id: str | None = None,
+    origin: Callable[[], Mapping[str, str]] = dict,
 ) -> tuple[Version, bool]:
     """Registers a bundle and makes it the challenger; says whether the version is new.
 
-    A bundle whose model and code a version already has makes no second one; the same model with
-    other code is a new version. `tags` say where it came from: its lineage, its run. A server needs
-    `run_id`, below which it keeps the bundle.
+    A bundle whose model and code a version already has makes no second one, and is put back where
+    the store has lost it; the same model with other code is a new version. A server needs `run_id`,
+    below which it keeps the bundle.
+
+    Args:
+        origin: called for a new version: the tags that say where it came from.
 
     Raises:
         UserError: there is no bundle at `folder`, or it was changed after it was packed.
@@ -74,16 +86,17 @@ def register(
     manifest = bundle.read(folder)
     name = manifest["registered_name"]
     digest, code = digests = manifest["digest"], code_digest_of(manifest)
-    with locked():
+    with store.locked():
         if found := find_bundle(store, name, *digests):
-            if not store.is_server and not Path(found.source).exists():
-                packaging.write_model(folder, Path(found.source))
+            if not packaging.is_kept(store, folder, found.source):
+                packaging.put(store, folder, digests, found.source)
             return found, False
         words = ("experiment", "scale", "dataset", "task", "selected_images", "torch")
-        all_tags = {word: str(manifest[word]) for word in words} | dict(tags or {})
+        all_tags = {word: str(manifest[word]) for word in words} | dict(origin())
         all_tags |= {DIGEST_TAG: digest, CODE_TAG: code}
         all_tags["output_shape"] = json.dumps(manifest["output_shape"])
-        source = _place(store, folder, manifest, run_id)
+        source = _source(store, digests, run_id)
+        packaging.put(store, folder, digests, source)
         if name not in names(store):
             store.client.create_registered_model(name, description=_describe(manifest))
         made = store.client.create_model_version(name, source, run_id=run_id, tags=all_tags)
@@ -91,22 +104,13 @@ def register(
     return version(store, name, str(made.version)), True
 
 
-def _place(store: Store, folder: Path, manifest: dict[str, Any], run_id: str | None) -> str:
-    """Puts the model folder where the store looks for it and returns that address."""
-    place = BUNDLES / place_of(manifest["digest"], code_digest_of(manifest))
-    if not place.exists():
-        packaging.write_model(folder, place)
+def _source(store: Store, digests: tuple[str, str], run_id: str | None) -> str:
+    """Where the store is to keep the model folder of a new version."""
     if not store.is_server:
-        return place.as_posix()
+        return packaging.place_of(*digests).as_posix()
     if run_id is None:
         raise UserError(store.uri, "a server keeps a bundle below a run, and there is none")
-    store.client.log_artifacts(run_id, str(place), "bundle")
     return f"{store.client.get_run(run_id).info.artifact_uri}/bundle"
-
-
-def place_of(digest: str, code: str) -> str:
-    """The name of a bundle's folder: by its model and its code."""
-    return f"{digest}-{code[:12]}"
 
 
 def _describe(manifest: dict[str, Any]) -> str:
@@ -203,7 +207,7 @@ def champion(store: Store, name: str) -> Version | None:
 
 def record(store: Store, challenger: Version, decision: Decision) -> Path:
     """Writes a decision of the gate down, as tags and as a file, and promotes where it says so."""
-    with locked():
+    with store.locked():
         before = champion(store, challenger.name)
         tags = {
             "gate.promoted": str(decision.promote).lower(),
@@ -215,7 +219,7 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
             tags["previous_champion"] = before.number
         for key, value in tags.items():
             store.client.set_model_version_tag(challenger.name, challenger.number, key, value)
-        path = FOLDER / "decisions" / challenger.name / f"{challenger.number}.json"
+        path = store.root / FOLDER / "decisions" / challenger.name / f"{challenger.number}.json"
         words = {
             "challenger": str(challenger),
             "champion": str(before) if before else None,
@@ -233,7 +237,7 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
     Raises:
         UserError: there is no champion, or none was there before it.
     """
-    with locked():
+    with store.locked():
         _aliases(store, name)
         now = champion(store, name)
         if now is None:
