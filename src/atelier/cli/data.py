@@ -1,7 +1,7 @@
 """`atelier data`: import, check and fetch datasets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,7 +22,11 @@ Replace = Annotated[
 @data.command("import")
 def import_(
     dataset: Annotated[str, typer.Argument(help="celeba, horse2zebra, or a new name.")],
-    path: Annotated[Path, typer.Argument(help="A folder or a zip.")],
+    path: Annotated[Path, typer.Argument(help="A folder, zip or tar.")],
+    layout: Annotated[
+        Literal["pictures", "classes", "pairs", "attributes"] | None,
+        typer.Option("--as", help="What to take it for, instead of what it looks like."),
+    ] = None,
     replace: Replace = False,
     subset: Annotated[
         bool, typer.Option("--subset", help="Leave out table rows that have no image.")
@@ -32,7 +36,7 @@ def import_(
     """Bring your own images into data/: all checked first, then copied as they are."""
     from atelier.data.importing import import_dataset
 
-    _tell(import_dataset(dataset, path, Path(), replace, subset, workers))
+    _tell(import_dataset(dataset, path, Path(), replace, subset, workers, layout=layout))
 
 
 @data.command()

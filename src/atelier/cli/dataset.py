@@ -19,7 +19,7 @@ def new(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder or zip: pictures, class folders, trainA and trainB, or a "
+            help="A folder, zip or tar: pictures, class folders, trainA and trainB, or a "
             "table of attributes beside pictures."
         ),
     ] = None,

@@ -27,6 +27,8 @@ from atelier.data.names import (
     image_names,
     is_image,
     seeded_partition,
+    shown,
+    some,
     too_few,
     walk,
 )
@@ -217,24 +219,30 @@ def _inspect_attributes(folder: Path) -> tuple[Catalog, list[UserError]]:
 
 def _unmatched(images: Path, names: list[str], table: AttributeTable) -> list[UserError]:
     present, described = set(names), table.faulty.union(table.names)
-    without_row = [
-        UserError(images / name, "no row in the attribute table", f"Add one to {ATTRIBUTES}.")
-        for name in names
-        if name not in described
-    ]
-    without_image = [
-        UserError(images / name, "no such file, but it has a row in the attribute table")
-        for name in table.names
-        if name not in present
-    ]
-    return without_row + without_image
+    problems = []
+    if without_row := [shown(name) for name in names if name not in described]:
+        what = f"no row in the attribute table{_and_others(without_row)}"
+        problems.append(UserError(images / without_row[0], what, f"Add one to {ATTRIBUTES}."))
+    if lost := [shown(name) for name in table.names if name not in present]:
+        what = f"no such file, but it has a row in the attribute table{_and_others(lost)}"
+        problems.append(UserError(images / lost[0], what))
+    return problems
 
 
 def _unpartitioned(path: Path, names: list[str], partition: Partition) -> list[UserError]:
     present, described = set(names), partition.faulty.union(partition.splits)
-    missing = [UserError(path, f"no row for {name}") for name in names if name not in described]
-    lost = [name for name in partition.splits if name not in present]
-    return missing + [UserError(path, f"a row for {name}, which isn't there") for name in lost]
+    problems = []
+    if missing := [shown(name) for name in names if name not in described]:
+        problems.append(UserError(path, f"no row for {missing[0]}{_and_others(missing)}"))
+    if lost := [shown(name) for name in partition.splits if name not in present]:
+        what = f"a row for {lost[0]}, which isn't there{_and_others(lost)}"
+        problems.append(UserError(path, what))
+    return problems
+
+
+def _and_others(names: Sequence[str]) -> str:
+    """A table's fault is said once, of its first name: it may hold for each of 200,000."""
+    return f", and so for {len(names) - 1:,} more: {some(names[1:])}" if len(names) > 1 else ""
 
 
 def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
@@ -249,7 +257,7 @@ def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
             continue
         names[domain], faults = image_names(folder / domain)
         problems += faults
-        least = 2 if domain.startswith("train") else 1
+        least = LEAST["training" if domain.startswith("train") else "test"]
         if len(names[domain]) < least and not hashed:
             what = f"holds too few images (got {len(names[domain])})"
             problems.append(UserError(folder / domain, what, f"It takes {least} or more."))
