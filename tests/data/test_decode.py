@@ -127,7 +127,7 @@ def test_a_tiff_lies_on_any_side(tmp_path, orientation, compression):
     """Pillow turns it itself; one that it maps into memory it would take for another shape."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = picture(4, 40, 24)
+    image = picture(4, 40, 24, mode="L")
     turned = pixels(saved(tmp_path, image, "TIFF", exif=exif, compression=compression))
     assert np.array_equal(turned, pixels(saved(tmp_path, image, "PNG", exif=exif)))
     size = size_of(tmp_path / "a.tiff")

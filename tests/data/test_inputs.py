@@ -196,7 +196,7 @@ def packed_otherwise(folder):
 REFUSED = {
     "bad rows": (
         bad_rows,
-        r"celeba\.txt:3: 000001\.jpg has a value .* \(got '7'\), and so in 11 more: line 4, 5, ",
+        r"celeba\.txt:3: 000001\.jpg has a value .* \(got '7'\), and so in 11 more: lines 4, 5, ",
     ),
     "tables that differ": (
         shifted,

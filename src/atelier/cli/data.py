@@ -14,6 +14,10 @@ data = typer.Typer(no_args_is_help=True, help="Import, check and fetch datasets.
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default: one for each core at hand.")
 ]
+TakenFor = Annotated[
+    Literal["pictures", "classes", "pairs", "attributes"] | None,
+    typer.Option("--as", help="What to take it for, instead of what it looks like."),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Let another imported dataset of this name go.")
 ]
@@ -23,10 +27,7 @@ Replace = Annotated[
 def import_(
     dataset: Annotated[str, typer.Argument(help="celeba, horse2zebra, or a new name.")],
     path: Annotated[Path, typer.Argument(help="A folder, zip or tar.")],
-    layout: Annotated[
-        Literal["pictures", "classes", "pairs", "attributes"] | None,
-        typer.Option("--as", help="What to take it for, instead of what it looks like."),
-    ] = None,
+    layout: TakenFor = None,
     replace: Replace = False,
     subset: Annotated[
         bool, typer.Option("--subset", help="Leave out table rows that have no image.")

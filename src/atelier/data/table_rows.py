@@ -32,7 +32,7 @@ def any_rows(
     gap = gap_of(lines[0][1])
     if headed is None:
         headed = _heads_partition(lines[0][1], gap)
-    labels, rows = (_with_gaps if gap else _with_spaces)(lines, headed, gap)
+    labels, rows = _with_gaps(lines, headed, gap) if gap else _with_spaces(lines, headed)
     return labels, [Row(row.line, _bare(row.name, folder), row.fields) for row in rows]
 
 
@@ -62,9 +62,7 @@ def _heads_partition(line: str, gap: str) -> bool:
     return fields[-1][:1].isalpha() and not any(is_image(Path(field)) for field in fields)
 
 
-def _with_spaces(
-    lines: Sequence[tuple[int, str]], headed: bool, _: str
-) -> tuple[list[str], list[Row]]:
+def _with_spaces(lines: Sequence[tuple[int, str]], headed: bool) -> tuple[list[str], list[Row]]:
     labels = lines[0][1].split() if headed else []
     rows = [Row(number, *spaced(line, len(labels) or 1)) for number, line in lines[headed:]]
     if len(labels) == _usual(len(row.fields) for row in rows) + 1 and OF_NAMES.fullmatch(labels[0]):

@@ -80,7 +80,8 @@ class _Faults:
     def errors(self) -> list[UserError]:
         for kind, lines in self._others.items():
             first = self._first[kind]
-            first.problem += f", and so in {len(lines):,} more: line {some(lines)}"
+            plural = "s" * (len(lines) > 1)
+            first.problem += f", and so in {len(lines):,} more: line{plural} {some(lines)}"
         return list(self._first.values())
 
 
