@@ -21,6 +21,7 @@ from atelier.data.folders import BUILDING
 from atelier.data.names import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from atelier.data.names import (
     LEAST,
+    and_others,
     are_classes,
     hashed_partition,
     held_out_partition,
@@ -28,7 +29,6 @@ from atelier.data.names import (
     is_image,
     seeded_partition,
     shown,
-    some,
     too_few,
     walk,
 )
@@ -221,28 +221,22 @@ def _unmatched(images: Path, names: list[str], table: AttributeTable) -> list[Us
     present, described = set(names), table.faulty.union(table.names)
     problems = []
     if without_row := [shown(name) for name in names if name not in described]:
-        what = f"no row in the attribute table{_and_others(without_row)}"
+        what = f"no row in the attribute table{and_others(without_row)}"
         problems.append(UserError(images / without_row[0], what, f"Add one to {ATTRIBUTES}."))
     if lost := [shown(name) for name in table.names if name not in present]:
-        what = f"no such file, but it has a row in the attribute table{_and_others(lost)}"
+        what = f"no such file, but it has a row in the attribute table{and_others(lost)}"
         problems.append(UserError(images / lost[0], what))
     return problems
 
 
 def _unpartitioned(path: Path, names: list[str], partition: Partition) -> list[UserError]:
     present, described = set(names), partition.faulty.union(partition.splits)
-    problems = []
+    faults = []
     if missing := [shown(name) for name in names if name not in described]:
-        problems.append(UserError(path, f"no row for {missing[0]}{_and_others(missing)}"))
+        faults.append(f"no row for {missing[0]}{and_others(missing)}")
     if lost := [shown(name) for name in partition.splits if name not in present]:
-        what = f"a row for {lost[0]}, which isn't there{_and_others(lost)}"
-        problems.append(UserError(path, what))
-    return problems
-
-
-def _and_others(names: Sequence[str]) -> str:
-    """A table's fault is said once, of its first name: it may hold for each of 200,000."""
-    return f", and so for {len(names) - 1:,} more: {some(names[1:])}" if len(names) > 1 else ""
+        faults.append(f"a row for {lost[0]}, which isn't there{and_others(lost)}")
+    return [UserError(path, fault) for fault in faults]
 
 
 def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:

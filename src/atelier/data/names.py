@@ -71,8 +71,9 @@ def name_faults(files: Mapping[str, Path]) -> list[UserError]:
     if not odd:
         return []
     what = "a name with characters that are not UTF-8, or that can't be printed"
-    more = f", and so have {len(odd) - 1:,} more: {some(odd[1:])}" if len(odd) > 1 else ""
-    return [UserError(odd[0], what + more, "Rename it." if len(odd) == 1 else "Rename them.")]
+    return [
+        UserError(odd[0], what + and_others(odd), f"Rename {'it' if len(odd) == 1 else 'them'}.")
+    ]
 
 
 def shown(path: Path | str) -> str:
@@ -95,6 +96,11 @@ def some(words: Sequence[str]) -> str:
     """The first words, and how many more there are."""
     more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
     return ", ".join(words[:SHOWN]) + more
+
+
+def and_others(names: Sequence[str]) -> str:
+    """How a fault of many names is said once, of the first: it may hold for each of 200,000."""
+    return f", and so for {len(names) - 1:,} more: {some(names[1:])}" if len(names) > 1 else ""
 
 
 def by_folder(names: Iterable[str]) -> dict[str, list[str]]:
