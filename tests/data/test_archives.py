@@ -1,7 +1,9 @@
-"""Zips are judged whole before one byte is written."""
+"""Archives are judged whole before one byte is written."""
 
+import io
 import stat
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -31,6 +33,39 @@ def special(name, mode):
     return member
 
 
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.bz2", "tar.xz"])
+def test_an_honest_tar_comes_out_as_it_was(tmp_path, target, suffix):
+    source = write_pairs(tmp_path / "source")
+    (source / "empty").mkdir()
+    packing = {"tar": "", "tgz": "gz"}.get(suffix, suffix.removeprefix("tar."))
+    with tarfile.open(tmp_path / f"a.{suffix}", f"w:{packing}") as out:
+        out.add(source, ".")
+    unpack(tmp_path / f"a.{suffix}", target)
+    assert tree_digest(target) == tree_digest(source)
+
+
+def test_rights_of_a_tar_are_not_taken_over(tmp_path, target):
+    entry = tarfile.TarInfo("a.jpg")
+    entry.mode, entry.size = 0o6777, 1
+    with tarfile.open(tmp_path / "a.tar", "w") as out:
+        out.addfile(entry, io.BytesIO(b"x"))
+    unpack(tmp_path / "a.tar", target)
+    assert (target / "a.jpg").stat().st_mode & 0o6111 == 0
+
+
+def test_backslashes_are_between_folders(tmp_path, target):
+    members = [("a\\", b""), ("a\\b.jpg", b"1"), ("a/c.jpg", b"2"), ("__MACOSX\\._b.jpg", b"3")]
+    unpack(write_zip(tmp_path / "a.zip", members), target)
+    assert {p.relative_to(target).as_posix() for p in target.rglob("*")} == {
+        "a",
+        "a/b.jpg",
+        "a/c.jpg",
+    }
+    (target / "a").rename(tmp_path / "gone")
+    members = [("a\\b.jpg", b"1"), ("a/b.jpg", b"2")]
+    refused(write_zip(tmp_path / "a.zip", members), target, "has the name of another member")
+
+
 def test_an_honest_zip_comes_out_as_it_was(tmp_path, target):
     source = write_pairs(tmp_path / "source")
     (source / "empty").mkdir()
@@ -55,7 +90,7 @@ def test_system_litter_is_left_out(tmp_path, target):
         ("C:/evil.jpg", "absolute"),
         ("C:evil.jpg", "absolute"),
         ("\\evil.jpg", "absolute"),
-        ("a\\..\\evil.jpg", "backslash"),
+        ("a\\..\\evil.jpg", "climbs out"),
     ],
 )
 def test_names_that_leave_the_folder(tmp_path, target, name, match):

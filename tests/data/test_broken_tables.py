@@ -24,8 +24,8 @@ TABLES: list[tuple[str, Harm, list[str]]] = [
     ("one value more", edit(ATTRIBUTES, ROW, ROW + " 1"), [":4: 000002.jpg has 4 values"]),
     ("no values", edit(ATTRIBUTES, ROW, "000002.jpg"), [":4: 000002.jpg has 0 values"]),
     ("value 2", edit(ATTRIBUTES, ROW, "000002.jpg 2 -1 -1"), [r"neither -1, 0 nor 1 \(got '2'\)"]),
+    ("value 0.5", edit(ATTRIBUTES, ROW, "000002.jpg 0.5 -1 -1"), [r"\(got '0.5'\)"]),
     ("value yes", edit(ATTRIBUTES, ROW, "000002.jpg yes -1 -1"), [r"\(got 'yes'\)"]),
-    ("value 1.0", edit(ATTRIBUTES, ROW, "000002.jpg 1.0 -1 -1"), [r"\(got '1.0'\)"]),
     ("value nan", edit(ATTRIBUTES, ROW, "000002.jpg nan -1 -1"), [r"\(got 'nan'\)"]),
     ("mixed spellings", edit(ATTRIBUTES, ROW, "000002.jpg 1 0 0"), ["mixes -1/1 with 0/1"]),
     (
@@ -33,7 +33,6 @@ TABLES: list[tuple[str, Harm, list[str]]] = [
         edit(ATTRIBUTES, ROW, f"{ROW}\n{ROW}"),
         ["says 12 rows, but 13 follow", ":5: a second row for 000002.jpg"],
     ),
-    ("count too high", edit(ATTRIBUTES, "12\n", "13\n"), [":1: says 13 rows, but 12 follow"]),
     ("count too low", edit(ATTRIBUTES, "12\n", "11\n"), [":1: says 11 rows, but 12 follow"]),
     (
         "negative count",
@@ -64,22 +63,17 @@ TABLES: list[tuple[str, Harm, list[str]]] = [
     (
         "a climbing name",
         edit(ATTRIBUTES, ROW, "../000002.jpg 1 -1 -1"),
-        [r"not a file's name \(got '../000002.jpg'\)", "no row for the image 000002"],
+        [r"not a file's name \(got '../000002.jpg'\)"],
     ),
     (
         "an absolute name",
         edit(ATTRIBUTES, ROW, "/000002.jpg 1 -1 -1"),
-        ["not a file's name", "no row for the image 000002"],
+        ["not a file's name"],
     ),
     (
         "a Windows path",
         edit(ATTRIBUTES, ROW, "a\\000002.jpg 1 -1 -1"),
-        ["not a file's name", "no row for the image 000002"],
-    ),
-    (
-        "another suffix",
-        edit(ATTRIBUTES, ROW, "000002.png 1 -1 -1"),
-        ["a row for 000002.png, but no image", "no row for the image 000002.jpg"],
+        ["not a file's name"],
     ),
     ("two tables", put("list_attr_celeba.csv", b"image_id,A\n"), ["several tables of one kind"]),
     ("empty partition", put(PARTITION, b""), [f"{PARTITION}: empty"]),
@@ -123,12 +117,6 @@ TABLES: list[tuple[str, Harm, list[str]]] = [
         ["no images found"],
     ),
     (
-        "two image folders",
-        lambda s: (s / "more").mkdir() or put("more/a.jpg", encoded(picture(1)))(s),
-        [r"several folders hold images \(img_align_celeba, more\)"],
-    ),
-    ("a stray image", put("cover.jpg", encoded(picture(1))), ["several folders hold images"]),
-    (
         "a folder among images",
         lambda s: (s / "img_align_celeba" / "sub").mkdir(),
         ["sub: a folder among images"],
@@ -171,11 +159,6 @@ CSV_TABLES: list[tuple[str, Harm, list[str]]] = [
         "empty name",
         edit(CSV, "000002.jpg,1,-1,-1", ",1,-1,-1"),
         [r"not a file's name \(got ''\)", "no row for the image 000002"],
-    ),
-    (
-        "semicolons",
-        lambda s: (s / CSV).write_text((s / CSV).read_text().replace(",", ";")),
-        [":1: not the names of attributes"],
     ),
     (
         "no header",

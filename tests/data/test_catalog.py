@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from atelier.data import catalog
 from atelier.data.catalog import DatasetConfig, read_catalog, seeded_partition
+from atelier.data.table_rows import any_rows
 from atelier.data.tables import read_attributes, read_partition, write_attributes, write_partition
 from atelier.errors import UserError, UserErrors
 
@@ -92,8 +93,8 @@ def test_a_limit_keeps_images_of_both_domains(tmp_path):
 def test_tables_as_txt_and_csv_say_the_same(tmp_path, csv):
     folder = write_faces(tmp_path / "f", csv=csv)
     suffix = "csv" if csv else "txt"
-    table, problems = read_attributes(folder / f"list_attr_celeba.{suffix}")
-    splits, more = read_partition(folder / f"list_eval_partition.{suffix}")
+    table, problems = read_attributes(folder / f"list_attr_celeba.{suffix}", any_rows)
+    splits, more = read_partition(folder / f"list_eval_partition.{suffix}", any_rows)
     assert problems == more == []
     assert table.labels == LABELS
     assert table.values[5].tolist() == [1, 0, 1]
@@ -104,7 +105,7 @@ def test_tables_as_txt_and_csv_say_the_same(tmp_path, csv):
 def test_zero_and_one_are_read_like_minus_one_and_one(tmp_path):
     path = tmp_path / "list_attr_celeba.csv"
     path.write_text("image_id,Male\na.jpg,0\nb.jpg,1\n")
-    table, problems = read_attributes(path)
+    table, problems = read_attributes(path, any_rows)
     assert problems == []
     assert table.values.tolist() == [[0], [1]]
 
@@ -112,7 +113,7 @@ def test_zero_and_one_are_read_like_minus_one_and_one(tmp_path):
 def test_byte_order_marks_and_windows_line_ends_are_read(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfimage_id,Male\r\na.jpg,-1\r\n\r\n")
-    table, problems = read_attributes(path)
+    table, problems = read_attributes(path, any_rows)
     assert problems == []
     assert (table.labels, table.names) == (("Male",), ("a.jpg",))
 

@@ -10,7 +10,7 @@ from data.samples import encoded, picture
 from PIL import Image
 
 from atelier.data import decode as module
-from atelier.data.decode import Fault, decode, try_decode
+from atelier.data.decode import Fault, decode, size_of, try_decode
 from atelier.errors import UserError
 
 
@@ -83,6 +83,101 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path, kind):
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     found = pixels(saved(tmp_path, Image.fromarray(ramp), kind))
     assert np.array_equal(found, np.repeat((ramp >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def tiff(samples, *tags, more=b""):
+    """An uncompressed grey TIFF: its tags are (number, kind, count, value or place of `more`)."""
+    width, height = 32, 20
+    place = 8 + len(samples) + len(more)
+    fixed = [(256, 3, 1, width), (257, 3, 1, height), (259, 3, 1, 1), (273, 4, 1, 8)]
+    fixed += [(277, 3, 1, 1), (278, 3, 1, height), (279, 4, 1, len(samples))]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted([*fixed, *tags]))
+    count = struct.pack("<H", len(fixed) + len(tags))
+    return b"II*\0" + struct.pack("<I", place) + samples + more + count + entries + bytes(4)
+
+
+RAMP = (np.arange(32) * 4095 // 31).astype(np.uint16)
+EIGHT = (RAMP >> 4).astype(np.uint8)
+BLACK_IS_ZERO, WHITE_IS_ZERO = (262, 3, 1, 1), (262, 3, 1, 0)
+
+
+def twelve_bits():
+    pairs = RAMP.reshape(-1, 2).astype(int)
+    packed = [(a >> 4, (a & 15) << 4 | b >> 8, b & 255) for a, b in pairs.tolist()]
+    return bytes(np.array(packed, np.uint8)) * 20
+
+
+def test_twelve_bits_keep_their_upper_eight(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(twelve_bits(), (258, 3, 1, 12), BLACK_IS_ZERO))
+    assert np.array_equal(pixels(path)[:, :, 0], np.tile(EIGHT, (20, 1)))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_white_may_be_zero(tmp_path, bits):
+    samples = np.tile(RAMP << 4 if bits == 16 else EIGHT, (20, 1)).tobytes()
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(samples, (258, 3, 1, bits), WHITE_IS_ZERO))
+    assert np.array_equal(pixels(path)[:, :, 0], np.tile(255 - EIGHT, (20, 1)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_lies_on_any_side(tmp_path, orientation, compression):
+    """Pillow turns it itself; one that it maps into memory it would take for another shape."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = picture(4, 40, 24, mode="L")
+    turned = pixels(saved(tmp_path, image, "TIFF", exif=exif, compression=compression))
+    assert np.array_equal(turned, pixels(saved(tmp_path, image, "PNG", exif=exif)))
+    size = size_of(tmp_path / "a.tiff")
+    assert size == size_of(tmp_path / "a.png") == turned.shape[1::-1]
+
+
+ODD_METADATA = {
+    "a rational for a text": ((0x010E, 5, 1, 0), struct.pack("<II", 1, 3)),
+    "a negative rational": ((0x011A, 10, 1, 0), struct.pack("<ii", -1, 2)),
+    "a rational by zero": ((0x011A, 5, 1, 0), struct.pack("<II", 1, 0)),
+    "a text for a number": ((0x011A, 2, 8, 0), b"a bit ..."[:8]),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("case", ODD_METADATA)
+def test_odd_metadata_are_nobodys_business(tmp_path, case, kind):
+    """A sound picture on its side stays one, whatever else its metadata say."""
+    (number, type_, count, _), value = ODD_METADATA[case]
+    path = tmp_path / f"a.{kind.lower()}"
+    if kind == "TIFF":
+        samples = np.tile(EIGHT, (20, 1))
+        odd = (number, type_, count, 8 + samples.size)
+        tags = [(258, 3, 1, 8), BLACK_IS_ZERO, (0x0112, 3, 1, 6), odd]
+        path.write_bytes(tiff(samples.tobytes(), *tags, more=value))
+        upright = np.rot90(samples, -1)
+    else:
+        tags = sorted([(0x0112, 3, 1, 6), (number, type_, count, 38)])
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + value
+        image = Image.new("RGB", (32, 20))
+        image.paste((255, 255, 255), (0, 0, 32, 4))
+        path.write_bytes(encoded(image, kind, exif=exif))
+        upright = np.rot90(np.asarray(image)[:, :, 0], -1)
+    found = pixels(path)[:, :, 0]
+    assert found.shape == (32, 20)
+    assert size_of(path) == (20, 32)
+    assert np.abs(found.astype(int) - upright).mean() < 4
+
+
+def test_odd_metadata_of_a_turned_avif_are_named(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "abcdefgh"
+    content = encoded(picture(1), "AVIF", exif=exif)
+    text = b"\x01\x0e\0\x02\0\0\0\x09"
+    assert text in content
+    path = tmp_path / "a.avif"
+    path.write_bytes(content.replace(text, b"\x01\x0e\0\x05\0\0\0\x01"))
+    with pytest.raises(UserError, match=r"a\.avif: has metadata that can't be read"):
+        decode(path)
 
 
 def test_samples_that_are_no_brightness_are_named(tmp_path):

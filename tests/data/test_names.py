@@ -13,7 +13,7 @@ from atelier.data.names import (
     hashed_partition,
     image_names,
     is_filled,
-    name_fault,
+    name_faults,
     names_below,
     shown,
     too_few,
@@ -114,7 +114,7 @@ def test_names_that_no_data_version_holds_are_named_in_one_printable_line(tmp_pa
 
 
 def test_a_folder_that_is_not_utf8_counts_too(tmp_path):
-    assert name_fault(tmp_path, "a\udce9/b.jpg") is not None
+    assert name_faults({"a\udce9/b.jpg": tmp_path}) != []
     assert shown("a\udce9\n") == "a\\udce9\\n"
 
 

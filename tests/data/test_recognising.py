@@ -1,4 +1,4 @@
-"""What a folder or a zip is taken for, what is told of it, and what it could be instead."""
+"""What a folder or an archive is taken for, what is told of it, and what it could be instead."""
 
 import shutil
 
@@ -247,7 +247,7 @@ def test_what_is_refused_is_refused_in_one_line(tmp_path, root, names, options, 
 
 
 def test_no_path_at_all(tmp_path, root):
-    with pytest.raises(UserError, match="a folder or a zip is missing"):
+    with pytest.raises(UserError, match="a folder or an archive is missing"):
         recognise(None, root=root)
     with pytest.raises(UserError, match="no such file or folder"):
         recognise(tmp_path / "nowhere", root=root)

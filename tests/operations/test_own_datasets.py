@@ -19,6 +19,7 @@ from tests.project import ROOT, copy_shipped
 from atelier import config, params, paths
 from atelier.cli.main import main
 from atelier.operations.experiments import new_experiment
+from atelier.operations.own_datasets import Asked, new_dataset
 from atelier.training.cost import cost_of
 
 BIG = {"width": 150, "height": 130}
@@ -199,10 +200,10 @@ REFUSED = [
     ("../up {user}/plain", "no name for a dataset"),
     ("there {user}/plain", r"data/there: is there already\. Choose another name\."),
     ("mine {user}/nowhere", "nowhere: no such file or folder"),
-    ("mine {user}/notes.txt", r"notes\.txt: not a zip file.* A folder or a zip can be imported\."),
+    ("mine {user}/notes.txt", r"notes\.txt: not a zip file.* A folder, a zip or a tar can be"),
     ("mine {user}/empty", "empty: no images found"),
     ("mine {user}/few", r"few: holds too few images to divide by their names \(got 3\)\. Train"),
-    ("mine", "PATH: a folder or a zip is missing. Give one PATH, or both --a and --b."),
+    ("mine", "PATH: a folder or an archive is missing. Give one PATH, or both --a and --b."),
     ("mine --a {user}/plain", "PATH: only one of --a and --b"),
     ("mine {user}/two --a summer --b autumn", "two: holds no folder autumn. It has summer, winter"),
     ("mine {user}/two --a summer --b summer", "summer: both are one folder"),
@@ -212,7 +213,7 @@ REFUSED = [
     ("mine {user}/plain --as attributes", "plain: (several folders|no attribute table)"),
     ("mine {user}/plain --size 8", r"plain: too small a size \(got 8\)\. 16 px or more\."),
     ("mine .", "holds data/mine itself. Give a folder beside data/."),
-    ("mine {user}/one-test", r"one-test: holds .* for the test split \(got 1 of domain A\)\. It"),
+    ("mine {user}/one-test", r"one-test/testA: holds too few images \(got 1\)\. It takes 2"),
     ("mine {user}/five-faces", r"five-faces: holds .* for the validation split \(got 1 of all\)"),
     ("mine {user}/torn", "torn/half.jpg: damaged"),
 ]
@@ -255,6 +256,20 @@ def test_a_conditional_experiment_needs_labels(repository, user, monkeypatch, ca
         assert "needs labels, and mine has none. Take a dataset of class folders" in said
         assert len(said.splitlines()) == 1
     assert tree_digest(repository) == before
+
+
+def test_pictures_go_whatever_else_goes_wrong(repository, user):
+    """A terminal that can't show a name, or Ctrl-C after the import: no half of a dataset stays."""
+    write_faces(user / "many", 24, partition=False)
+    before = tree_digest(repository / "data")
+
+    def tell(line):
+        if line.startswith("no partition file"):
+            raise UnicodeEncodeError("ascii", line, 0, 1, "as a terminal might")
+
+    with pytest.raises(UnicodeEncodeError):
+        new_dataset("mine", Asked(user / "many"), tell)
+    assert tree_digest(repository / "data") == before
 
 
 def test_pictures_go_where_their_line_could_not_be_written(repository, user, monkeypatch, capsys):

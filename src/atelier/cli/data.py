@@ -1,7 +1,7 @@
 """`atelier data`: import, check and fetch datasets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ data = typer.Typer(no_args_is_help=True, help="Import, check and fetch datasets.
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default: one for each core at hand.")
 ]
+TakenFor = Annotated[
+    Literal["pictures", "classes", "pairs", "attributes"] | None,
+    typer.Option("--as", help="What to take it for, instead of what it looks like."),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Let another imported dataset of this name go.")
 ]
@@ -22,7 +26,8 @@ Replace = Annotated[
 @data.command("import")
 def import_(
     dataset: Annotated[str, typer.Argument(help="celeba, horse2zebra, or a new name.")],
-    path: Annotated[Path, typer.Argument(help="A folder or a zip.")],
+    path: Annotated[Path, typer.Argument(help="A folder, zip or tar.")],
+    layout: TakenFor = None,
     replace: Replace = False,
     subset: Annotated[
         bool, typer.Option("--subset", help="Leave out table rows that have no image.")
@@ -32,7 +37,7 @@ def import_(
     """Bring your own images into data/: all checked first, then copied as they are."""
     from atelier.data.importing import import_dataset
 
-    _tell(import_dataset(dataset, path, Path(), replace, subset, workers))
+    _tell(import_dataset(dataset, path, Path(), replace, subset, workers, layout=layout))
 
 
 @data.command()

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from atelier.cli.data import TakenFor
+
 dataset = typer.Typer(no_args_is_help=True, help="Make a dataset of your own pictures.")
 
 
@@ -19,16 +21,13 @@ def new(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder or zip: pictures, class folders, trainA and trainB, or a "
+            help="A folder, zip or tar: pictures, class folders, trainA and trainB, or a "
             "table of attributes beside pictures."
         ),
     ] = None,
     a: Annotated[str | None, typer.Option(help="A pair's first folder, in PATH if given.")] = None,
     b: Annotated[str | None, typer.Option(help="And its second.")] = None,
-    layout: Annotated[
-        Literal["pictures", "classes", "pairs", "attributes"] | None,
-        typer.Option("--as", help="What to take it for, instead of what it looks like."),
-    ] = None,
+    layout: TakenFor = None,
     fit: Annotated[
         Literal["crop", "pad"],
         typer.Option(help="crop: the centred square; pad: all of it, the border mirrored."),

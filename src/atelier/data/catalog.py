@@ -21,12 +21,14 @@ from atelier.data.folders import BUILDING
 from atelier.data.names import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from atelier.data.names import (
     LEAST,
+    and_others,
     are_classes,
     hashed_partition,
     held_out_partition,
     image_names,
     is_image,
     seeded_partition,
+    shown,
     too_few,
     walk,
 )
@@ -217,24 +219,24 @@ def _inspect_attributes(folder: Path) -> tuple[Catalog, list[UserError]]:
 
 def _unmatched(images: Path, names: list[str], table: AttributeTable) -> list[UserError]:
     present, described = set(names), table.faulty.union(table.names)
-    without_row = [
-        UserError(images / name, "no row in the attribute table", f"Add one to {ATTRIBUTES}.")
-        for name in names
-        if name not in described
-    ]
-    without_image = [
-        UserError(images / name, "no such file, but it has a row in the attribute table")
-        for name in table.names
-        if name not in present
-    ]
-    return without_row + without_image
+    problems = []
+    if without_row := [shown(name) for name in names if name not in described]:
+        what = f"no row in the attribute table{and_others(without_row)}"
+        problems.append(UserError(images / without_row[0], what, f"Add one to {ATTRIBUTES}."))
+    if lost := [shown(name) for name in table.names if name not in present]:
+        what = f"no such file, but it has a row in the attribute table{and_others(lost)}"
+        problems.append(UserError(images / lost[0], what))
+    return problems
 
 
 def _unpartitioned(path: Path, names: list[str], partition: Partition) -> list[UserError]:
     present, described = set(names), partition.faulty.union(partition.splits)
-    missing = [UserError(path, f"no row for {name}") for name in names if name not in described]
-    lost = [name for name in partition.splits if name not in present]
-    return missing + [UserError(path, f"a row for {name}, which isn't there") for name in lost]
+    faults = []
+    if missing := [shown(name) for name in names if name not in described]:
+        faults.append(f"no row for {missing[0]}{and_others(missing)}")
+    if lost := [shown(name) for name in partition.splits if name not in present]:
+        faults.append(f"a row for {lost[0]}, which isn't there{and_others(lost)}")
+    return [UserError(path, fault) for fault in faults]
 
 
 def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
@@ -249,7 +251,7 @@ def _inspect_pairs(folder: Path) -> tuple[Catalog, list[UserError]]:
             continue
         names[domain], faults = image_names(folder / domain)
         problems += faults
-        least = 2 if domain.startswith("train") else 1
+        least = LEAST["training" if domain.startswith("train") else "test"]
         if len(names[domain]) < least and not hashed:
             what = f"holds too few images (got {len(names[domain])})"
             problems.append(UserError(folder / domain, what, f"It takes {least} or more."))

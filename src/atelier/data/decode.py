@@ -20,6 +20,9 @@ MAX_PIXELS = 64_000_000
 """A small file can declare a picture that fills the memory: larger ones are refused unread."""
 
 ORIENTATION = 0x0112
+BITS_PER_SAMPLE, PHOTOMETRIC = 0x0102, 0x0106
+WHITE_IS_ZERO = 0
+"""A TIFF's photometric interpretation; Pillow heeds it up to 8 bits only."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -71,8 +74,8 @@ class Fault:
 def decode(path: Path) -> Image.Image:
     """Reads the first frame, upright (EXIF rotation applied), as an RGB image.
 
-    Gray, palette and CMYK are converted, 16-bit samples keep their upper 8 bits, transparency is
-    laid over white. Embedded colour profiles are ignored.
+    Gray, palette and CMYK are converted, 12- and 16-bit samples keep their upper 8 bits,
+    transparency is laid over white. Embedded colour profiles are ignored.
 
     Raises:
         UserError: naming the file, when it is no image, damaged, cut short or too large.
@@ -98,7 +101,9 @@ def _opened(path: Path, read: Callable[[Path, Image.Image], Read | Fault]) -> Re
         with warnings.catch_warnings():
             # Pillow warns about large pictures and odd metadata; ours are the limits that count.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
+            # Not by its path: Pillow would map an uncompressed TIFF into memory, and one that lies
+            # on its side with width for height.
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     what = f"too many pixels (got {image.width}x{image.height})"
                     return Fault(path, what, f"{MAX_PIXELS:,} are allowed.")
@@ -106,6 +111,10 @@ def _opened(path: Path, read: Callable[[Path, Image.Image], Read | Fault]) -> Re
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         return Fault(path, "empty" if empty else "not an image, or its head is damaged")
+    except AttributeError as error:
+        # Pillow's reader of AVIF writes a turned picture's metadata anew, and trips over odd ones.
+        what = f"has metadata that can't be read ({_brief(error)})"
+        return Fault(path, what, "Save it anew without them.")
     except DAMAGED as error:
         if isinstance(error, OSError) and error.strerror:
             return Fault(path, f"cannot be read ({error.strerror})")
@@ -141,8 +150,12 @@ def _to_rgb(path: Path, image: Image.Image) -> Image.Image | Fault:
         if samples.min() < 0 or samples.max() > 65535:
             what = f"samples beyond 16 bits (got {samples.min()} to {samples.max()})"
             return Fault(path, what, "Save it with 8 or 16 bits.")
+        tags = getattr(image, "tag_v2", {})  # of a TIFF
+        bits = min(tags.get(BITS_PER_SAMPLE, (16,))[0], 16)
+        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            samples = 2**bits - 1 - samples
         # Pillow's own conversion would clip at 255 and not scale.
-        image = Image.fromarray((samples >> 8).astype(np.uint8))
+        image = Image.fromarray((samples >> (bits - 8)).astype(np.uint8))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))

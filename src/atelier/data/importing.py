@@ -1,4 +1,4 @@
-"""Brings a user's own dataset into `data/`: a folder or a zip, checked whole before it is kept."""
+"""Brings a user's own dataset into `data/`: checked whole before anything of it is kept."""
 
 import dataclasses
 import hashlib
@@ -21,10 +21,10 @@ from atelier.data.catalog import (
 )
 from atelier.data.decode import MIN_PIXELS, Fault, try_decode
 from atelier.data.folders import built_aside
-from atelier.data.names import shown
+from atelier.data.names import LEAST, shown, some
 from atelier.data.parallel import in_parallel
-from atelier.data.planning import ImportPlan, plan_faces, plan_pairs, plan_recognised
-from atelier.data.recognised import Recognised, some
+from atelier.data.planning import ImportPlan, plan_pairs, plan_recognised
+from atelier.data.recognised import Recognised
 from atelier.data.recognising import recognise_opened
 from atelier.data.sources import Source, opened, renamed
 from atelier.data.tables import write_attributes, write_partition
@@ -59,11 +59,11 @@ def import_dataset(
 
     Args:
         name: `celeba`, `horse2zebra`, or the name that a new dataset is to have.
-        source: a folder or a zip; tables and folders may stand at any depth in it.
+        source: a folder, zip or tar; tables and folders may stand at any depth in it.
         replace: whether another imported dataset of that name may go. A drawn one always may.
         subset: whether rows of the tables without an image are left out instead of refused.
         layout: what it is taken for; None looks, or knows it by the name.
-        a, b: two folders or zips that make a pair; relative to `source`, if that is given.
+        a, b: two of them that make a pair; relative to `source`, if that is given.
 
     Raises:
         UserErrors: every fault of the source, by file; `data/` is then as it was.
@@ -71,13 +71,15 @@ def import_dataset(
     check_destination(name, root, replace)
     with opened(source, root, a, b) as found:
         _check_apart(name, found, root)
-        known = LAYOUTS.get(name) if layout is None and a is None else None
-        if known == "attributes":
-            plan = plan_faces(found.given, found.files(), subset)
-        elif known == "pairs":
+        if layout is None and a is None:
+            layout = LAYOUTS.get(name)
+        if layout == "pairs" and a is None:
+            _check_layout(name, layout)
             plan = plan_pairs(found.given, found.files())
         else:
-            plan = plan_recognised(_fitting(name, recognise_opened(found, layout)), subset)
+            recognised = recognise_opened(found, layout)
+            _check_layout(name, recognised.layout)
+            plan = plan_recognised(recognised, subset)
         return _bring(name, found, plan, root, workers)
 
 
@@ -98,7 +100,8 @@ def import_recognised(
     """
     check_destination(name, root, replace)
     _check_apart(name, found.source, root)
-    plan = plan_recognised(_fitting(name, found), subset)
+    _check_layout(name, found.layout)
+    plan = plan_recognised(found, subset)
     if without:
         inside = f"{IMAGES}/" if plan.layout == "attributes" else ""
         plan.drop({f"{inside}{one}" for one in without})
@@ -123,12 +126,11 @@ def _check_apart(name: str, source: Source, root: Path) -> None:
             raise UserError(folder, f"holds {destination} itself", "Give a folder beside data/.")
 
 
-def _fitting(name: str, found: Recognised) -> Recognised:
-    layout = LAYOUTS.get(name, found.layout)
-    if layout != found.layout:
-        what = f"has layout {layout}, which the shipped experiments rest on (got {found.layout})"
+def _check_layout(name: str, got: Layout) -> None:
+    layout = LAYOUTS.get(name, got)
+    if layout != got:
+        what = f"has layout {layout}, which the shipped experiments rest on (got {got})"
         raise UserError(name, what, "Give your dataset a name of its own.")
-    return found
 
 
 def _bring(
@@ -143,12 +145,29 @@ def _bring(
         _write(plan, building)
         try:
             catalog = read_catalog(building, plan.layout)
+            _check_splits(source.given, catalog)
         except UserError as error:
             raise renamed(error, _as_given(source, building)) from None
     remove_drawn(root / "data" / TWINS / name)
     images = destination / catalog.images.relative_to(building)
     kept = dataclasses.replace(catalog, dataset=name, images=images)
     return Imported(kept, tuple(plan.notes))
+
+
+def _check_splits(given: Path, catalog: Catalog) -> None:
+    """Figures compare pairs of pictures, in a pair of folders pairs of each domain.
+
+    Raises:
+        UserError: a split has fewer than two; after a training it would be too late to say so.
+    """
+    pairs = catalog.layout == "pairs"
+    for split, found in catalog.splits.items():
+        in_b = int(found.labels[:, 0].sum()) if pairs else 0
+        counts = {"domain A": len(found.names) - in_b, "domain B": in_b} if pairs else {}
+        for of, count in (counts or {"all": len(found.names)}).items():
+            if count < LEAST[split]:
+                what = f"holds too few images for the {split} split (got {count} of {of})"
+                raise UserError(given, what, f"It takes {LEAST[split]} or more.")
 
 
 def _as_given(source: Source, building: Path) -> dict[Path, Path]:

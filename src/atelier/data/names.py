@@ -5,7 +5,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from atelier.errors import UserError
 
@@ -13,6 +13,7 @@ IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 )
 SYSTEM_LITTER = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+SHOWN = 8
 VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.1
 LEAST = {"training": 2, "validation": 2, "test": 2}
@@ -48,43 +49,58 @@ def walk(folder: Path) -> Iterator[Path]:
 
 def image_names(folder: Path) -> tuple[list[str], list[UserError]]:
     """Sorted names of the image files in a folder, and a problem for each other thing there."""
-    names, problems = [], []
-    for entry in sorted(folder.iterdir()):
-        if is_litter(entry.name):
-            continue
-        if entry.is_dir():
-            problems.append(UserError(shown(entry), "a folder among images", "Move or delete it."))
-        elif fault := _fault(entry, entry.name):
-            problems.append(fault)
-        else:
-            names.append(entry.name)
-    return names, problems
+    entries = [entry for entry in sorted(folder.iterdir()) if not is_litter(entry.name)]
+    problems = [
+        UserError(shown(entry), "a folder among images", "Move or delete it.")
+        for entry in entries
+        if entry.is_dir()
+    ]
+    names, faults = _sound_names({e.name: e for e in entries if not e.is_dir()})
+    return names, problems + faults
 
 
 def names_below(folder: Path) -> tuple[list[str], list[UserError]]:
     """Names of the images at any depth, relative to the folder, and a problem for other files."""
-    names, problems = [], []
-    for path in walk(folder):
-        name = path.relative_to(folder).as_posix()
-        if fault := _fault(path, name):
-            problems.append(fault)
-        else:
-            names.append(name)
+    names, problems = _sound_names({p.relative_to(folder).as_posix(): p for p in walk(folder)})
     return sorted(names), problems
 
 
-def name_fault(path: Path, name: str) -> UserError | None:
-    """A name that data versions can't hold, or that would break a line of a message."""
-    if not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-        return None
+def name_faults(files: Mapping[str, Path]) -> list[UserError]:
+    """Names that data versions can't hold, or that would break a line of a message: said once."""
+    odd = [shown(path) for name, path in files.items() if _is_odd(name)]
+    if not odd:
+        return []
     what = "a name with characters that are not UTF-8, or that can't be printed"
-    return UserError(shown(path), what, "Rename it.")
+    return [
+        UserError(odd[0], what + and_others(odd), f"Rename {'it' if len(odd) == 1 else 'them'}.")
+    ]
 
 
 def shown(path: Path | str) -> str:
     """A name as any terminal can print it, in one line."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in text)
+
+
+def folded(name: str) -> str:
+    """One key for all ways to write a name: composed accents or not, any space, either case."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def folded_stem(name: str) -> str:
+    """The same for a name without its ending and the folders before it."""
+    return folded(PurePosixPath(name.replace("\\", "/")).stem)
+
+
+def some(words: Sequence[str]) -> str:
+    """The first words, and how many more there are."""
+    more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more
+
+
+def and_others(names: Sequence[str]) -> str:
+    """How a fault of many names is said once, of the first: it may hold for each of 200,000."""
+    return f", and so for {len(names) - 1:,} more: {some(names[1:])}" if len(names) > 1 else ""
 
 
 def by_folder(names: Iterable[str]) -> dict[str, list[str]]:
@@ -175,11 +191,23 @@ def _sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def _fault(path: Path, name: str) -> UserError | None:
-    if is_image(path):
-        return name_fault(path, name)
-    what = f"not an image's name (got {shown(path.suffix) or 'no suffix'})"
-    return UserError(shown(path), what, f"Images end in {' '.join(sorted(IMAGE_SUFFIXES))}.")
+def _sound_names(files: Mapping[str, Path]) -> tuple[list[str], list[UserError]]:
+    """Those of images, in the order given, and what is wrong with the others."""
+    remedy = f"Images end in {' '.join(sorted(IMAGE_SUFFIXES))}."
+    problems = [
+        UserError(
+            shown(path), f"not an image's name (got {shown(path.suffix) or 'no suffix'})", remedy
+        )
+        for path in files.values()
+        if not is_image(path)
+    ]
+    images = {name: path for name, path in files.items() if is_image(path)}
+    sound = [name for name in images if not _is_odd(name)]
+    return sound, problems + name_faults(images)
+
+
+def _is_odd(name: str) -> bool:
+    return any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 
 def _share(count: int, share: float) -> int:

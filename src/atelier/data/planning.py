@@ -1,17 +1,30 @@
 """Which file of a source goes where below the dataset's folder, and what speaks against it."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from atelier.data.catalog import ATTRIBUTES, Layout
-from atelier.data.names import image_names, is_image, name_fault, seeded_partition, shown
-from atelier.data.recognised import Recognised, some
-from atelier.data.table_files import OWN_START
-from atelier.data.tables import AttributeTable, read_attributes, read_partition
-from atelier.errors import UserError, UserErrors
+from atelier.data.catalog import ATTRIBUTES, Layout, refuse
+from atelier.data.names import (
+    LEAST,
+    folded,
+    folded_stem,
+    image_names,
+    name_faults,
+    seeded_partition,
+    shown,
+    some,
+)
+from atelier.data.recognised import Recognised
+from atelier.data.table_files import TABLE_SUFFIXES
+from atelier.data.table_rows import any_rows
+from atelier.data.tables import AttributeTable, Partition, Split, read_attributes, read_partition
+from atelier.errors import UserError
 from atelier.paths import DOMAIN_FOLDERS, IMAGES, SPLITS
 
 BY_NAME = "each name decides its split, about 80/10/10"
@@ -42,15 +55,14 @@ class ImportPlan:
 
 def plan_recognised(found: Recognised, subset: bool) -> ImportPlan:
     """What was recognised, in the layout that it was taken for."""
-    source, files = found.source, found.source.files()
+    source = found.source
     if found.layout == "attributes":
-        table = found.tables[0].path if found.tables else None
-        return plan_faces(source.given, files, subset, table)
-    if found.layout == "pairs" and source.domains is None:
-        plan = plan_pairs(source.given, files)
+        plan = plan_faces(found, subset)
+    elif found.layout == "pairs" and source.domains is None:
+        plan = plan_pairs(source.given, source.files())
     else:
         plan = ImportPlan(found.layout, {p.name: p.path for p in found.pictures}, hashed=True)
-        plan.problems += [fault for p in found.pictures if (fault := name_fault(p.path, p.name))]
+        plan.problems += name_faults(plan.files)
         plan.notes.append(BY_NAME)
     if found.left_out:
         plan.notes.append(f"left out: {some([shown(path.name) for path in found.left_out])}")
@@ -73,7 +85,7 @@ def plan_pairs(source: Path, files: Sequence[Path]) -> ImportPlan:
             names, faults = image_names(found[0])
             plan.problems += faults
             plan.files |= {f"{domain}/{name}": found[0] / name for name in names}
-            least = 2 if domain.startswith("train") else 1
+            least = LEAST["training" if domain.startswith("train") else "test"]
             if len(names) < least and not plan.hashed:
                 what = f"holds too few images (got {len(names)})"
                 plan.problems.append(UserError(found[0], what, f"It takes {least} or more."))
@@ -84,77 +96,127 @@ def plan_pairs(source: Path, files: Sequence[Path]) -> ImportPlan:
     return plan
 
 
-def plan_faces(
-    source: Path, files: Sequence[Path], subset: bool, table_file: Path | None = None
-) -> ImportPlan:
+def plan_faces(found: Recognised, subset: bool) -> ImportPlan:
     """One folder of images and its tables, at any depth.
-
-    Args:
-        table_file: the table of attributes, where it has not CelebA's name.
 
     Raises:
         UserErrors: what makes a plan impossible; lesser problems stand in the plan.
     """
-    parents = sorted({path.parent for path in files if is_image(path)})
-    if len(parents) != 1:
-        what = "several folders hold images" if parents else "no images found"
-        got = f" ({', '.join(parent.name for parent in parents[:5])})" if parents else ""
-        remedy = f"CelebA's layout is one folder {IMAGES} and {ATTRIBUTES}."
-        raise UserError(source, what + got, remedy)
-    names, problems = image_names(parents[0])
-    plan = ImportPlan(
-        "attributes", {f"{IMAGES}/{name}": parents[0] / name for name in names}, problems=problems
-    )
-    attributes = _table_file(source, files, OWN_START) or table_file
-    if attributes is None:
+    source = found.source.given
+    if not found.tables:
         remedy = f"It takes {ATTRIBUTES} or the same as .csv."
-        raise UserErrors([*problems, UserError(source, "no attribute table found", remedy)])
-    table, faults = read_attributes(attributes)
-    plan.problems += faults
-    chosen = _matched(attributes, names, table.names, table.faulty, subset, plan)
+        raise UserError(source, "no attribute table found", remedy)
+    folder = found.pictures[0].path.parent
+    names, problems = image_names(folder)
+    refuse(source, problems)
+    plan = ImportPlan("attributes", {f"{IMAGES}/{name}": folder / name for name in names})
+    split = partial(any_rows, folder=folder.name)
+    path = found.tables[0].path
+    table = _agreed(source, [table.path for table in found.tables], read_attributes, split, plan)
+    chosen = _matched(path, names, table, table.names, subset, plan)
     rows = {name: row for row, name in enumerate(table.names)}
-    values = table.values[[rows[name] for name in chosen]].astype(np.uint8)
+    values = table.values[[rows[name] for name in chosen.values()]].astype(np.uint8)
     plan.table = AttributeTable(table.labels, tuple(chosen), values)
-    partition = _table_file(source, files, "list_eval")
-    if partition is None:
-        plan.splits = seeded_partition(chosen)
+    partitions = [path for path in found.source.files() if _is_partition(path)]
+    if not partitions:
+        plan.splits = seeded_partition(list(chosen))
         plan.notes.append("no partition file: split 80/10/10, by a digest of each name")
         return plan
-    parts, faults = read_partition(partition)
-    plan.problems += faults
-    matched = _matched(partition, names, list(parts.splits), parts.faulty, subset, plan)
-    plan.splits = {name: parts.splits[name] for name in matched}
+    parts = _agreed(source, partitions, read_partition, split, plan)
+    matched = _matched(partitions[0], names, parts, list(parts.splits), subset, plan)
+    plan.splits = {name: parts.splits[row] for name, row in matched.items()}
     if not plan.problems:
         empty = [split for split in SPLITS if split not in plan.splits.values()]
         remedy = "Without a partition file, 80/10/10 are divided."
-        plan.problems += [UserError(partition, f"no image is in {s}", remedy) for s in empty]
+        plan.problems += [UserError(partitions[0], f"no image is in {s}", remedy) for s in empty]
     return plan
 
 
-def _table_file(source: Path, files: Sequence[Path], start: str) -> Path | None:
-    found = [p for p in files if p.stem.startswith(start) and p.suffix.lower() in (".txt", ".csv")]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise UserError(source, f"several tables of one kind (got {names})", "Keep one of them.")
-    return found[0] if found else None
+def _is_partition(path: Path) -> bool:
+    return path.stem.startswith("list_eval") and path.suffix.lower() in TABLE_SUFFIXES
+
+
+Table = TypeVar("Table", AttributeTable, Partition)
+
+
+def _agreed(
+    source: Path,
+    paths: Sequence[Path],
+    read: Callable[[Path, Split], tuple[Table, list[UserError]]],
+    split: Split,
+    plan: ImportPlan,
+) -> Table:
+    """What one table says, or each of several."""
+    if len(paths) > 1:
+        names = ", ".join(shown(path.name) for path in paths)
+        try:
+            first, *others = (read(path, split)[0].says() for path in paths)
+            differ = any(other != first for other in others)
+        except UserError:
+            differ = True
+        if differ:
+            what = f"several tables of one kind, which differ (got {names})"
+            raise UserError(source, what, "Keep one of them.")
+        plan.notes.append(f"{names}: say the same")
+    table, faults = read(paths[0], split)
+    plan.problems += faults
+    return table
 
 
 def _matched(
-    table: Path,
+    path: Path,
     names: Sequence[str],
+    table: AttributeTable | Partition,
     described: Sequence[str],
-    faulty: frozenset[str],
     subset: bool,
     plan: ImportPlan,
-) -> list[str]:
-    """The images that have a row; images without one, and rows without image, become problems."""
-    present, rows = set(names), set(described)
-    unlabelled = [name for name in names if name not in rows and name not in faulty]
-    plan.problems += [UserError(table, f"no row for the image {name}") for name in unlabelled]
-    lost = [name for name in described if name not in present]
-    if subset and lost:
-        plan.notes.append(f"{table.name}: {len(lost):,} rows without an image were left out")
+) -> dict[str, str]:
+    """Image -> its row; images without one, and rows without image, become problems."""
+    rows = rows_of(names, [*described, *table.faulty])
+    without = [shown(name) for name in names if name not in rows]
+    taken = set(rows.values())
+    lost = [shown(row) for row in described if row not in taken]
+    if isinstance(table, AttributeTable) and table.promised:
+        what = f"says {table.promised:,} rows, but {len(described) + len(table.faulty):,} follow"
+        if without:
+            plan.problems.append(UserError(f"{path}:1", what))
+        else:
+            plan.notes.append(f"{path.name}: {what}; each image has its row")
+    if without:
+        of = f"the image {without[0]}" if len(without) == 1 else f"{len(without):,} images: "
+        more = some(without) if len(without) > 1 else ""
+        plan.problems.append(UserError(path, f"no row for {of}{more}"))
+    if lost and subset:
+        plan.notes.append(f"{path.name}: {len(lost):,} rows without an image were left out")
     elif lost:
-        remedy = "Add --subset to leave such rows out."
-        plan.problems += [UserError(table, f"a row for {n}, but no image", remedy) for n in lost]
-    return [name for name in names if name in rows]
+        of = f"a row for {lost[0]}, but no image"
+        if len(lost) > 1:
+            of = f"{len(lost):,} rows without an image: {some(lost)}"
+        plan.problems.append(UserError(path, of, "Add --subset to leave such rows out."))
+    faulty = table.faulty
+    return {name: rows[name] for name in names if name in rows and rows[name] not in faulty}
+
+
+def rows_of(names: Sequence[str], rows: Collection[str]) -> dict[str, str]:
+    """Image -> the row of a table that means it.
+
+    That has its name; else the name in other letters' case, accents or spaces; else that with
+    another ending. Where one could mean two, it means none.
+    """
+    known = set(rows)
+    found = {name: name for name in names if name in known}
+    for key in (folded, folded_stem):
+        free = [name for name in names if name not in found]
+        left = known.difference(found.values())
+        meant = _by(key, left)
+        for alike, images in _by(key, free).items():
+            if len(images) == len(meant[alike]) == 1:
+                found[images[0]] = meant[alike][0]
+    return found
+
+
+def _by(key: Callable[[str], str], names: Collection[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[key(name)].append(name)
+    return groups

@@ -1,7 +1,7 @@
-"""What a user's folder or zip was taken for, and the facts that are told of it."""
+"""What a user's folder or archive was taken for, and the facts that are told of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,12 +15,11 @@ from atelier.data.names import (
     hashed_partition,
     is_filled,
     shown,
+    some,
 )
 from atelier.data.sources import Source
 from atelier.data.table_files import TableFile
 from atelier.paths import SPLITS
-
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -130,9 +129,3 @@ def _sizes(found: Recognised) -> Iterator[str]:
         yield f"size in pixels: median {width}x{height}, smallest {least}"
     if found.faults:
         yield f"can't be read: {some([shown(fault.path.name) for fault in found.faults])}"
-
-
-def some(words: Sequence[str]) -> str:
-    """The first words, and how many more there are."""
-    more = f" and {len(words) - SHOWN:,} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + more

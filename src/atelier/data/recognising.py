@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from atelier.data.archives import without_suffix
 from atelier.data.catalog import Layout
 from atelier.data.decode import Fault, size_of
 from atelier.data.names import (
@@ -12,12 +13,13 @@ from atelier.data.names import (
     by_folder,
     is_image,
     shown,
+    some,
     walk,
 )
 from atelier.data.parallel import in_parallel
-from atelier.data.recognised import Picture, Recognised, some
+from atelier.data.recognised import Picture, Recognised
 from atelier.data.sources import Source, opened
-from atelier.data.table_files import TableFile, table_files
+from atelier.data.table_files import TableFile, own_tables, table_files
 from atelier.errors import UserError
 from atelier.paths import DOMAIN_FOLDERS
 
@@ -27,11 +29,13 @@ SPLIT_NAMES = frozenset(
 """What folders of a divided dataset are called; no class is."""
 
 TAKEN = (
-    "A folder or a zip is taken: of pictures, of class folders, of trainA and trainB, "
+    "A folder, a zip or a tar is taken: of pictures, of class folders, of trainA and trainB, "
     "or of pictures and their table of attributes."
 )
 UNREAD_SUFFIXES = frozenset((".heic", ".heif", ".raw", ".dng", ".cr2", ".nef", ".svg", ".psd"))
 """Pictures that nothing here decodes."""
+PACKED_SUFFIXES = frozenset((".7z", ".rar", ".001"))
+"""Archives that nothing here opens."""
 
 WORTH_PROCESSES = 10_000
 """Heads of files: below this, starting processes takes longer than reading them."""
@@ -45,7 +49,7 @@ def recognise(
     root: Path = Path(),
     workers: int | None = None,
 ) -> Recognised:
-    """Looks at a folder or zip, or at two folders `a` and `b` (of `path`, if that is given).
+    """Looks at a folder or archive, or at two, `a` and `b` (of `path`, if that is given).
 
     Args:
         layout: what it is to be taken for, instead of what it looks like.
@@ -63,9 +67,7 @@ def recognise_opened(source: Source, layout: Layout | None = None) -> Recognised
     files = source.files()
     pictures = [path for path in files if is_image(path)]
     if not pictures:
-        unread = sorted({p.suffix.lower() for p in files} & UNREAD_SUFFIXES)
-        more = f" ({', '.join(unread)} can't be read: save them as JPEG or PNG)" if unread else ""
-        raise UserError(shown(source.given), f"no images found{more}", TAKEN)
+        raise UserError(shown(source.given), f"no images found{_unread(files)}", TAKEN)
     if source.domains is not None:
         return _two_folders(source, source.domains, layout)
     tables = table_files(files, pictures)
@@ -84,11 +86,7 @@ def recognise_opened(source: Source, layout: Layout | None = None) -> Recognised
             elsewhere = tuple(p for p in pictures if p.parent.name not in DOMAIN_FOLDERS)
             return Recognised(source, layout, _pictures(kept), left_out=elsewhere)
         case "attributes":
-            chosen = {p.name: p for p in pictures if not tables or p.parent == tables[0].folder}
-            doubt = f"{some([t.path.name for t in tables])} could be meant: keep one of them."
-            return Recognised(
-                source, layout, _pictures(chosen), tuple(tables), (), doubt * (len(tables) > 1)
-            )
+            return _with_table(source, pictures, own_tables(tables))
         case "numbers":
             remedy = "One of pictures, classes, attributes, pairs."
             raise UserError("--as", "numbers are computed, they come from no folder", remedy)
@@ -97,6 +95,29 @@ def recognise_opened(source: Source, layout: Layout | None = None) -> Recognised
         case _:
             doubt = _doubt(source, layout, names)
             return Recognised(source, layout, _pictures(names), (), others, doubt)
+
+
+def _unread(files: Sequence[Path]) -> str:
+    """What may be the reason that there are no pictures."""
+    suffixes = {path.suffix.lower() for path in files}
+    if unread := sorted(suffixes & UNREAD_SUFFIXES):
+        return f" ({', '.join(unread)} can't be read: save them as JPEG or PNG)"
+    if packed := sorted(suffixes & PACKED_SUFFIXES):
+        return f" ({', '.join(packed)} can't be opened: unpack it first)"
+    return ""
+
+
+def _with_table(source: Source, pictures: Sequence[Path], tables: list[TableFile]) -> Recognised:
+    """The pictures of the one folder that the table describes; masks and the like are left out."""
+    if tables and tables[0].rivals:
+        folders = some([shown(folder) for folder in (tables[0].folder, *tables[0].rivals)])
+        what = f"describes the pictures of several folders ({folders})"
+        raise UserError(shown(tables[0].path), what, "Give one of them with the table.")
+    chosen = {p.name: p for p in pictures if not tables or p.parent == tables[0].folder}
+    others = tuple(p for p in pictures if tables and p.parent != tables[0].folder)
+    names = some([shown(table.path.name) for table in tables])
+    doubt = f"{names} could be meant: where they differ, keep one of them." * (len(tables) > 1)
+    return Recognised(source, "attributes", _pictures(chosen), tuple(tables), others, doubt)
 
 
 def measured(found: Recognised, workers: int | None = None) -> Recognised:
@@ -125,7 +146,7 @@ def _names(source: Source) -> dict[str, Path]:
     """Name in the dataset -> file: without the folders that all pictures lie in."""
     found: list[tuple[tuple[str, ...], Path]] = []
     for folder in source.folders:
-        top, inside = folder.name.removesuffix(".zip"), filter(is_image, walk(folder))
+        top, inside = without_suffix(folder.name), filter(is_image, walk(folder))
         found += [((top, *path.relative_to(folder).parts), path) for path in inside]
     parts = [part for part, _ in found]
     while all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1:

@@ -1,4 +1,4 @@
-"""What a user hands over: a folder, a zip, or two of them, opened to be looked at and copied."""
+"""What a user hands over: a folder or archive, or two, opened to be looked at and copied."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atelier.data.archives import unpack
+from atelier.data.archives import is_archive, unpack
 from atelier.data.folders import data_lock
 from atelier.data.names import is_image, walk
 from atelier.errors import UserError, UserErrors
@@ -34,22 +34,22 @@ class Source:
 def opened(
     path: Path | None, root: Path, a: str | Path | None = None, b: str | Path | None = None
 ) -> Iterator[Source]:
-    """Opens a folder or a zip, or two folders or zips `a` and `b`; a copy is never made.
+    """Opens a folder, zip or tar, or two of them, `a` and `b`; a copy is never made.
 
-    CelebA's own download is a folder of tables beside a zip of images, so zips in a folder without
-    images are opened too, at any depth. Meanwhile no other command may change `data/`.
+    CelebA's own download is a folder of tables beside a zip of images, so archives in a folder
+    without images are opened too, at any depth. Meanwhile no other command may change `data/`.
 
     Args:
         path: None where `a` and `b` say it all.
-        root: the repository's root, below which a zip is unpacked for as long as it is open.
+        root: the repository's root, below which an archive is unpacked for as long as it is open.
         a, b: both or neither; where `path` is given, relative to it.
 
     Raises:
-        UserError: for what isn't there, and for a zip that can't be trusted; errors of the block
-            name what was unpacked as the archive's members.
+        UserError: for what isn't there, and for an archive that can't be trusted; errors of the
+            block name what was unpacked as the archive's members.
     """
     if (a is None) != (b is None) or (path is None and a is None):
-        what = "a folder or a zip is missing" if a is None else "only one of --a and --b"
+        what = "a folder or an archive is missing" if a is None else "only one of --a and --b"
         raise UserError("PATH", what, "Give one PATH, or both --a and --b.")
     scratch = root / SCRATCH
     with data_lock(root):
@@ -98,7 +98,7 @@ def _source(
 
 
 def _folders(path: Path, scratch: Path, parents: dict[Path, Path]) -> list[Path]:
-    """The folder itself, and whatever zips had to be unpacked for it."""
+    """The folder itself, and whatever archives had to be unpacked for it."""
     if not path.exists():
         raise UserError(path, "no such file or folder")
     archives = [path] if path.is_file() else []
@@ -106,7 +106,7 @@ def _folders(path: Path, scratch: Path, parents: dict[Path, Path]) -> list[Path]
     if folders:
         files = list(walk(path))
         if not any(is_image(file) for file in files):
-            archives = [file for file in files if file.suffix.lower() == ".zip"]
+            archives = [file for file in files if is_archive(file)]
     for archive in archives:
         folder = scratch / str(len(parents)) / archive.name
         folder.mkdir(parents=True)
@@ -119,7 +119,7 @@ def _folders(path: Path, scratch: Path, parents: dict[Path, Path]) -> list[Path]
 def _domain(path: Path, folders: Sequence[Path]) -> Path:
     """Where the pictures of a domain lie: the folder that was given, or what was unpacked of it."""
     if len(folders) > 2:
-        raise UserError(path, "holds several zips", "Give one folder or one zip.")
+        raise UserError(path, "holds several archives", "Give one folder or one archive.")
     return folders[-1]
 
 

@@ -1,11 +1,14 @@
 """Which of the files beside pictures is their table of attributes: told by a look at its head."""
 
-import csv
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from atelier.data.names import folded_stem, is_image
+from atelier.data.table_rows import cells, gap_of
+from atelier.data.tables import number_of
+from atelier.paths import IMAGES
 
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv")
 OWN_START = "list_attr"
@@ -16,7 +19,6 @@ HEAD_LINES = 60
 NAME_WORDS = 6
 """Words that a name may have in a table whose fields are set apart by spaces alone."""
 
-BITS = frozenset(("-1", "0", "1", "-1.0", "0.0", "1.0", "true", "false"))
 MOSTLY = 0.8
 """Share of a table's values that are bits: one with faults is a table still."""
 
@@ -28,25 +30,37 @@ class TableFile:
     path: Path
     folder: Path
     attributes: int
+    rivals: tuple[Path, ...] = ()
+    """Other folders whose pictures it describes as well."""
 
 
 def table_files(files: Iterable[Path], pictures: Sequence[Path]) -> list[TableFile]:
     """The files that look like tables of attributes of some of the pictures."""
     stems: dict[Path, set[str]] = {}
     for picture in pictures:
-        stems.setdefault(picture.parent, set()).add(_stem(picture.name))
-    fullest = max(stems, key=lambda folder: len(stems[folder]))
+        stems.setdefault(picture.parent, set()).add(folded_stem(picture.name))
+
+    def fit(lines: list[list[str]], folder: Path) -> tuple[int, bool, int]:
+        return _named(lines, stems[folder]), folder.name == IMAGES, len(stems[folder])
+
     found = []
     for path in files:
         if path.suffix.lower() not in TABLE_SUFFIXES:
             continue
         lines = _head(path)
-        folder = max(stems, key=lambda folder: _named(lines, stems[folder]))
-        if width := _attributes(lines, stems[folder]):
-            found.append(TableFile(path, folder, width))
+        fits = {folder: fit(lines, folder) for folder in stems}
+        best, *rivals = (folder for folder in fits if fits[folder] == max(fits.values()))
+        if width := _attributes(lines, stems[best]):
+            found.append(TableFile(path, best, width, tuple(rivals)))
         elif path.stem.startswith(OWN_START):
-            found.append(TableFile(path, fullest, 0))
+            found.append(TableFile(path, best, 0))
     return found
+
+
+def own_tables(tables: Sequence[TableFile]) -> list[TableFile]:
+    """Those of CelebA's own name, where there are such: others beside them say something else."""
+    own = [table for table in tables if table.path.stem.startswith(OWN_START)]
+    return own or list(tables)
 
 
 def _head(path: Path) -> list[list[str]]:
@@ -57,14 +71,14 @@ def _head(path: Path) -> list[list[str]]:
     except OSError:
         return []
     text = content.decode("utf-8-sig", "replace")
-    lines = [line for line in text.splitlines() if line.strip()]
+    if "\0" in text:
+        return []
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
     if len(content) == HEAD_BYTES:
         lines.pop()  # cut short
-    lines = lines[:HEAD_LINES]
-    gap = next((gap for gap in ",;\t" if sum(gap in line for line in lines) > len(lines) / 2), "")
-    if not gap or "\0" in text:
-        return [line.split() for line in lines] if "\0" not in text else []
-    return [[field.strip() for field in row] for row in csv.reader(lines, delimiter=gap)]
+    gaps = [gap_of(line) for line in lines[:HEAD_LINES]]
+    gap = max(gaps, key=gaps.count, default="")
+    return [cells(line, gap) if gap else line.split() for line in lines[:HEAD_LINES]]
 
 
 def _named(lines: list[list[str]], stems: set[str]) -> int:
@@ -74,7 +88,9 @@ def _named(lines: list[list[str]], stems: set[str]) -> int:
 def _values(fields: list[str], stems: set[str]) -> list[str]:
     """What follows a picture's name in a row; nothing where the row names none."""
     for count in range(1, min(NAME_WORDS, len(fields) - 1) + 1):
-        if _stem(" ".join(fields[:count])) in stems or _stem(fields[count - 1]) in stems:
+        names = folded_stem(" ".join(fields[:count])), folded_stem(fields[count - 1])
+        # What stands before an image's name is no name: row numbers look like those of CelebA-HQ.
+        if not stems.isdisjoint(names) and not is_image(Path(fields[count])):
             return fields[count:]
     return []
 
@@ -90,16 +106,11 @@ def _attributes(lines: list[list[str]], stems: set[str]) -> int:
         return 0
     header, width = lines[first - 1], len(rows[first])
     named = [row for row in rows[first:] if row]
-    words = [word.lower() for row in named for word in row]
-    is_bits = sum(word in BITS for word in words) >= MOSTLY * len(words)
+    words = [word for row in named for word in row]
+    is_bits = sum(number_of(word) in (-1, 0, 1) for word in words) >= MOSTLY * len(words)
     is_header = len(header) >= width and not any(
         re.fullmatch(r"-?[\d.]+", word) or word.lower() in ("partition", "split")
         for word in header[-width:]
     )
     most = len(named) * 2 > len(rows) - first
     return width if is_bits and is_header and most else 0
-
-
-def _stem(name: str) -> str:
-    text = unicodedata.normalize("NFC", name.replace("\\", "/"))
-    return PurePosixPath(text).stem.casefold()

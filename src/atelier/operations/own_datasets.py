@@ -14,7 +14,6 @@ from typing import Any
 from atelier.config import NAME_PATTERN, Dataset, load_dataset
 from atelier.data.catalog import TWINS, Catalog, Fit, Layout
 from atelier.data.importing import import_recognised
-from atelier.data.names import LEAST
 from atelier.data.planning import BY_NAME
 from atelier.data.recognised import Picture, Recognised
 from atelier.data.recognising import measured, recognise_opened
@@ -73,11 +72,10 @@ def new_dataset(name: str, asked: Asked, tell: Callable[[str], None]) -> list[Pa
         proposal = propose_size(found.source.given, found.pictures, wanted, asked.fit)
         sizes = _sizes(found, proposal.size_pixels, proposal.unfit, asked)
         imported = import_recognised(name, found, Path(), without=proposal.unfit)
-    for note in imported.notes:
-        if note not in (BY_NAME, *told):  # as said above, with counts
-            tell(note)
     try:
-        _check_splits(found.source.given, imported.catalog)
+        for note in imported.notes:
+            if note not in (BY_NAME, *told):  # as said above, with counts
+                tell(note)
         texts = {
             Paths(scale).dataset_file(name): _text(scale, name, imported.catalog, size, asked.fit)
             for scale, size in sizes.items()
@@ -85,7 +83,7 @@ def new_dataset(name: str, asked: Asked, tell: Callable[[str], None]) -> list[Pa
         for path, text in texts.items():
             check(parse(text), Dataset, path)
         add(texts, "datasets", name, {"source": f"data/{name}"})
-    except UserError:
+    except BaseException:  # whatever it is, no half of a dataset stays
         shutil.rmtree(Path("data", name))
         raise
     counts = ", ".join(f"{len(s.names):,} {split}" for split, s in imported.catalog.splits.items())
@@ -114,22 +112,6 @@ def _check_name(name: str) -> None:
         raise UserError(where, f"has {name} already", "Choose another name.")
     if folder.exists():
         raise UserError(folder, "is there already", "Choose another name.")
-
-
-def _check_splits(given: Path, catalog: Catalog) -> None:
-    """Figures compare pairs of pictures, in a pair of folders pairs of each domain.
-
-    Raises:
-        UserError: a split has fewer than two.
-    """
-    pairs = catalog.layout == "pairs"
-    for split, found in catalog.splits.items():
-        in_b = int(found.labels[:, 0].sum()) if pairs else 0
-        counts = {"domain A": len(found.names) - in_b, "domain B": in_b} if pairs else {}
-        for of, count in (counts or {"all": len(found.names)}).items():
-            if count < LEAST[split]:
-                what = f"holds too few images for the {split} split (got {count} of {of})"
-                raise UserError(given, what, f"It takes {LEAST[split]} or more.")
 
 
 def _sizes(found: Recognised, laptop: int, unfit: Sequence[str], asked: Asked) -> dict[str, int]:
