@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.complete
 JOBS ?= 2
+# The commands in an environment name its place, and so does its mark.
+MOVED := $(shell test -s $(SETUP) && cd $(VENV) && test "$$(cat .complete)" != "$$(pwd -P)" && cat .complete)
 
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -19,12 +21,18 @@ help: ## Show this list
 
 setup: $(SETUP) ## Install everything into .venv, from the lock
 
+ifneq ($(MOVED),)
+.PHONY: $(SETUP)
+$(SETUP):
+	@echo "$(VENV): was made as $(MOVED), and moved or copied since. Run make clean, then make setup." >&2; exit 2
+else
 $(SETUP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
-	touch $@
+	cd $(VENV) && pwd -P > .complete
+endif
 
 repro: $(SETUP) ## Draw or check the data, train, judge and register every experiment
 	$(BIN)/atelier repro --jobs $(JOBS)

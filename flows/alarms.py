@@ -94,7 +94,7 @@ def messages(block: str) -> list[Automation]:
 
 
 def apply() -> None:
-    """Makes what is missing and renews what is there.
+    """Makes what is missing and renews what is there; what a person switched off stays so.
 
     A block that is not named leaves its messages as they are; one that is named "" ends them.
     """
@@ -104,7 +104,10 @@ def apply() -> None:
         there = _find(name)
         if name in wanted and there:
             wanted[name].id = there.id
+            wanted[name].enabled = there.enabled
             wanted[name].update()
+            if not there.enabled:
+                print(f"{name}: switched off in Prefect; left so")
         elif name in wanted:
             wanted[name].create()
         elif there and block is not None:

@@ -20,6 +20,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.runner.storage import LocalStorage
 from prefect.schedules import Schedule
 
+import pauses
 import schedules
 from atelier.errors import UserError
 from atelier.operations.services import POOL
@@ -74,10 +75,9 @@ def wanted() -> list[RunnerDeployment]:
         UserError: params.yaml or schedules.yaml is wrong.
     """
     listed = load_parameters().experiments
-    times = schedules.of_experiments(list(listed))
-    other_times = schedules.of_others(OTHERS)
-    return [_train(name, listed[name], time) for name, time in times.items()] + [
-        _deployment(one.entrypoint, name, one.description, [one.tag], other_times[name])
+    times = schedules.read_times(list(listed), OTHERS)
+    return [_train(name, listed[name], time) for name, time in times.experiments.items()] + [
+        _deployment(one.entrypoint, name, one.description, [one.tag], times.others[name])
         for name, one in OTHERS.items()
     ]
 
@@ -103,7 +103,7 @@ def _deployment(
         entrypoint,
         name,
         description=description,
-        tags=tags,
+        tags=[*tags, *pauses.tags_of(time)],
         schedules=[DeploymentScheduleCreate.from_schedule(time)],
         concurrency_limit=QUEUE,
         work_pool_name=POOL,
@@ -121,7 +121,7 @@ def apply() -> None:
     with get_client(sync_client=True) as client:
         before = _experiments_deployed(client)
         for one in deployments:
-            one.apply()
+            pauses.apply(one, client)
         names = {one.name for one in deployments if one.entrypoint == TRAIN}
         for name in sorted(names - before.keys()):
             print(f"train/{name}: new")

@@ -1,15 +1,16 @@
 """When each deployment runs: the table schedules.yaml, and the night that experiments share."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 from prefect.schedules import Cron, Schedule
 from pydantic import AfterValidator, Field
 
-from atelier.errors import UserError
-from atelier.schema import Positive, Strict, load, unknown
+from atelier.errors import UserError, UserErrors
+from atelier.schema import Positive, Strict, check, read_yaml, unknown
 
 TABLE = Path("schedules.yaml")
 
@@ -80,35 +81,54 @@ class Table(Strict):
         return Cron(line.cron or nightly, timezone=zone, active=line.active)
 
 
-def of_experiments(names: Sequence[str]) -> dict[str, Schedule]:
-    """The schedule of each experiment: its own line's, or its place in the night.
+@dataclass(frozen=True)
+class Times:
+    """The schedule of each deployment by its name."""
+
+    experiments: Mapping[str, Schedule]
+    others: Mapping[str, Schedule]
+
+
+def read_times(experiments: Sequence[str], others: Collection[str]) -> Times:
+    """An experiment's own line's, or its place in the night; of the others each has a line.
 
     Raises:
-        UserError: the table is wrong, or names an experiment that is none of `names`.
+        UserErrors: a line for each mistake in the table, and for each name that is none of these or
+            is missing.
     """
-    table = load(TABLE, Table)
-    lines = table.experiments or {}
-    _refuse_unknown("experiments", lines, names)
-    nightly = table.nightly.crons(names)
-    return {name: table.schedule(lines.get(name, Line()), nightly[name]) for name in names}
+    words = read_yaml(TABLE)
+    mistakes = _mistaken_names(words, experiments, others)
+    try:
+        table = check(words, Table, TABLE)
+    except UserErrors as error:
+        raise UserErrors([*error.errors, *mistakes]) from None
+    if mistakes:
+        raise UserErrors(mistakes)
+    lines, nightly = table.experiments or {}, table.nightly.crons(experiments)
+    return Times(
+        {name: table.schedule(lines.get(name, Line()), nightly[name]) for name in experiments},
+        {name: table.schedule(table.others[name]) for name in others},
+    )
 
 
-def of_others(names: Collection[str]) -> dict[str, Schedule]:
-    """The schedule of each deployment that is no experiment's.
-
-    Raises:
-        UserError: the table is wrong, or has other lines than `names`.
-    """
-    table = load(TABLE, Table)
-    _refuse_unknown("others", table.others, names)
-    for name in names:
-        if name not in table.others:
-            hint = f'Add {name}: {{cron: "0 3 * * 0"}}, and active: false to start it by hand only.'
-            raise UserError(f"{TABLE}: others.{name}", "missing", hint)
-    return {name: table.schedule(table.others[name]) for name in names}
-
-
-def _refuse_unknown(block: str, lines: Mapping[str, Line], names: Collection[str]) -> None:
-    for name in lines:
-        if name not in names:
-            raise unknown(f"{TABLE}: {block}", name, names)
+def _mistaken_names(
+    words: Any, experiments: Collection[str], others: Collection[str]
+) -> list[UserError]:
+    """Of each block that is one."""
+    known = {"experiments": experiments, "others": others}
+    blocks = {name: words.get(name) for name in known} if isinstance(words, dict) else {}
+    found = [
+        unknown(f"{TABLE}: {block}", name, known[block])
+        for block, lines in blocks.items()
+        if isinstance(lines, dict)
+        for name in lines
+        if name not in known[block]
+    ]
+    if isinstance(lines := blocks.get("others"), dict):
+        hint = '{cron: "0 3 * * 0"}, and active: false to start it by hand only.'
+        found += [
+            UserError(f"{TABLE}: others.{name}", "missing", f"Add {name}: {hint}")
+            for name in others
+            if name not in lines
+        ]
+    return found

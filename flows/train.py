@@ -62,7 +62,7 @@ def train(experiment: Experiment, scale: Scale | None = None, force: bool = Fals
         force: train again even where nothing has changed.
     """
     logger = get_run_logger()
-    with workspace(scale) as at:
+    with workspace(scale, logger.info) as at:
         load_experiment(at, experiment)
         steps = look(experiment, at)
         stale = [step.stage for step in steps if step.stale]

@@ -12,7 +12,8 @@ import pytest
 from tests.project import ROOT, copy_shipped, run
 
 from atelier import params
-from atelier.errors import UserError
+from atelier.errors import UserError, UserErrors
+from atelier.operations import services
 from atelier.operations.experiments import new_experiment
 
 FLOWS = sorted(Path("flows").glob("*.py"))
@@ -181,7 +182,35 @@ REFUSED = [
 def test_a_wrong_table_is_refused(repository, schedules, old, new, expected):
     edit("schedules.yaml", old, new)
     with pytest.raises(UserError, match=expected):
-        schedules.of_experiments(list(LISTED)) and schedules.of_others(OTHERS)
+        schedules.read_times(list(LISTED), OTHERS)
+
+
+MISTAKES = {
+    '  refresh: {cron: "0 3 * * 0"}\n': "",
+    "0 5 1 * *": "0 5 32 * *",
+    "nightly:": "nightlies:",
+    "experiments:\n": "experiments:\n  faces-gam: {active: false}\n  numbers: {actif: false}\n",
+}
+
+
+def test_all_mistakes_in_a_table_are_said(repository, monkeypatch):
+    """Whether the table's words are wrong or its names; also by `atelier deploy`."""
+    for old, new in MISTAKES.items():
+        edit("schedules.yaml", old, new)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(UserErrors) as told:
+        services._run(*services.SCRIPT, "flows/deployments.py")
+    assert sorted(str(told.value).splitlines()) == [
+        "schedules.yaml: experiments.numbers.actif: unknown key. Did you mean active?",
+        "schedules.yaml: experiments: unknown (got 'faces-gam'). Did you mean faces-gan? "
+        f"One of {', '.join(LISTED)}.",
+        "schedules.yaml: nightlies: unknown key. Did you mean nightly?",
+        "schedules.yaml: nightly: missing. A file names every key; see its neighbours.",
+        "schedules.yaml: others.evaluate-again.cron: no cron expression (got '0 5 32 * *'). "
+        "Minute, hour, day, month, weekday: 0 3 * * 0.",
+        'schedules.yaml: others.refresh: missing. Add refresh: {cron: "0 3 * * 0"}, and active: '
+        "false to start it by hand only.",
+    ]
 
 
 def test_a_wrong_table_is_one_line_before_anything_is_asked_of_a_server(repository):

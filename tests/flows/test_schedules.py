@@ -5,7 +5,7 @@ import shutil
 import time
 
 import pytest
-from tests.flows.operator import wait_for
+from tests.flows.operator import HTTP, wait_for
 from tests.project import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -61,6 +61,46 @@ def test_a_changed_file_changes_the_deployment_and_doubles_nothing(operator):
     assert schedule["schedule"]["cron"] == "5 4 * * *"
     automations = [one["name"] for one in operator.ask("automations/filter")]
     assert len(automations) == len(set(automations))
+
+
+def test_what_a_person_paused_stays_paused(operator):
+    """In Prefect's pages: a schedule, a deployment, what its data start, an alarm, all work."""
+    numbers = operator.get("deployments/name/train/numbers")
+    others = operator.get("deployments/name/train/faces-gan")
+    schedule = f"{operator.prefect}/api/deployments/{numbers['id']}/schedules"
+    HTTP.patch(f"{schedule}/{numbers['schedules'][0]['id']}", json={"active": False}, timeout=60)
+    operator.ask(f"deployments/{others['id']}/pause_deployment")
+    automations = {one["name"]: one["id"] for one in operator.ask("automations/filter")}
+    off = ("numbers__automation_1", "atelier: a run without heartbeat has crashed")
+    _switch(operator, [automations[name] for name in off], enabled=False)
+    HTTP.patch(f"{operator.prefect}/api/work_pools/atelier", json={"is_paused": True}, timeout=60)
+    for _ in range(2):
+        said = operator.atelier("deploy")
+        for line in (
+            "train/numbers: its schedule was paused in Prefect; left so",
+            "train/numbers: its trigger was switched off in Prefect; left so",
+            "train/faces-gan: paused in Prefect; left so",
+            f"{off[1]}: switched off in Prefect; left so",
+            "work pool atelier: paused in Prefect; left so",
+        ):
+            assert line in said
+        assert not operator.get("deployments/name/train/numbers")["schedules"][0]["active"]
+        assert operator.get("deployments/name/train/faces-gan")["paused"]
+        assert operator.get("work_pools/atelier")["is_paused"]
+        found = {one["name"]: one for one in operator.ask("automations/filter")}
+        assert {name for name, one in found.items() if not one["enabled"]} == set(off)
+    changed = f"{schedule}/{operator.get('deployments/name/train/numbers')['schedules'][0]['id']}"
+    HTTP.patch(changed, json={"active": True}, timeout=60)
+    operator.ask(f"deployments/{others['id']}/resume_deployment")
+    _switch(operator, [found[name]["id"] for name in off], enabled=True)
+    HTTP.patch(f"{operator.prefect}/api/work_pools/atelier", json={"is_paused": False}, timeout=60)
+    assert "left so" not in operator.atelier("deploy")
+
+
+def _switch(operator, automations, enabled):
+    for one in automations:
+        place = f"{operator.prefect}/api/automations/{one}"
+        HTTP.patch(place, json={"enabled": enabled}, timeout=60).raise_for_status()
 
 
 def test_experiments_come_and_go_with_their_deployments(operator):

@@ -3,16 +3,17 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
+import psutil
 import pytest
-from dvc.fs import LocalFileSystem
-from dvc.rwlock import rwlock
 
 from atelier.errors import AtelierError, Interrupted
-from atelier.operations import dvc
+from atelier.operations import dvc, staleness
 
 DVC = """
 import json, os, signal, sys, time
@@ -34,15 +35,40 @@ time.sleep(float(sys.argv[3]))
 note("ends")
 sys.exit(1 if what == "fails" or what == "meets" and not os.path.exists("free") else 0)
 """
+HOLDER = """
+import os, sys, time
+from dvc.fs import LocalFileSystem
+from dvc.rwlock import rwlock
+held = {"read": [], "write": [], sys.argv[1]: [os.path.abspath("data")]}
+with rwlock(".dvc/tmp", LocalFileSystem(), "dvc repro", **held, hardlink=False):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
 PLACES = ({"PLACE": "a"}, {"PLACE": "b"})
 
 
 @pytest.fixture(autouse=True)
 def repository(tmp_path, monkeypatch):
-    (tmp_path / "dvc.py").write_text(DVC)
+    """Both programs are called dvc: by that name a process is known to be DVC."""
+    (tmp_path / "dvc").write_text(DVC)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another/dvc").write_text(HOLDER)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dvc, "COMMAND", (sys.executable, "dvc.py"))
+    monkeypatch.setattr(dvc, "COMMAND", (sys.executable, "dvc"))
     return tmp_path
+
+
+@contextmanager
+def holder(kind="write"):
+    """DVC's own lock on a path, held by a process."""
+    dvc.HOLDERS.parent.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "another/dvc", kind],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "holds\n"
+        yield process
+        process.stdin.close()
 
 
 def events(kind):
@@ -92,24 +118,29 @@ def test_a_neighbours_paths_are_no_reason_to_try_again():
 
 @pytest.mark.parametrize("places", [({},), PLACES])
 def test_one_that_meets_others_waits_for_them(repository, capsys, places):
-    folder = repository / ".dvc" / "tmp"
-    folder.mkdir(parents=True)
-    held = {"read": [], "write": [str(repository / "data")]}
-    begun = threading.Event()
+    with holder() as other:
 
-    def hold():
-        with rwlock(str(folder), LocalFileSystem(), "another", **held, hardlink=False):
-            begun.set()
-            time.sleep(2)
-        (repository / "free").touch()
+        def leave():
+            other.stdin.close()
+            other.wait()
+            (repository / "free").touch()
 
-    other = threading.Thread(target=hold)
-    other.start()
-    begun.wait()
-    dvc.repro([["0", "meets", "0"]], places)
-    other.join()
+        threading.Timer(2, leave).start()
+        dvc.repro([["0", "meets", "0"]], places)
     assert len(names("begins")) >= 2
-    assert f"waiting for process {os.getpid()} (another)" in capsys.readouterr().err
+    assert f"waiting for process {other.pid} (dvc repro)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("places", [({},), PLACES])
+def test_nobody_waits_for_ever(monkeypatch, places):
+    monkeypatch.setattr(dvc, "PATIENCE_SECONDS", 1.0)
+    vain = r"waited 0.000\d* hours for process \d+ \(dvc repro\)\. End it, or run the same"
+    with holder():
+        with pytest.raises(AtelierError, match=vain):
+            dvc.repro([["0", "meets", "0"]], places)
+        with pytest.raises(AtelierError, match=vain):
+            dvc.waited(lambda line: None)
+    assert names("begins") == ["0"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -133,22 +164,92 @@ def test_a_signal_stops_all(number):
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])
-def test_who_holds_a_path_is_found_in_dvcs_own_record(repository, kind):
-    folder = repository / ".dvc" / "tmp"
-    folder.mkdir(parents=True)
-    held = {"read": [], "write": [], kind: [str(repository / "data")]}
-    with rwlock(str(folder), LocalFileSystem(), "dvc repro", **held, hardlink=False):
-        assert dvc.busy() == [f"process {os.getpid()} (dvc repro)"]
-        assert dvc.busy(but=[os.getpid()]) == []
+def test_who_holds_a_path_is_found_in_dvcs_own_record(kind):
+    with holder(kind) as other:
+        assert dvc.busy() == [f"process {other.pid} (dvc repro)"]
+        assert dvc.busy(but=[other.pid]) == []
     assert dvc.busy() == []
 
 
-def test_who_has_died_holds_nothing(repository):
-    file = repository / dvc.HOLDERS
-    file.parent.mkdir(parents=True)
-    entry = {"pid": 2**22 + 1, "cmd": "dvc repro"}  # above Linux's largest number
-    file.write_text(json.dumps({"write": {"a": entry}, "read": {"b": [entry]}}))
+def stranger():
+    """Another program, which has the number now."""
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "repro"])
+
+
+def zombie():
+    """One that ended, and whose parent does not look: DVC would wait for it."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    return process
+
+
+def dead():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process
+
+
+@pytest.mark.parametrize("who", [stranger, zombie, dead])
+def test_what_a_killed_process_left_goes_from_the_record(who):
+    """And the others stay in it, as DVC wrote them."""
+    other = who()
+    left = {"pid": other.pid, "cmd": "dvc repro"}
+    with holder("read") as living:
+        record = json.loads(dvc.HOLDERS.read_text())
+        mixed = {
+            "write": {**record["write"], "a": left},
+            "read": {"b": [left], **{path: [*held, left] for path, held in record["read"].items()}},
+        }
+        dvc.HOLDERS.write_text(json.dumps(mixed))
+        assert dvc.busy() == [f"process {living.pid} (dvc repro)"]
+        assert json.loads(dvc.HOLDERS.read_text()) == {"write": {}} | record
+    assert living.returncode == 0
+    other.kill()
+    other.wait()
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {"/data": {"pid": 12'])
+def test_a_record_whose_writing_was_cut_short_begins_anew(left):
+    """DVC refuses it, whatever it is asked."""
+    dvc.HOLDERS.parent.mkdir(parents=True)
+    dvc.HOLDERS.write_text(left)
     assert dvc.busy() == []
+    with holder() as other:
+        assert dvc.busy() == [f"process {other.pid} (dvc repro)"]
+
+
+STATUS = """
+import os, sys
+busy = "ERROR: '/data' is busy, it is being blocked by:\\n  (PID 1): dvc repro\\n\\nIf there are"
+if not os.path.exists("free"):
+    sys.exit(busy)
+print("{}")
+"""
+
+
+def test_a_status_that_meets_others_waits_for_them(repository, monkeypatch):
+    (repository / "dvc.py").write_text(STATUS)
+    monkeypatch.setattr(staleness, "MODULE", (sys.executable, "dvc.py"))
+    monkeypatch.setattr(dvc, "POLL_SECONDS", 0.1)
+    said = []
+
+    def tell(line):
+        said.append(line)
+        (repository / "free").touch()
+        other.stdin.close()
+
+    with holder() as other:
+        assert staleness.direct_reasons(["data.dvc"], tell) == {}
+    assert said == [f"waiting for process {other.pid} (dvc repro)"]
+
+
+def test_a_status_that_finds_nobody_in_the_way_gives_up(repository, monkeypatch):
+    (repository / "dvc.py").write_text(STATUS)
+    monkeypatch.setattr(staleness, "MODULE", (sys.executable, "dvc.py"))
+    monkeypatch.setattr(staleness, "POLL_SECONDS", 0.01)
+    with pytest.raises(AtelierError, match=r"dvc status: If there are"):
+        staleness.direct_reasons(["data.dvc"])
 
 
 def test_being_stopped_is_told(monkeypatch):

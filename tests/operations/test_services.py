@@ -77,6 +77,25 @@ def test_slots_stay_as_many_as_they_were_unless_told(monkeypatch, there, asked, 
     assert limits == expected
 
 
+@pytest.mark.parametrize("there", [None, False, True])
+def test_a_pool_that_is_there_stays_as_it_is(monkeypatch, capsys, there):
+    """Made anew, it would lose what an operator has set: that it is paused, or its template."""
+    made = []
+
+    def run(*command):
+        if "work-pool" in command and "inspect" in command:
+            if there is None:
+                raise AtelierError("prefect: no such pool")
+            return json.dumps({"name": services.POOL, "is_paused": there}, indent=2)
+        made.extend([command] if "work-pool" in command else [])
+        return ""
+
+    monkeypatch.setattr(services, "_run", run)
+    services.apply()
+    assert len(made) == (there is None)
+    assert ("paused in Prefect; left so" in capsys.readouterr().err) == (there is True)
+
+
 @pytest.mark.parametrize("port", ["", "http", "0", "65536", "-1"])
 def test_what_is_no_port_is_refused(monkeypatch, port):
     monkeypatch.setenv("ATELIER_MLFLOW_PORT", port)

@@ -15,6 +15,7 @@ from atelier.cli.registry import registry
 from atelier.cli.translate import reconstruct, translate
 from atelier.cli.upkeep import doctor, status, tidy
 from atelier.errors import AtelierError
+from atelier.pipeline.source import refuse_another_source
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
@@ -54,6 +55,7 @@ def main() -> None:
     """Runs the command; a foreseen error is one line on stderr and its own exit code."""
     os.environ |= {name: os.environ.get(name, value) for name, value in TELEMETRY_OFF.items()}
     try:
+        refuse_another_source()
         app(prog_name="atelier")
     except AtelierError as error:
         print(error, file=sys.stderr)

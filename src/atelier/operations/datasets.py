@@ -19,7 +19,7 @@ def digests() -> dict[str, str]:
     draws has the hash of the file with that rule.
     """
     whole = read_lineage().data_digest
-    listed = _listed(whole)
+    listed = list_in_cache(whole)
     found = {}
     for name, dataset in load_parameters().datasets.items():
         source = Path(dataset.source)
@@ -40,15 +40,15 @@ def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return [name for name, digest in now.items() if before.get(name, digest) != digest]
 
 
-def _listed(digest: str) -> list[tuple[str, str]] | None:
-    """(path below data/, md5) of each file, as DVC's cache has it."""
-    cache = _cache() / "files" / "md5" / digest[:2] / digest[2:]
+def list_in_cache(digest: str) -> list[tuple[str, str]] | None:
+    """(path below data/, md5) of each file, as DVC's cache has it; None where it has it not."""
+    cache = cache_folder() / "files" / "md5" / digest[:2] / digest[2:]
     if not digest or not cache.exists():
         return None
     return [(entry["relpath"], entry["md5"]) for entry in json.loads(cache.read_text())]
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """`cache.dir` of DVC's local configuration, else .dvc/cache."""
     for file in (Path(".dvc", "config.local"), Path(".dvc", "config")):
         parser = configparser.ConfigParser()

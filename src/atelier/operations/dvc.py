@@ -4,6 +4,7 @@ DVC fails at once where a path is busy. Its own record of who holds what (.dvc/t
 whom to wait.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -25,9 +27,13 @@ from atelier.errors import AtelierError, Interrupted
 from atelier.pipeline.interruption import parent_above, watch
 
 POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 72 * 3600.0
+"""The longest wait for others at a path: as long as a flow lets a training last."""
 LOOK_SECONDS, MET_SECONDS = 0.2, 3.0
 """How often we look who else holds paths, and how long before its end DVC may have met them."""
 HOLDERS = Path(".dvc", "tmp", "rwlock")
+GUARD = HOLDERS.with_name("rwlock.lock")
+"""What DVC locks, with flock, while it changes the record."""
 COMMAND = (*MODULE, "dvc", "--wait-for-lock", "repro")
 """DVC's lock on the repository is short and waited for; a busy path is not: see above."""
 Arguments = Sequence[str]
@@ -43,40 +49,107 @@ def repro(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
 
     Raises:
         Interrupted: stopped on request; the same call goes on.
-        AtelierError: a stage failed; its own message stands above. No further run was started, and
-            those beside it came to their end.
+        AtelierError: a stage failed, and its own message stands above; or others held a path for
+            too long. No further run was started, and those beside it came to their end.
     """
     everything = _Runs(runs, places)
     with everything.listening():
         everything.to_the_end()
     if everything.stopped.is_set():
         raise Interrupted("dvc repro: stopped; the same command goes on.")
-    if code := everything.failure:
-        raise AtelierError(f"dvc repro: a stage failed (exit code {code}); see above.")
+    if everything.failure:
+        raise AtelierError(everything.failure)
 
 
 def waited(tell: Callable[[str], None]) -> bool:
-    """Waits for those who hold paths that DVC works on, and tells who they are; False if none."""
+    """Waits for those who hold paths that DVC works on, and tells who they are; False if none.
+
+    Raises:
+        AtelierError: they held them longer than anyone waits.
+    """
     if not (holders := busy()):
         return False
     tell(f"waiting for {', '.join(holders)}")
-    while busy():
+    until = time.monotonic() + PATIENCE_SECONDS
+    while holders := busy():
+        if time.monotonic() > until:
+            raise AtelierError(_in_vain(holders))
         time.sleep(POLL_SECONDS)
     return True
 
 
 def busy(but: Collection[int] = ()) -> list[str]:
-    """Who holds paths that DVC works on: living processes but these, by number and command."""
+    """Who holds paths that DVC works on: living processes but these, by number and command.
+
+    What a killed process left is taken out of the record. DVC itself does so only until another
+    process has its number, and reads no record whose writing was cut short.
+    """
+    holders = {entry["pid"]: entry["cmd"] for _, _, entry in _entries(_record())}
+    if not all(_is_dvc(pid) for pid in holders):
+        holders = {entry["pid"]: entry["cmd"] for _, _, entry in _entries(_mended_record())}
+    return [
+        f"process {pid} ({command})" for pid, command in sorted(holders.items()) if pid not in but
+    ]
+
+
+Record = Mapping[str, Mapping[str, Any]]
+"""{"write": {path: {"pid": 1, "cmd": "dvc repro"}}, "read": {path: [the same, …]}}."""
+
+
+def _record() -> Record:
     try:
-        record = json.loads(HOLDERS.read_text())
-    except (OSError, ValueError):
-        return []
-    readers = [entry for held in record.get("read", {}).values() for entry in held]
-    holders = {}
-    for entry in [*record.get("write", {}).values(), *readers]:
-        if entry["pid"] not in but and psutil.pid_exists(entry["pid"]):
-            holders[entry["pid"]] = f"process {entry['pid']} ({entry['cmd']})"
-    return [holders[pid] for pid in sorted(holders)]
+        record: Record = json.loads(HOLDERS.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # it is being written, or was when DVC was killed
+        return _mended_record()
+    return record
+
+
+def _mended_record() -> Record:
+    """The record without those who are no DVC at work; one that can't be read begins anew."""
+    with GUARD.open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        try:
+            record = json.loads(HOLDERS.read_text())
+        except (FileNotFoundError, ValueError):
+            HOLDERS.unlink(missing_ok=True)
+            return {}
+        kept: dict[str, dict[str, Any]] = {"write": {}, "read": {}}
+        for kind, path, entry in _entries(record):
+            if _is_dvc(entry["pid"]) and kind == "write":
+                kept[kind][path] = entry
+            elif _is_dvc(entry["pid"]):
+                kept[kind].setdefault(path, []).append(entry)
+        HOLDERS.write_text(json.dumps(kept))
+        return kept
+
+
+def _entries(record: Record) -> Iterator[tuple[str, str, Any]]:
+    """(write or read, path, who holds it)."""
+    for path, holder in record.get("write", {}).items():
+        yield "write", path, holder
+    for path, holders in record.get("read", {}).items():
+        for holder in holders:
+            yield "read", path, holder
+
+
+def _is_dvc(pid: int) -> bool:
+    """Whether a process lives and is DVC: its number may be another's since."""
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:  # or a zombie
+        return False
+    except psutil.AccessDenied:
+        return True
+    return any(Path(word).name == "dvc" or word.endswith("dvc/__main__.py") for word in words)
+
+
+def _in_vain(holders: Iterable[str]) -> str:
+    return (
+        f"dvc: waited {PATIENCE_SECONDS / 3600:g} hours for {', '.join(holders)}. "
+        "End it, or run the same command again."
+    )
 
 
 @dataclass(frozen=True)
@@ -98,10 +171,11 @@ class _Runs:
         self.side_by_side = len(places) > 1
         self.running: list[_Run] = []
         self.stopped = threading.Event()
-        self.failure = 0
-        """The exit code of a run that failed."""
+        self.failure = ""
+        """Why no further run starts."""
         self.gives_way = False
         """Others were met: nothing starts before they have gone."""
+        self.waits_until = 0.0
         self.met = -MET_SECONDS
 
     @contextmanager
@@ -143,6 +217,8 @@ class _Runs:
                 self.met = time.monotonic()
             else:
                 self.gives_way = False
+            if self.gives_way and time.monotonic() > self.waits_until:
+                self.failure = _in_vain(others)
             for run in [run for run in self.running if run.dvc.poll() is not None]:
                 self._take_back(run, others)
             while self.waiting and self.free and not (self.gives_way or self._ends()):
@@ -162,12 +238,14 @@ class _Runs:
             return
         # Whom it met may have gone since: then it is worth another try at once.
         if not others and time.monotonic() - self.met > MET_SECONDS:
-            self.failure = ended.dvc.returncode
+            code = ended.dvc.returncode
+            self.failure = f"dvc repro: a stage failed (exit code {code}); see above."
             return
         self.waiting.appendleft(ended.arguments)
         if others:
             say(f"waiting for {', '.join(others)}")
             self.gives_way = True
+            self.waits_until = time.monotonic() + PATIENCE_SECONDS
 
     def _start(self, arguments: Arguments, place: Place) -> None:
         piped = subprocess.PIPE if self.side_by_side else None

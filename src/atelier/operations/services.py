@@ -22,7 +22,7 @@ import requests
 
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
-from atelier.errors import AtelierError, UserError
+from atelier.errors import AtelierError, UserError, UserErrors
 from atelier.files import write_whole
 from atelier.registry.store import LOCAL_URI
 
@@ -37,6 +37,8 @@ CARRIED = "ATELIER_SERVICE"
 """The variable whose word tells a service from another process that has its number later."""
 SHOWN_WITHIN_SECONDS, SHOWN_POLL_SECONDS = 10, 0.01
 """How long a process's environment may take to be seen, and how often we look."""
+SCRIPT = (sys.executable, "-W", "ignore")
+"""What runs a file of flows/: what that says on stderr shall be a user's mistakes alone."""
 LOOPBACK = ("127.0.0.1", "localhost")
 POLL_SECONDS = 0.5
 
@@ -143,6 +145,8 @@ def up(slots: int | None = None) -> None:
 def apply(slots: int | None = None) -> None:
     """Registers pool, slots, deployments and alarms; what is there already is renewed.
 
+    What a person has paused in Prefect stays paused, and is told.
+
     Args:
         slots: one for each device; None leaves as many as there are, or makes one.
 
@@ -150,7 +154,13 @@ def apply(slots: int | None = None) -> None:
         UserError: params.yaml or schedules.yaml is wrong, or there is no such block for alarms.
     """
     prefect = (*MODULE, "prefect")
-    _run(*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    try:
+        pool = _run(*prefect, "work-pool", "inspect", POOL, "--output", "json")
+    except AtelierError:
+        _run(*prefect, "work-pool", "create", POOL, "--type", "process")
+    else:
+        if '"is_paused": true' in pool:
+            say(f"work pool {POOL}: paused in Prefect; left so, and nothing starts")
     try:
         _run(*prefect, "gcl", "inspect", LIMIT)
     except AtelierError:
@@ -158,9 +168,9 @@ def apply(slots: int | None = None) -> None:
     else:
         if slots:
             _run(*prefect, "gcl", "update", LIMIT, "--limit", str(slots))
-    for line in _run(sys.executable, "flows/deployments.py").splitlines():
-        say(line)
-    _run(sys.executable, "flows/alarms.py")
+    for file in ("flows/deployments.py", "flows/alarms.py"):
+        for line in _run(*SCRIPT, file).splitlines():
+            say(line)
 
 
 def down() -> None:
@@ -254,12 +264,19 @@ def _run(*command: str) -> str:
         return run(*command, variables=environment())
     except CommandFailed as failed:
         if failed.code == UserError.exit_code:
-            where, _, rest = failed.last.partition(": ")
-            raise UserError(where, rest) from None
+            lines = failed.error.strip().splitlines()
+            raise UserErrors([_mistake(line) for line in lines]) from None
         # Prefect's last line alone is often the end of a frame.
         said = (failed.output + failed.error).strip().splitlines()[-8:]
         words = " ".join(line.strip() for line in said)
         raise AtelierError(f"{failed.name}: {words}") from None
+
+
+def _mistake(line: str) -> UserError:
+    """What another process of ours said: `where: problem. Remedy`."""
+    where, _, rest = line.partition(": ")
+    problem, _, remedy = rest.partition(". ")
+    return UserError(where, problem, remedy)
 
 
 def _port(name: str) -> str:

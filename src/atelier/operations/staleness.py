@@ -5,6 +5,7 @@ whether they will really run, DVC decides when it comes to them.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,13 +14,15 @@ from pathlib import Path
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError
-from atelier.operations.dvc import waited
+from atelier.operations.dvc import POLL_SECONDS, waited
 from atelier.params import STAGES_OF_DATASET, STAGES_OF_EXPERIMENT, listed_experiments
 from atelier.pipeline.definition import define
 
 DATA = "data.dvc"
-BUSY = "is busy"
-"""In DVC's message where another process holds a path."""
+IN_THE_WAY = ("is busy", "RWLock-file")
+"""In DVC's message where another process holds a path, or a killed one left half a record."""
+TRIES = 10
+"""How often DVC may say so while its record names nobody: who stood in the way has gone since."""
 STAGE_OF_OUTPUT = {"prepared": "prepare", "metrics.json": "evaluate"}
 """Which stage makes an output that is not called like it: artifacts/<scale>/<name>/<output>."""
 
@@ -87,13 +90,16 @@ def direct_reasons(
 
 def _dvc_status(stages: Sequence[str], tell: Callable[[str], None]) -> str:
     command = (*MODULE, "dvc", "--wait-for-lock", "status", "--json", *stages)
+    nobody = 0
     while True:
         try:
             return run(*command, variables={"DVC_NO_ANALYTICS": "1"})
         except CommandFailed as failed:
-            # Who stood in the way may have gone since: then it is worth another try, too.
-            if not waited(tell) and BUSY not in failed.error:
+            met = any(words in failed.error for words in IN_THE_WAY)
+            nobody = 0 if met and waited(tell) else nobody + 1
+            if not met or nobody == TRIES:
                 raise AtelierError(f"dvc status: {failed.last}") from None
+        time.sleep(POLL_SECONDS)
 
 
 def upstream(stage: str, scale: str) -> tuple[str, ...]:

@@ -38,12 +38,17 @@ def draw() -> None:
 
     The file says the same whether the data were drawn, imported or pulled: data.dvc alone names
     what they are.
+
+    Raises:
+        UserError: it names data that are to be pulled.
     """
     from atelier.data.drawn import draw as draw_datasets
     from atelier.drawing import RENDERER, SEED
     from atelier.drawing.scenes import DrawingCounts
+    from atelier.pipeline.absent_data import refuse_to_draw_over
 
     counts = check(load_parameters().drawing, DrawingCounts, PARAMETERS, "drawing")
+    refuse_to_draw_over(counts)
     draw_datasets(Path(), counts)
     said = {"renderer": RENDERER, "seed": SEED, "counts": counts.model_dump()}
     DRAWN.parent.mkdir(parents=True, exist_ok=True)
