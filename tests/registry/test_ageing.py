@@ -27,7 +27,7 @@ def thirty(store: Store, copied: Path, sign: Callable[[Path], None]) -> Store:
         sign(copied)
         start = STARTED_FROM.get(number)
         tags = {ageing.STARTED_FROM: f"{NAME}/{start}"} if start else {}
-        version, _ = versions.register(store, copied, tags=tags)
+        version, _ = versions.register(store, copied, origin=tags.copy)
         versions.record(store, version, Decision(number in PROMOTED, "a word", GOOD, GOOD, ()))
     return store
 

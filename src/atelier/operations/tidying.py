@@ -1,6 +1,5 @@
 """What takes disk and nobody needs: said first, removed when asked to."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from atelier.paths import SCALES, Paths
 from atelier.pipeline.definition import CHECKPOINTS, checkpoint_folder
 from atelier.pipeline.warm_start import FINISHED
 from atelier.registry.ageing import Aged, aged, let_go
-from atelier.registry.store import DATABASE, open_store
+from atelier.registry.store import has_store, open_store
 
 ABANDONED_AFTER_DAYS = 1.0
 """A checkpoint that was written since may be gone back to, by undoing a change of its settings."""
@@ -64,7 +63,7 @@ def collect_cache() -> int:
 
 
 def _versions(keep: int) -> Iterator[Removal]:
-    if "MLFLOW_TRACKING_URI" not in os.environ and not DATABASE.exists():
+    if not has_store():
         return
     store = open_store()
     for old in aged(store, keep):

@@ -44,7 +44,7 @@ def aged(store: Store, keep: int) -> list[Aged]:
     for name, version in every.items():
         if name in kept:
             continue
-        bundle = Path(version.source)
+        bundle = store.root / version.source
         folders = [*([] if version.source in shared else [bundle]), *_networks(store, version)]
         if there := tuple(folder for folder in folders if folder.is_dir()):
             found.append(Aged(version, there))
@@ -84,10 +84,10 @@ def _began_with(every: dict[str, Version], name: str) -> Iterator[str]:
 def _networks(store: Store, version: Version) -> Iterator[Path]:
     from mlflow.exceptions import MlflowException
 
-    if version.run_id is None:
+    if version.training_run is None:
         return
     try:
-        place = store.client.get_run(version.run_id).info.artifact_uri
+        place = store.client.get_run(version.training_run).info.artifact_uri
     except MlflowException:
         return  # the run is gone, and its artifacts are MLflow's to collect
-    yield Path(place.removeprefix("file://")) / TRAINING
+    yield store.root / place.removeprefix("file://") / TRAINING
