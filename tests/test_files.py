@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import os
+import stat
 import subprocess
 import sys
 
@@ -61,10 +62,13 @@ def test_what_is_durable_reaches_the_disk_before_it_has_its_name(tmp_path, monke
 
     def fsync(file):
         real(file)
-        seen.append((os.fstat(file).st_size, path.exists()))
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            seen.append((os.fstat(file).st_size, path.exists()))
+        else:
+            seen.append(("its folder", path.exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
     with written_aside(path, durable=True) as beside:
         beside.write_text("words")
     write_whole(path, "others")
-    assert seen == [(len("words"), False)]
+    assert seen == [(len("words"), False), ("its folder", True)]

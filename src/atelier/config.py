@@ -20,12 +20,14 @@ from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Setting
 from atelier.params import Listed, load_parameters
 from atelier.paths import PARAMETERS, Paths, check_scale
-from atelier.schema import NonNegative, Positive, Rate, Seed, Share, Strict, load
+from atelier.schema import NonNegative, Positive, Seed, Share, Strict, load
 from atelier.task import CLASSIFICATION, Task
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+HIGHEST_RATE = 0.1
+"""Weights are smaller than that: with a higher one, a step of Adam leaves nothing of them."""
 if TYPE_CHECKING:
     ModelConfig = Any
     ObjectiveConfig = Any
@@ -53,7 +55,8 @@ class Augmentation(Strict):
 
 
 class Adam(Strict):
-    learning_rate: Rate
+    learning_rate: Annotated[float, Field(gt=0, le=HIGHEST_RATE)]
+    """Each step moves a weight by about as much."""
     betas: tuple[Momentum, Momentum] = Field(strict=False)
     schedule: Literal["constant", "cosine", "flat_then_linear", "warm_up_then_linear"]
     """Of the learning rate over the phases that train the network; all but the first end at 0. The

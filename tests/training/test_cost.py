@@ -1,10 +1,13 @@
 """The costs that the experiments' files state are those of their networks, and fit their time."""
 
 import pytest
+import torch
 from tests.tables import CLASSIC, SHIPPED
 
 from atelier import config, params, paths
-from atelier.training.cost import cost_of, gflop_per_image
+from atelier.data.numbers import DEPTH
+from atelier.training import cost
+from atelier.training.cost import batch_memory, cost_of, gflop_per_image, room_of
 
 LISTED = params.listed_experiments()
 LAPTOP_SECONDS = ((2100 - 170) * 2 - 7 * 90) / 1.7
@@ -33,14 +36,19 @@ def test_the_laptop_trains_everything_in_its_time():
     assert sum(seconds.values()) <= LAPTOP_SECONDS, seconds
 
 
-def test_a_linear_network_costs_what_its_matrices_say():
-    """The book's three steps, D = 100 -> 1, G = L -> 100, by hand."""
+def linear():
+    """D = 100 -> 1, G = 100 -> 100."""
     experiment = config.load_experiment("tiny", "numbers").model_dump(mode="json")
     experiment |= {
         "model": {"name": "linear_baseline", "latent_dim": 100},
         "objective": {"name": "linear_baseline"},
     }
-    work = config.Experiment.model_validate(experiment)
+    return config.Experiment.model_validate(experiment)
+
+
+def test_a_linear_network_costs_what_its_matrices_say():
+    """The book's three steps, by hand."""
+    work = linear()
     found = gflop_per_image(work, (100,), 0)
     discriminator, generator = 2 * 100 * 1, 2 * 100 * 100
     # A pass forward, and one backward for each of weights and inputs that has a gradient.
@@ -67,3 +75,29 @@ def test_a_phase_now_and_then_and_a_term_for_a_while_count_by_their_shares():
         return gflop_per_image(cycle.model_copy(update={"objective": objective}), (3, 32, 32), 0)
 
     assert share(0.3) == pytest.approx(0.7 * share(0.0) + 0.3 * share(1.0))
+
+
+def test_a_linear_network_takes_the_room_of_its_matrices():
+    """Weights once, gradients and two moments of what is trained, averages of the generator."""
+    discriminator, generator = 4 * (100 + 1), 4 * (100 * 100 + 100)
+    trained = discriminator + generator
+    state = trained + generator
+    room = room_of(linear(), (100,), 0)
+    assert room.memory == state + 3 * trained
+    assert room.disk == 3 * (state + 2 * trained) + 2 * generator + state
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_what_a_batch_takes_is_what_is_kept_of_a_real_one(name, monkeypatch):
+    """Counted without content, it is what real tensors show."""
+    # The content of empty ones may be no row of a table.
+    monkeypatch.setattr(cost._Draws, "uniform", lambda draws, *shape: torch.zeros(shape))
+    work = config.load_experiment("tiny", name)
+    size = config.load_dataset("tiny", work.dataset).data.size_pixels
+    shape = (DEPTH,) if size is None else (3, size, size)
+    labels = len(getattr(work.sampling, "attributes", ())) or 2
+    nets, objective, batch_at = cost._outline(work, shape, labels)
+    real = max(cost._kept(phase, nets, objective, batch_at) for phase in objective.phases)
+    assert batch_memory(work, shape, labels, "fp32") == real
+    assert batch_memory(work, shape, labels, "bf16") == real // 2
+    assert room_of(work, shape, labels).memory > 0

@@ -154,6 +154,23 @@ def test_what_lies_beyond_the_checkpoint_is_written_again(faces, fabric, tmp_pat
     assert contents(tmp_path / "killed" / "output") == contents(tmp_path / "whole" / "output")
 
 
+def test_after_a_damaged_checkpoint_the_one_before_leads_to_the_same(
+    faces, fabric, tmp_path, capsys
+):
+    work = experiment()
+    run(work, faces, tmp_path / "whole", fabric)
+    steps = iter([False] * 5 + [True] + [False] * 4 + [True] + [False] * 99)
+    parts = tmp_path / "parts"
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            run(work, faces, parts, fabric, should_stop=lambda: next(steps))
+    last = parts / checkpoint.FILE
+    last.write_bytes(last.read_bytes()[:1000])
+    run(work, faces, parts, fabric, should_stop=lambda: next(steps))
+    assert "goes on from the one before" in capsys.readouterr().err
+    assert contents(parts / "output") == contents(tmp_path / "whole" / "output")
+
+
 def test_two_runs_are_equal_and_another_seed_is_not(faces, fabric, tmp_path):
     for name, seed in (("first", 1), ("second", 1), ("third", 2)):
         run(experiment(seed=seed), faces, tmp_path / name, fabric)

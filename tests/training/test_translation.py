@@ -12,7 +12,7 @@ from tests.tables import CLASSIC
 from atelier import config
 from atelier.errors import Interrupted
 from atelier.schema import read_yaml
-from atelier.training import loop, setup
+from atelier.training import checkpoint, loop, setup
 from atelier.training.randomness import StepRandomness
 
 TINY = read_yaml(Path("experiments/tiny/horse2zebra.yaml"))
@@ -95,9 +95,9 @@ def test_a_resumed_run_translates_back_what_was_made_before_it_stopped(prepared,
     steps = iter([False] * 6 + [True] + [False] * 99)
     with pytest.raises(Interrupted, match="saved"):
         run(translator(), prepared, forgetful, fabric, should_stop=lambda: next(steps))
-    state = torch.load(forgetful / "checkpoint.pt")
+    state = checkpoint.load(forgetful / "checkpoint.pt", torch.device("cpu"))
     state["memory"] = {name: images[:0] for name, images in state["memory"].items()}
-    torch.save(state, forgetful / "checkpoint.pt")
+    checkpoint.save(forgetful / "checkpoint.pt", state)
     run(translator(), prepared, forgetful, fabric, should_stop=lambda: next(steps))
     assert contents(forgetful / "output") != contents(parts / "output")
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,7 +14,7 @@ from atelier.cli.generate import generate
 from atelier.cli.registry import registry
 from atelier.cli.translate import reconstruct, translate
 from atelier.cli.upkeep import doctor, status, tidy
-from atelier.errors import AtelierError
+from atelier.errors import AtelierError, fault_of_machine
 from atelier.pipeline.source import refuse_another_source
 
 TELEMETRY_OFF = {
@@ -52,14 +52,23 @@ Experiment = Annotated[str, typer.Argument(help="An experiment of params.yaml.")
 
 
 def main() -> None:
-    """Runs the command; a foreseen error is one line on stderr and its own exit code."""
+    """Runs the command; a foreseen error, or a fault of the machine, is one line on stderr and its
+    own exit code."""
     os.environ |= {name: os.environ.get(name, value) for name, value in TELEMETRY_OFF.items()}
     try:
         refuse_another_source()
         app(prog_name="atelier")
     except AtelierError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end_with(error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (fault := fault_of_machine(error)) is None:
+            raise
+        _end_with(fault)
+
+
+def _end_with(error: AtelierError) -> NoReturn:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 @app.command()

@@ -10,30 +10,46 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from atelier.errors import UserError
+from atelier.files import flush, naming
 
 BUILDING, REPLACED = ".building", ".replaced"
 """Suffixes of the hidden siblings of a folder under way."""
 
 
 @contextmanager
-def built_aside(destination: Path) -> Iterator[Path]:
+def built_aside(destination: Path, durable: bool = False) -> Iterator[Path]:
     """Gives a hidden sibling folder to fill, which takes `destination`'s place at the end.
 
     Whatever stood there before stays until then; after an error, a kill included, it stands there
-    still or is put back by the next call.
+    still or is put back by the next call. For one process at a time: the caller holds a lock.
+
+    Args:
+        durable: waits until all of it is on the disk; for what can't be made again in seconds.
     """
     building = destination.with_name(f".{destination.name}{BUILDING}")
-    replaced = destination.with_name(f".{destination.name}{REPLACED}")
     _sweep_one(destination)
     building.mkdir(parents=True)
-    try:
-        yield building
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+    with naming(destination):
+        try:
+            yield building
+            if durable:
+                for inner in (*building.rglob("*"), building):
+                    flush(inner)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        put(building, destination)
+        if durable:
+            flush(destination.parent)
+
+
+def put(folder: Path, destination: Path) -> None:
+    """Renames a whole folder to `destination`; what stood there stays until then."""
+    _put_back(destination)
+    replaced = _replaced(destination)
     if destination.exists():
         destination.rename(replaced)
-    building.rename(destination)
+    folder.rename(destination)
     shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -45,12 +61,20 @@ def sweep(parent: Path) -> None:
 
 
 def _sweep_one(destination: Path) -> None:
-    replaced = destination.with_name(f".{destination.name}{REPLACED}")
+    _put_back(destination)
+    shutil.rmtree(destination.with_name(f".{destination.name}{BUILDING}"), ignore_errors=True)
+
+
+def _put_back(destination: Path) -> None:
+    """Undoes what a kill has left half done between two names."""
+    replaced = _replaced(destination)
     if replaced.exists() and not destination.exists():
         replaced.rename(destination)
-    for suffix in (BUILDING, REPLACED):
-        leftover = destination.with_name(f".{destination.name}{suffix}")
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _replaced(destination: Path) -> Path:
+    return destination.with_name(f".{destination.name}{REPLACED}")
 
 
 @contextmanager

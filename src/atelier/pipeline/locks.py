@@ -1,16 +1,15 @@
-"""One trainer on a checkpoint and on a device at a time, by the kernel's file locks.
+"""One process at a time on a stage, a checkpoint and a device, by the kernel's file locks.
 
 A lock goes with its process, however that ends. A device is one for all repositories of a user, so
 its lock lies in the user's runtime folder.
 """
 
-import getpass
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from atelier.display import say
 from atelier.errors import Interrupted
+from atelier.pipeline.interruption import stop_requests
 
 POLL_SECONDS = 0.5
 LOCKS_VARIABLE = "ATELIER_DEVICE_LOCKS"
@@ -40,9 +40,24 @@ def physical(device: str) -> str:
 
 def device_lock(device: str) -> Path:
     """The lock file of a device, such as `cpu` or `cuda:0`, counted as the machine counts them."""
-    default = Path(tempfile.gettempdir(), f"atelier-{getpass.getuser()}")
+    # By number: in a container, a user may have neither a name nor a home.
+    default = Path(tempfile.gettempdir(), f"atelier-{os.getuid()}")
     folder = Path(os.environ.get(LOCKS_VARIABLE, default))
     return folder / f"{device.replace(':', '-')}.lock"
+
+
+@contextmanager
+def alone(stage: str, name: str, scale: str) -> Iterator[None]:
+    """One process at a time makes a stage's outputs; the next waits, and then makes them again.
+
+    Raises:
+        Interrupted: asked to stop while waiting.
+    """
+    lock = Path(".atelier", "stages", f"{scale}-{stage}-{name}.lock")
+    with ExitStack() as stack:
+        with stop_requests() as should_stop:
+            stack.enter_context(held(lock, f"{stage}@{name}", should_stop))
+        yield
 
 
 @contextmanager

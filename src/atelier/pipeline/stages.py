@@ -11,8 +11,10 @@ from atelier.config import Experiment, load_dataset, load_experiment
 from atelier.data.folders import built_aside
 from atelier.data.sampling import Domains, members
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.params import default_scale, load_parameters
 from atelier.paths import PARAMETERS, SPLITS, Paths, check_scale
+from atelier.pipeline.locks import alone
 from atelier.schema import check, unknown
 
 DRAWN = Path("artifacts", "drawn.json")
@@ -51,15 +53,16 @@ def draw() -> None:
     refuse_to_draw_over(counts)
     draw_datasets(Path(), counts)
     said = {"renderer": RENDERER, "seed": SEED, "counts": counts.model_dump()}
-    DRAWN.parent.mkdir(parents=True, exist_ok=True)
-    DRAWN.write_text(json.dumps(said, indent=2) + "\n")
+    write_whole(DRAWN, json.dumps(said, indent=2) + "\n")
 
 
 def prepare(name: str, scale: str) -> None:
     """data/<name> -> artifacts/<scale>/<name>/prepared."""
     from atelier.data.prepare import prepare as prepare_dataset
 
-    prepare_dataset(load_dataset(scale, name).data, Path(), Paths(scale).prepared(name))
+    dataset = load_dataset(scale, name)
+    with alone("prepare", name, scale):
+        prepare_dataset(dataset.data, Path(), Paths(scale).prepared(name))
 
 
 def judge(name: str, scale: str) -> None:
@@ -71,7 +74,8 @@ def judge(name: str, scale: str) -> None:
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
     if dataset.judge is None:
-        _no_judge(name, paths, NO_JUDGE[dataset.data.holds])
+        with alone("judge", name, scale):
+            _no_judge(name, paths, NO_JUDGE[dataset.data.holds])
         return
     work = dataset.judge
     _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
@@ -81,15 +85,16 @@ def judge(name: str, scale: str) -> None:
         report.write_table(paths.judge_table(name), table)
 
     hooks = Hooks(finish=finish)
-    run_training("judge", name, scale, work, paths.judge(name), name, hooks)
+    with alone("judge", name, scale):
+        run_training("judge", name, scale, work, paths.judge(name), name, hooks)
 
 
 def _no_judge(name: str, paths: Paths, words: dict[str, str]) -> None:
     with built_aside(paths.judge(name)) as building:
         (building / "judge.json").write_text(json.dumps(words, indent=2) + "\n")
     figures = {"judge": words["judge"]}  # a reason would be a column of `dvc metrics show`
-    paths.judge_metrics(name).write_text(json.dumps(figures, indent=2) + "\n")
-    paths.judge_table(name).write_text(f"name,value\n{words['judge']} in its place,0.0\n")
+    write_whole(paths.judge_metrics(name), json.dumps(figures, indent=2) + "\n")
+    write_whole(paths.judge_table(name), f"name,value\n{words['judge']} in its place,0.0\n")
 
 
 def train(name: str, scale: str) -> None:
@@ -112,7 +117,8 @@ def train(name: str, scale: str) -> None:
 
     hooks = Hooks(observer, finish, MODULES[experiment.task.name].preview)
     out = paths.train(name)
-    run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
+    with alone("train", name, scale):
+        run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
 
 
 def bundle(name: str, scale: str) -> None:
@@ -122,7 +128,8 @@ def bundle(name: str, scale: str) -> None:
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
     _need(paths.train(name) / "snapshots", f"train@{name}")
-    choose_and_pack(experiment, paths)
+    with alone("bundle", name, scale):
+        choose_and_pack(experiment, paths)
 
 
 def evaluate(name: str, scale: str) -> None:
@@ -132,7 +139,8 @@ def evaluate(name: str, scale: str) -> None:
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
     _need(paths.bundle(name), f"bundle@{name}")
-    score_bundle(experiment, paths)
+    with alone("evaluate", name, scale):
+        score_bundle(experiment, paths)
 
 
 def register(name: str, scale: str) -> None:
@@ -143,7 +151,8 @@ def register(name: str, scale: str) -> None:
     _need_dataset(experiment.dataset, paths)
     _need(paths.bundle(name), f"bundle@{name}")
     _need(paths.metrics(name), f"evaluate@{name}")
-    register_bundle(experiment, scale)
+    with alone("register", name, scale):
+        register_bundle(experiment, scale)
 
 
 def _need_dataset(name: str, paths: Paths, judged: bool = True) -> None:

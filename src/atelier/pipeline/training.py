@@ -54,23 +54,26 @@ def run_training(
     Raises:
         Interrupted: asked to stop; the checkpoint is saved.
     """
-    folder = checkpoint_folder(stage, name, scale)
+    folder, there = checkpoint_folder(stage, name, scale), paths.Paths(scale)
+    judged = isinstance(work, config.Judge)
+    where = there.dataset_file(name) if judged else there.experiment_file(name)
     with (
         stop_requests() as should_stop,
         held(folder.with_suffix(".lock"), f"the checkpoint of {stage}@{name}", should_stop),
     ):
         # torch and Fabric take seconds to import: not before it is our turn.
-        from atelier.pipeline import warm_start
+        from atelier.pipeline import room, warm_start
         from atelier.training import runtime
 
         precision = runtime.resolve_precision(work.training.precision)
         fabric = runtime.launch(precision)
         device = physical(str(fabric.device))
         with held(device_lock(device), f"the device {device}", should_stop):
+            room.check(where, work, there.prepared(dataset), folder, fabric, precision)
             before = warm_start.Before(stage, name, scale)
             learner, facts = _learn(before, work, dataset, folder, fabric, hooks, should_stop)
             facts = runtime.describe(fabric, precision) | facts
-            with built_aside(out) as building:
+            with built_aside(out, durable=True) as building:
                 shutil.copytree(folder / "output", building, dirs_exist_ok=True)
                 (building / "train.json").write_text(json.dumps(facts, indent=2) + "\n")
                 hooks.finish(building)
@@ -113,4 +116,4 @@ def _learn(
         "stopped_early": summary.stopped_early,
         "best_score": summary.best_score,
     }
-    return learner, facts | ({"start": vars(start)} if start else {})
+    return learner, facts | ({"start": start.model_dump()} if start else {})

@@ -7,40 +7,56 @@ registered takes its networks along, below its MLflow run.
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 
 from atelier.config import Experiment, Judge
+from atelier.data.folders import built_aside, put
 from atelier.display import say
 from atelier.errors import UserError
+from atelier.files import write_whole
 from atelier.pipeline.definition import same_but_images
 from atelier.registry.tracking import history_digest
+from atelier.schema import Positive, Strict
+from atelier.training import checkpoint
 from atelier.training.loop import snapshot_marks
 from atelier.training.setup import Learner
 
 FINISHED = Path(".atelier", "finished")
 NETWORKS = "networks.safetensors"
 FACTS = "finished.json"
+START = "start.json"
 ARTIFACT_FOLDER = "training"
 """Below an MLflow run."""
+Known = TypeVar("Known", bound=Strict)
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Strict):
     """What a training began with: as it was asked for, the version or file, the file's hash."""
 
     asked: str
     found: str
     sha256: str
+
+
+class Finished(Strict):
+    """What is known of a training that came to its end."""
+
+    images: Positive
+    history: str
+    """The digest of its history."""
+    same_but_images: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +73,8 @@ class Before:
 
     def networks_of(self, history: str) -> Path | None:
         """Its networks, if it is the training that has this history."""
-        if not (self.folder / FACTS).exists():
-            return None
-        facts = json.loads((self.folder / FACTS).read_text())
-        return self.folder / NETWORKS if facts["history"] == history else None
+        facts = _read(self.folder / FACTS, Finished)
+        return self.folder / NETWORKS if facts and facts.history == history else None
 
     def go_on(self, work: Experiment, folder: Path) -> None:
         """Continues it, where its planned images alone were raised and that is sound.
@@ -69,20 +83,23 @@ class Before:
         each rate and weight constant, and every snapshot still ahead. Else the reason is said, and
         the training begins anew.
         """
-        if (folder / "checkpoint.pt").exists() or not (self.folder / FACTS).exists():
+        if checkpoint.sound(folder / checkpoint.FILE):
             return
-        facts = json.loads((self.folder / FACTS).read_text())
-        done, planned = facts["images"], work.training.images
-        if facts["same_but_images"] != self._same_but_images() or planned <= done:
+        if (facts := _read(self.folder / FACTS, Finished)) is None:
             return
-        if reason := _why_not(work, done):
+        done, planned = facts.images, work.training.images
+        if facts.same_but_images != self._same_but_images() or planned <= done:
+            return
+        reason = _why_not(work, done)
+        if not reason and not checkpoint.sound(self.folder / checkpoint.FILE):
+            reason = "its checkpoint is gone"
+        if reason:
             say(f"{done:,} images can't go on to {planned:,}, so it begins anew: {reason}")
             return
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.folder, folder)
-        for name in (NETWORKS, FACTS):
-            (folder / name).unlink()
-        shutil.rmtree(folder / "output" / "snapshots")  # all from before the new second half
+        # All but what only a finished one has, and snapshots, of which none is in the second half.
+        left_out = shutil.ignore_patterns(NETWORKS, FACTS, "snapshots")
+        with built_aside(folder, durable=True) as building:
+            shutil.copytree(self.folder, building, ignore=left_out, dirs_exist_ok=True)
         say(f"goes on from {done:,} images")
 
     def keep(self, folder: Path, learner: Learner, images: int) -> None:
@@ -94,16 +111,16 @@ class Before:
             for key, value in networks.state_dict().items()
         }
         seen = str(learner.images_before + images)
-        save_file(tensors, folder / NETWORKS, metadata={"images": seen})
-        facts = {
-            "images": images,
-            "history": history_digest(folder / "output"),
-            "same_but_images": self._same_but_images(),
-        }
-        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+        write_whole(folder / NETWORKS, serialized(tensors, {"images": seen}), durable=True)
+        facts = Finished(
+            images=images,
+            history=history_digest(folder / "output"),
+            same_but_images=self._same_but_images(),
+        )
+        _write(folder / FACTS, facts)
+        (folder / checkpoint.BEFORE).unlink(missing_ok=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        folder.rename(self.folder)
+        put(folder, self.folder)
 
     def _same_but_images(self) -> str:
         return same_but_images(self.stage, self.name, self.scale)
@@ -118,18 +135,36 @@ def begin(work: Experiment | Judge, learner: Learner, folder: Path) -> Start | N
     Raises:
         UserError: nothing there by that name, or networks of another shape.
     """
-    asked, note = work.training.start_from, folder / "start.json"
+    asked, note = work.training.start_from, folder / START
     if asked is None:
         return None
-    if note.exists():
-        return Start(**json.loads(note.read_text()))
+    if checkpoint.sound(folder / checkpoint.FILE):
+        if (start := _read(note, Start)) is not None:
+            return start
+        say(f"{folder}: what it started from is not known, so the training begins anew")
+        shutil.rmtree(folder)
     with _networks(asked) as (file, found):
-        start = Start(asked, found, hashlib.sha256(file.read_bytes()).hexdigest())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        start = Start(asked=asked, found=found, sha256=digest)
         learner.images_before = _load(file, asked, learner)
-    folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(vars(start)) + "\n")
+    _write(note, start)
     say(f"begins with the networks of {found}")
     return start
+
+
+def _read(path: Path, kind: type[Known]) -> Known | None:
+    """What a note says; None where there is none, or, said, where it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError:
+        say(f"{path}: cut short or changed, so it counts for nothing")
+        return None
+
+
+def _write(path: Path, note: Strict) -> None:
+    write_whole(path, note.model_dump_json(indent=2) + "\n", durable=True)
 
 
 def _why_not(work: Experiment, done: int) -> str:

@@ -1,5 +1,6 @@
-"""Saving and loading the state of a training, whole or not at all."""
+"""Saving and loading the state of a training: whole, read with a check, the one before kept."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +8,82 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from atelier.display import say
 from atelier.errors import AtelierError
 from atelier.files import written_aside
 
+FILE, BEFORE = "checkpoint.pt", "checkpoint.before.pt"
+"""In a training's folder: its last state, and the one before, should the last be damaged."""
+SUM_BYTES = 4
+"""At the end of a file, where torch's reader passes over them: the CRC-32 of all before them."""
+READ_BYTES = 1 << 20
+
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes beside `path`, flushes to the disk and renames: a kill leaves the old file or the new.
+    """Writes beside `path`, flushes to the disk and renames; what was there is the one before.
 
-    The state holds tensors, numbers, strings, lists and dicts only, so that it loads with
-    `weights_only`.
+    A kill leaves the old states or the new one. The state holds tensors, numbers, strings, lists
+    and dicts only, so that it loads with `weights_only`.
     """
-    with written_aside(path, durable=True) as beside, beside.open("wb") as file:
-        torch.save(state, file)
+    with written_aside(path, durable=True) as beside:
+        try:
+            with beside.open("wb") as file:
+                torch.save(state, file)
+        except RuntimeError as error:
+            # torch's writer covers what the system said of the disk.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+        with beside.open("ab") as file:
+            file.write(_sum(beside, beside.stat().st_size))
+        if path.exists():
+            path.replace(path.with_name(BEFORE))
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """The saved state, or None where there is none."""
-    if not path.exists():
+    """The last state that is whole, or None where there is none."""
+    if (whole := sound(path)) is None:
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    state: dict[str, Any] = torch.load(whole, map_location=device, weights_only=True)
     return state
+
+
+def sound(path: Path) -> Path | None:
+    """The file of the last state that is whole: `path` or the one before it, if any.
+
+    A damaged one is said, and removed, so that it never becomes the one before.
+    """
+    damaged = False
+    for kept in (path, path.with_name(BEFORE)):
+        if not kept.exists():
+            continue
+        if _is_whole(kept):
+            if damaged:
+                say(f"{path}: cut short or changed; goes on from the one before")
+            return kept
+        damaged = True
+        kept.unlink(missing_ok=True)
+    if damaged:
+        say(f"{path}: cut short or changed, and none before it is whole: begins anew")
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    size = path.stat().st_size - SUM_BYTES
+    if size <= 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(size)
+        return file.read() == _sum(path, size)
+
+
+def _sum(path: Path, size: int) -> bytes:
+    """The CRC-32 of a file's first bytes."""
+    total = 0
+    with path.open("rb") as file:
+        while part := file.read(min(READ_BYTES, size - file.tell())):
+            total = zlib.crc32(part, total)
+    return total.to_bytes(SUM_BYTES)
 
 
 def check_finite(steps: dict[str, torch.Tensor]) -> None:

@@ -1,5 +1,8 @@
-"""What a training costs, counted from its networks and phases before anything is trained."""
+"""What a training costs in operations, memory and disk, counted from its networks and phases before
+anything is trained."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -72,10 +75,76 @@ def cost_of(experiment: config.Experiment, dataset: config.Dataset) -> float:
     return gflop_per_image(experiment, shape, labels)
 
 
-def _operations(
+@dataclass(frozen=True)
+class Room:
+    """Bytes that a training takes at the least, its batches apart."""
+
+    memory: int
+    """Weights, gradients, Adam's two moments, averages."""
+    disk: int
+    """Three checkpoints, as there are while one is written; snapshots and their copy; the networks
+    that another training may start from."""
+
+
+def room_of(work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int) -> Room:
+    """What its networks need. `shape` and `labels` as above."""
+    # Networks on this device have shapes and no content. It can't be trained on, as a fake one can,
+    # but takes no seconds to begin.
+    with torch.device("meta"):
+        nets, *_ = _outline(work, shape, labels)
+    trained = _bytes(nets[name] for name in work.training.optimizers)
+    averages = _bytes(nets[name] for name in MODELS[work.model.name].task.networks)
+    state = _bytes([nets]) + averages
+    snapshots = 1 if work.training.early_stopping else work.training.snapshots
+    checkpoint = state + 2 * trained
+    return Room(state + 3 * trained, 3 * checkpoint + 2 * snapshots * averages + state)
+
+
+def batch_memory(
+    work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int, precision: str
+) -> int:
+    """Bytes of memory that a batch takes at the least, on whichever processes share it: what the
+    largest phase keeps of its way forward until it has come back.
+
+    Args:
+        shape: as above; so are the `labels`.
+        precision: fp32 or bf16.
+    """
+    if work.training.compile:  # what else would be kept may be computed again
+        return 0
+    with FakeTensorMode():
+        nets, objective, batch_at = _outline(work, shape, labels)
+        kept = max(_kept(phase, nets, objective, batch_at) for phase in objective.phases)
+    return kept if precision == "fp32" else kept // 2
+
+
+def _bytes(networks: Iterable[nn.Module]) -> int:
+    """Of weights and statistics."""
+    return sum(tensor.nbytes for network in networks for tensor in network.state_dict().values())
+
+
+def _kept(
+    phase: Phase, nets: nn.ModuleDict, objective: Objective, batch_at: Callable[[float], Batch]
+) -> int:
+    """Bytes of all that the way back will ask for, weights apart."""
+    weights = {tensor.untyped_storage()._cdata for tensor in nets.state_dict().values()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    train_only(nets, phase)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        objective.loss(phase, nets, batch_at(phase.begins), _Draws())
+    storages = (tensor.untyped_storage() for key, tensor in kept.items() if key not in weights)
+    return sum(storage.nbytes() for storage in storages)
+
+
+def _outline(
     work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int
-) -> float:
-    """Of a whole step, on average over a training."""
+) -> tuple[nn.ModuleDict, Objective, Callable[[float], Batch]]:
+    """Networks, objective and the batch at a progress, to be made without content."""
     count, latent_dim = work.training.batch_size, getattr(work.model, "latent_dim", 0)
     family = MODELS[work.model.name]
     setting = Setting(latent_dim, torch.full((labels,), 0.5), family.task.takes_attributes)
@@ -83,10 +152,22 @@ def _operations(
     nets = family.build(work.model, shape, labels)
     images, conditions = torch.empty(count, *shape), torch.empty(count, labels)
 
+    def batch_at(progress: float) -> Batch:
+        return Batch(images, labels=conditions, other=images, progress=progress)
+
+    return nets, objective, batch_at
+
+
+def _operations(
+    work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int
+) -> float:
+    """Of a whole step, on average over a training."""
+    nets, objective, batch_at = _outline(work, shape, labels)
+
     @cache
     def step(part: int) -> float:
         progress = (part + 0.5) / PARTS
-        batch = Batch(images, labels=conditions, other=images, progress=progress)
+        batch = batch_at(progress)
         due = [phase for phase in phases if phase.is_due(0, progress)]
         return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in due))
 

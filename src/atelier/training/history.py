@@ -1,7 +1,8 @@
 """What a training leaves behind as it learns: curves, sample grids, snapshots of the weights.
 
 Nothing here holds a clock or a path, so equal trainings leave equal bytes. A resumed training
-first drops what lies beyond its checkpoint and then writes the same again.
+first drops what lies beyond its checkpoint and then writes the same again. All is on the disk
+before a checkpoint counts on it.
 """
 
 import csv
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 from atelier.data.images import to_bytes
 from atelier.data.sheet import sheet
-from atelier.files import ASIDE, written_aside
+from atelier.errors import UserError
+from atelier.files import flush, write_whole, written_aside
 
 
 class History:
@@ -29,15 +31,22 @@ class History:
     def rewind(self, images: int) -> None:
         """Forgets everything from after `images`."""
         for left in [*self.folder.glob("samples/*"), *self.folder.glob("snapshots/*")]:
-            if left.suffix == ASIDE or int(left.stem) > images:
+            if not left.stem.isdecimal() or int(left.stem) > images:
                 left.unlink()
         if not self.table.exists():
             return
-        with self.table.open(newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
-        kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
-        with written_aside(self.table) as beside, beside.open("w", newline="") as file:
+        try:
+            with self.table.open(newline="") as file:
+                header, *rows = list(csv.reader(file)) or [[]]
+            # A row that a kill cut short is dropped: its images are beyond the checkpoint anyway.
+            kept = [row for row in rows if len(row) == len(header) and int(row[1]) <= images]
+        except (ValueError, LookupError, csv.Error) as error:
+            remedy = f"Remove {self.folder.parent}: the training then begins anew."
+            raise UserError(self.table, f"damaged ({error})", remedy) from None
+        with (
+            written_aside(self.table, durable=True) as beside,
+            beside.open("w", newline="") as file,
+        ):
             csv.writer(file, lineterminator="\n").writerows([header, *kept] if kept else [])
 
     def log(self, step: int, images: int, metrics: dict[str, float]) -> None:
@@ -49,10 +58,14 @@ class History:
         if not new:
             with self.table.open("a", newline="") as file:
                 csv.DictWriter(file, columns, restval="", lineterminator="\n").writerow(row)
+            flush(self.table)
             return
         rows = self._rows()
         columns = [*(columns or ["step", "images"]), *new]
-        with written_aside(self.table) as beside, beside.open("w", newline="") as file:
+        with (
+            written_aside(self.table, durable=True) as beside,
+            beside.open("w", newline="") as file,
+        ):
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows([*rows, row])
@@ -72,14 +85,16 @@ class History:
     def sample(self, images: int, pictures: Tensor) -> None:
         """Saves [N, 3, S, S] in [-1, 1] as one grid."""
         grid = Image.fromarray(sheet(to_bytes(pictures.float().cpu()).numpy()))
-        with written_aside(self.folder / "samples" / f"{images:09d}.png") as beside:
+        path = self.folder / "samples" / f"{images:09d}.png"
+        with written_aside(path, durable=True) as beside:
             grid.save(beside, format="PNG")
 
     def snapshot(self, images: int, averages: nn.ModuleDict) -> None:
         """Saves the averaged weights as safetensors, by the names of their networks."""
         tensors = {k: v.contiguous().cpu() for k, v in averages.state_dict().items()}
-        with written_aside(self.folder / "snapshots" / f"{images:09d}.safetensors") as beside:
-            save_file(tensors, beside)
+        # As bytes: safetensors' own writer has no error of the system for a full disk.
+        path = self.folder / "snapshots" / f"{images:09d}.safetensors"
+        write_whole(path, serialized(tensors), durable=True)
 
 
 def long_table(history: Path) -> list[dict[str, str]]:

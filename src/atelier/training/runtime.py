@@ -1,13 +1,21 @@
 """Device, precision and processes of a training, through Lightning Fabric."""
 
 import platform
+import resource
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from lightning_fabric import Fabric
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where the two versions of control groups say how much memory a container may have, in bytes."""
 
 
 def processor_has_bf16() -> bool:
@@ -37,6 +45,21 @@ def launch(precision: str) -> Fabric:
     fabric = Fabric(accelerator="auto", devices=devices, precision=PRECISIONS[precision])
     fabric.launch()
     return fabric
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that this process can have at the most: of a GPU's memory, or of the machine's, swap
+    included, within the limits of its shell and its container."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        free = min(free, limit - psutil.Process().memory_info().vms)
+    for file in CONTAINER_LIMITS:
+        if file.exists() and (said := file.read_text().strip()).isdecimal():
+            free = min(free, int(said))
+    return free
 
 
 def describe(fabric: Fabric, precision: str) -> dict[str, Any]:
