@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,15 @@ def test_pictures_of_every_mode_are_read_upright_and_on_white(opened: Bundle) ->
     turned = image.transpose(Image.Transpose.ROTATE_90)
     (row,) = answer(
         opened, [{"image_base64": encoded(turned, "PNG", exif=exif), "direction": "A2B"}], None
+    )
+    np.testing.assert_array_equal(shown(row), expected)
+    # A rational where a text belongs, and a negative one: a picture on its side all the same.
+    tags = ((0x010E, 5, 1, 50), (0x0112, 3, 1, 6), (0x011A, 10, 1, 58))
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    values = struct.pack("<IIii", 1, 3, -1, 2)
+    odd = b"Exif\0\0II*\0\x08\0\0\0\x03\0" + entries + values
+    (row,) = answer(
+        opened, [{"image_base64": encoded(turned, "PNG", exif=odd), "direction": "A2B"}], None
     )
     np.testing.assert_array_equal(shown(row), expected)
     clear = Image.new("RGBA", (30, 20), (0, 0, 0, 0))

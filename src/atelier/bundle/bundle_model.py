@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 FORMAT = 3
 MANIFEST = "bundle.json"
@@ -74,6 +74,16 @@ DIRECTIONS = {"A2B": "a2b", "B2A": "b2a"}
 SAMPLERS = ("normal", "mixture")
 TEXTS = frozenset({"image_base64", "direction", "sampler", "attributes", "edits"})
 """Columns that are texts."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientations but the first, and what makes each upright."""
 _BICUBIC = Image.Resampling.BICUBIC
 """As the training images were made smaller."""
 
@@ -1060,7 +1070,7 @@ def _read_image(text: object, pixels_left: int) -> np.ndarray:
         ) as image:
             if image.width * image.height > pixels_left:
                 raise Refused("image_base64", f"at most {LARGEST_PIXELS} pixels in all")
-            upright = ImageOps.exif_transpose(image)
+            upright = _upright(image)
             if upright.has_transparency_data:
                 opaque = Image.new("RGBA", upright.size, "white")
                 opaque.alpha_composite(upright.convert("RGBA"))
@@ -1072,6 +1082,17 @@ def _read_image(text: object, pixels_left: int) -> np.ndarray:
         raise
     except Exception:  # a border: Pillow's decoders fail on damaged files in a dozen ways
         raise Refused("image_base64", "not a PNG or JPEG that can be read") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its EXIF says that it stands; odd metadata, which Pillow's own function trips over, say
+    nothing."""
+    image.load()
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a border, as in reading it
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _shown(output: np.ndarray, form: str) -> dict[str, Any]:

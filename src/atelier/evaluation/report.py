@@ -12,6 +12,7 @@ from PIL import Image
 
 from atelier.data.sheet import sheet
 from atelier.evaluation.features import Images
+from atelier.files import write_whole
 
 COLUMNS = 8
 """Pictures in a row of a grid."""
@@ -54,9 +55,9 @@ def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
-    """JSON for `dvc metrics`."""
+    """JSON for `dvc metrics`; whole or not at all, for what was there lies in git."""
     text = json.dumps(rounded(metrics), indent=2, sort_keys=True, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_whole(path, text + "\n")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
