@@ -203,7 +203,7 @@ def test_all_mistakes_in_a_table_are_said(repository, monkeypatch):
     assert sorted(str(told.value).splitlines()) == [
         "schedules.yaml: experiments.numbers.actif: unknown key. Did you mean active?",
         "schedules.yaml: experiments: unknown (got 'faces-gam'). Did you mean faces-gan? "
-        f"One of {', '.join(LISTED)}.",
+        f"One of {', '.join(params.listed_experiments())}.",
         "schedules.yaml: nightlies: unknown key. Did you mean nightly?",
         "schedules.yaml: nightly: missing. A file names every key; see its neighbours.",
         "schedules.yaml: others.evaluate-again.cron: no cron expression (got '0 5 32 * *'). "

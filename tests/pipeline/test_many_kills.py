@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def command() -> list[str]:
 def outcome(root: Path) -> tuple[dict[Path, bytes], list[object]]:
     """Artifacts, byte by byte, and what the registry says of its versions."""
     made = contents(root / "artifacts")
-    said = run(root, shutil.which("python") or "python", "-c", ASK, PYTHONPATH=source())
+    said = run(root, sys.executable, "-c", ASK, PYTHONPATH=source())
     return made, json.loads(said.strip().splitlines()[-1])
 
 
