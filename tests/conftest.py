@@ -35,6 +35,7 @@ PIPELINE = "the pipeline"
 ON_THE_PIPELINE = {
     "tests/operations/test_doctor.py",
     "tests/operations/test_overview.py",
+    "tests/operations/test_records.py",
     "tests/operations/test_staleness.py",
     "tests/operations/test_status.py",
     "tests/operations/test_tidying.py",

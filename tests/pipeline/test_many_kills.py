@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from tests.project import contents, run, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 KILLS = int(os.environ.get("ATELIER_KILLS", "8"))
 KILLS_OF_A_BUILD = 10

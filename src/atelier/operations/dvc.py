@@ -24,6 +24,7 @@ import psutil
 from atelier.commands import MODULE
 from atelier.display import say
 from atelier.errors import AtelierError, Interrupted
+from atelier.operations.records import keep_or_put_back
 from atelier.pipeline.interruption import parent_above, watch
 
 POLL_SECONDS = 1.0
@@ -52,6 +53,7 @@ def repro(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
         AtelierError: a stage failed, and its own message stands above; or others held a path for
             too long. No further run was started, and those beside it came to their end.
     """
+    keep_or_put_back()
     everything = _Runs(runs, places)
     with everything.listening():
         everything.to_the_end()

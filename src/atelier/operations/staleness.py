@@ -15,6 +15,7 @@ from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError
 from atelier.operations.dvc import POLL_SECONDS, waited
+from atelier.operations.records import keep_or_put_back
 from atelier.params import STAGES_OF_DATASET, STAGES_OF_EXPERIMENT, listed_experiments
 from atelier.pipeline.definition import define
 
@@ -84,6 +85,7 @@ def direct_reasons(
 
     It fails where another DVC works on their paths; then it is asked again, once they are free.
     """
+    keep_or_put_back()
     words = json.loads(_dvc_status(stages, tell) or "{}")
     return {stage: tuple(_in_words(entries)) for stage, entries in words.items()}
 
