@@ -1,4 +1,4 @@
-"""The command line on a small repository, for broken inputs."""
+"""A repository and a user's folder; the command line on them, for broken inputs."""
 
 import re
 import sys
@@ -9,6 +9,22 @@ import pytest
 from data.samples import tree_digest, write_pairs
 
 from atelier.cli.main import main
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Of a repository that has no data yet."""
+    folder = tmp_path / "root"
+    (folder / "data").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """Where the user's own files lie."""
+    folder = tmp_path / "user"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

@@ -11,13 +11,6 @@ from atelier.data.importing import import_dataset
 from atelier.errors import UserError, UserErrors
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    (folder / "data").mkdir(parents=True)
-    return folder
-
-
 def same_images(first, second):
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(path.name for path in second.iterdir())

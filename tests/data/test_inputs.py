@@ -40,20 +40,6 @@ from atelier.errors import UserError
 from atelier.paths import SPLITS
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    (folder / "data").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def user(tmp_path):
-    folder = tmp_path / "user"
-    folder.mkdir()
-    return folder
-
-
 def by_option(name, source, root):
     return import_dataset(name, source, root)
 

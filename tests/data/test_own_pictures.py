@@ -36,13 +36,6 @@ ODD = [
 ]
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    (folder / "data").mkdir(parents=True)
-    return folder
-
-
 def counts(catalog):
     return {split: len(found.names) for split, found in catalog.splits.items()}
 

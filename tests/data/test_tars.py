@@ -10,20 +10,6 @@ from atelier.data.importing import import_dataset
 from atelier.errors import UserError
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "root"
-    (folder / "data").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def user(tmp_path):
-    folder = tmp_path / "user"
-    folder.mkdir()
-    return folder
-
-
 def entry(name, kind=tarfile.REGTYPE, link=""):
     made = tarfile.TarInfo(name)
     made.type, made.linkname = kind, link

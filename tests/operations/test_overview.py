@@ -2,8 +2,7 @@
 
 import json
 
-import pytest
-from tests.project import forget_connections, run
+from tests.project import run
 
 from atelier.operations import overview
 from atelier.operations.status import champion_of
@@ -12,15 +11,7 @@ from atelier.pipeline.definition import CHECKPOINTS
 from atelier.pipeline.locks import held
 
 
-@pytest.fixture
-def inside(pipeline, monkeypatch):
-    monkeypatch.chdir(pipeline)
-    forget_connections()
-    yield pipeline
-    forget_connections()
-
-
-def test_every_experiment_has_its_line(inside):
+def test_every_experiment_has_its_line(in_pipeline):
     names = list(listed_experiments())
     found = overview.overviews(names, "tiny")
     assert [one.experiment for one in found] == names
@@ -40,7 +31,7 @@ def test_what_is_stale_is_named_with_its_reason(project, monkeypatch):
     assert one.pipeline.endswith("(and 3 after it)")
 
 
-def test_who_holds_a_checkpoint_is_at_work(inside):
+def test_who_holds_a_checkpoint_is_at_work(in_pipeline):
     assert overview.at_work() == []
     with held(CHECKPOINTS / "tiny-numbers-0.lock", "it", lambda: True):
         (line,) = overview.at_work()
@@ -48,15 +39,15 @@ def test_who_holds_a_checkpoint_is_at_work(inside):
     assert overview.at_work() == []
 
 
-def test_the_table_and_the_same_for_programs(inside):
-    said = run(inside, "atelier", "status")
+def test_the_table_and_the_same_for_programs(in_pipeline):
+    said = run(in_pipeline, "atelier", "status")
     assert "faces-gan" in said
     assert "now: nothing runs" in said
-    words = json.loads(run(inside, "atelier", "status", "numbers", "--json"))
+    words = json.loads(run(in_pipeline, "atelier", "status", "numbers", "--json"))
     (one,) = words["experiments"]
     assert (one["experiment"], one["pipeline"]) == ("numbers", "up to date")
     assert words["disk_bytes"]["free"] > 0
-    assert "numbers" in run(inside, "atelier", "status", "number", code=2)
+    assert "numbers" in run(in_pipeline, "atelier", "status", "number", code=2)
 
 
 def test_links_and_what_vanishes_take_no_disk(tmp_path):

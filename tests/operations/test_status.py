@@ -1,7 +1,6 @@
 """What a run tells of an experiment after its pipeline was run once."""
 
 import pytest
-from tests.project import forget_connections
 
 from atelier.operations.status import (
     MLFLOW_URL,
@@ -12,16 +11,8 @@ from atelier.operations.status import (
 )
 
 
-@pytest.fixture
-def inside(pipeline, monkeypatch):
-    monkeypatch.chdir(pipeline)
-    forget_connections()
-    yield pipeline
-    forget_connections()
-
-
 @pytest.mark.parametrize("name", ["numbers", "faces-gan", "horse2zebra"])
-def test_a_registered_version_stands_with_its_reason(inside, name):
+def test_a_registered_version_stands_with_its_reason(in_pipeline, name):
     found = status_of(name, "tiny")
     assert found.latest == f"{name}-tiny/1"
     assert found.reason != "not decided yet"
@@ -30,14 +21,14 @@ def test_a_registered_version_stands_with_its_reason(inside, name):
     assert found.links == ()
 
 
-def test_links_lead_to_the_pages_that_are_served(inside, monkeypatch):
+def test_links_lead_to_the_pages_that_are_served(in_pipeline, monkeypatch):
     monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
     (model, page), (run, _) = status_of("numbers", "tiny").links
     assert (model, run) == ("model numbers-tiny/1", "MLflow run")
     assert page == "http://127.0.0.1:5000/#/models/numbers-tiny/versions/1"
 
 
-def test_figures_stand_beside_the_champions(inside):
+def test_figures_stand_beside_the_champions(in_pipeline):
     for name in ("numbers", "faces-gan"):
         rows = figures_beside_champion(name, "tiny")
         assert rows
@@ -49,14 +40,14 @@ def test_figures_stand_beside_the_champions(inside):
             assert theirs == {""}
 
 
-def test_the_latest_pictures_are_of_the_finished_training(inside):
+def test_the_latest_pictures_are_of_the_finished_training(in_pipeline):
     found = latest_pictures("faces-gan", "tiny")
     assert found
     assert found.parent.parts[:4] == ("artifacts", "tiny", "faces-gan", "train")
     assert latest_pictures("numbers", "tiny") is None
 
 
-def test_nothing_registered_is_said(tmp_path, inside, monkeypatch):
+def test_nothing_registered_is_said(tmp_path, in_pipeline, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/empty.db")
     found = status_of("numbers", "tiny")
     assert (found.champion, found.latest, found.reason) == ("", "", "nothing is registered yet")

@@ -7,6 +7,7 @@ import pytest
 from tests.project import forget_connections, run
 
 from atelier.operations import tidying
+from atelier.operations.datasets import cache_folder
 from atelier.operations.overview import bytes_below
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.locks import held
@@ -55,10 +56,10 @@ def test_the_cache_keeps_what_a_workspace_names(inside):
     stray = inside / ".dvc/cache/files/md5/00/0123456789abcdef0123456789abcd"
     stray.parent.mkdir(parents=True, exist_ok=True)
     stray.write_bytes(b"\0" * 5000)
-    before = bytes_below(tidying.CACHE)
+    before = bytes_below(cache_folder())
     freed = tidying.collect_cache()
     assert freed >= 5000
-    assert bytes_below(tidying.CACHE) == before - freed
+    assert bytes_below(cache_folder()) == before - freed
     assert not stray.exists()
     assert "up to date" in run(inside, "dvc", "status")
     run(inside, "rm", "-r", "artifacts/tiny/numbers/train", "artifacts/tiny/numbers/bundle")

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tests.project import contents, run, start
+from tests.project import ROOT, contents, run, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
@@ -82,12 +82,8 @@ def command() -> list[str]:
 def outcome(root: Path) -> tuple[dict[Path, bytes], list[object]]:
     """Artifacts, byte by byte, and what the registry says of its versions."""
     made = contents(root / "artifacts")
-    said = run(root, sys.executable, "-c", ASK, PYTHONPATH=source())
+    said = run(root, sys.executable, "-c", ASK, PYTHONPATH=str(ROOT / "src"))
     return made, json.loads(said.strip().splitlines()[-1])
-
-
-def source() -> str:
-    return str(Path(__file__).parents[2] / "src")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from atelier.cli.dataset import dataset
 from atelier.cli.edit import edit, interpolate
 from atelier.cli.experiment import experiment
 from atelier.cli.generate import generate
-from atelier.cli.registry import registry
+from atelier.cli.registry import Scale, registry
 from atelier.cli.translate import reconstruct, translate
 from atelier.cli.upkeep import doctor, status, tidy
 from atelier.errors import AtelierError, fault_of_machine
@@ -44,9 +44,6 @@ app.command()(status)
 app.command()(tidy)
 app.command()(doctor)
 
-Scale = Annotated[
-    str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
-]
 Dataset = Annotated[str, typer.Argument(help="A dataset of params.yaml.")]
 Experiment = Annotated[str, typer.Argument(help="An experiment of params.yaml.")]
 

@@ -5,30 +5,26 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal as size
 
+from atelier.cli.registry import Experiments, Scale
 from atelier.display import print_table
 
-Experiments = Annotated[
-    list[str] | None, typer.Argument(help="Experiments of params.yaml; default: all.")
-]
-Scale = Annotated[
-    str | None, typer.Option(help="tiny, laptop or gpu; default: what params.yaml names.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def status(experiments: Experiments = None, scale: Scale = None, as_json: AsJson = False) -> None:
     """Show each experiment's pipeline, champion, figures and disk, and what runs now."""
     from atelier.operations import overview
-    from atelier.params import default_scale, listed_experiments
-    from atelier.paths import check_scale
+    from atelier.params import listed_experiments
+    from atelier.pipeline.stages import scale_or_default
     from atelier.schema import unknown
 
     listed = listed_experiments()
     for name in experiments or ():
         if name not in listed:
             raise unknown("experiment", name, listed)
-    found = overview.overviews(experiments or list(listed), check_scale(scale or default_scale()))
+    found = overview.overviews(experiments or list(listed), scale_or_default(scale))
     now, disk = overview.at_work(), overview.disk()
     if as_json:
         words = [{**asdict(one), "pipeline": one.pipeline} for one in found]
@@ -40,14 +36,14 @@ def status(experiments: Experiments = None, scale: Scale = None, as_json: AsJson
             one.experiment,
             one.champion or "-",
             ", ".join(f"{key} {value:.3g}" for key, value in one.figures.items()) or "-",
-            _size(one.disk_bytes),
+            size(one.disk_bytes),
             one.pipeline,
         )
         for one in found
     ]
     print_table(header, rows)
     typer.echo(f"now: {'; '.join(now) or 'nothing runs'}")
-    typer.echo("disk: " + ", ".join(f"{place} {_size(count)}" for place, count in disk.items()))
+    typer.echo("disk: " + ", ".join(f"{place} {size(count)}" for place, count in disk.items()))
 
 
 def tidy(
@@ -64,17 +60,17 @@ def tidy(
     from atelier.operations import tidying
 
     found = tidying.removals(keep)
-    rows = [(one.what, _size(one.disk_bytes), one.why) for one in found]
+    rows = [(one.what, size(one.disk_bytes), one.why) for one in found]
     if rows:
         print_table(("what", "disk", "why it can go"), rows)
     total = sum(one.disk_bytes for one in found)
     if not remove:
-        typer.echo(f"{_size(total)} in all. To remove it: atelier tidy --keep {keep} --remove")
+        typer.echo(f"{size(total)} in all. To remove it: atelier tidy --keep {keep} --remove")
         return
     for one in found:
         one.remove()
     freed = tidying.collect_cache()
-    typer.echo(f"{_size(total + freed)} freed, {_size(freed)} of it in DVC's cache")
+    typer.echo(f"{size(total + freed)} freed, {size(freed)} of it in DVC's cache")
 
 
 def doctor() -> None:
@@ -89,12 +85,3 @@ def doctor() -> None:
     print_table(("", "what", "found", "remedy"), rows)
     if any(one.wrong for one in found):
         raise typer.Exit(1)
-
-
-def _size(count: float) -> str:
-    """Bytes in words: 1.5 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit != "GB" else f"{count:.1f} GB"

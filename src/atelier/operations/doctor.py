@@ -19,11 +19,11 @@ from packaging.version import Version
 
 from atelier.commands import CommandFailed, run
 from atelier.errors import UserError
-from atelier.operations.dvc import HOLDERS
+from atelier.operations.dvc import HOLDERS, entries
 from atelier.operations.services import PORTS, running, services, taken
 from atelier.operations.workspace import WORKTREES
 from atelier.params import load_parameters
-from atelier.registry.store import DATABASE
+from atelier.registry.store import ADDRESS, DATABASE
 
 LEAST_FREE_BYTES = 5_000_000_000
 """What a whole run at `laptop` writes, artifacts, cache and registry together, and some more."""
@@ -139,7 +139,7 @@ def _locks() -> Iterator[Finding]:
     except ValueError:
         yield Finding("dvc's locks", f"{HOLDERS} cannot be read", f"rm {HOLDERS}")
         return
-    numbers = set(_numbers(record))
+    numbers = {holder["pid"] for _, _, holder in entries(record)}
     dead = sorted(number for number in numbers if not psutil.pid_exists(number))
     if dead:
         shown = ", ".join(map(str, dead))
@@ -148,20 +148,8 @@ def _locks() -> Iterator[Finding]:
         yield Finding("dvc's locks", f"held by {', '.join(map(str, sorted(numbers)))}")
 
 
-def _numbers(record: object) -> Iterator[int]:
-    """Every process number of a record, however deep."""
-    if isinstance(record, dict):
-        if isinstance(number := record.get("pid"), int):
-            yield number
-        for inner in record.values():
-            yield from _numbers(inner)
-    elif isinstance(record, list):
-        for inner in record:
-            yield from _numbers(inner)
-
-
 def _registry() -> Iterator[Finding]:
-    if server := os.environ.get("MLFLOW_TRACKING_URI"):
+    if server := os.environ.get(ADDRESS):
         yield Finding("registry", f"at {server}")
         return
     if not DATABASE.exists():

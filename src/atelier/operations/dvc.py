@@ -86,9 +86,9 @@ def busy(but: Collection[int] = ()) -> list[str]:
     What a killed process left is taken out of the record. DVC itself does so only until another
     process has its number, and reads no record whose writing was cut short.
     """
-    holders = {entry["pid"]: entry["cmd"] for _, _, entry in _entries(_record())}
+    holders = {entry["pid"]: entry["cmd"] for _, _, entry in entries(_record())}
     if not all(_is_dvc(pid) for pid in holders):
-        holders = {entry["pid"]: entry["cmd"] for _, _, entry in _entries(_mended_record())}
+        holders = {entry["pid"]: entry["cmd"] for _, _, entry in entries(_mended_record())}
     return [
         f"process {pid} ({command})" for pid, command in sorted(holders.items()) if pid not in but
     ]
@@ -118,7 +118,7 @@ def _mended_record() -> Record:
             HOLDERS.unlink(missing_ok=True)
             return {}
         kept: dict[str, dict[str, Any]] = {"write": {}, "read": {}}
-        for kind, path, entry in _entries(record):
+        for kind, path, entry in entries(record):
             if _is_dvc(entry["pid"]) and kind == "write":
                 kept[kind][path] = entry
             elif _is_dvc(entry["pid"]):
@@ -127,7 +127,7 @@ def _mended_record() -> Record:
         return kept
 
 
-def _entries(record: Record) -> Iterator[tuple[str, str, Any]]:
+def entries(record: Record) -> Iterator[tuple[str, str, Any]]:
     """(write or read, path, who holds it)."""
     for path, holder in record.get("write", {}).items():
         yield "write", path, holder

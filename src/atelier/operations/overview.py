@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from atelier.evaluation.keys import ACCURACY, KID, MINIMUM, MULTIPLES_SHARE, PSNR_DB
 from atelier.evaluation.report import flatten
 from atelier.operations.dvc import busy
 from atelier.operations.services import WORKER, running, services
 from atelier.operations.staleness import Step, steps_of_all
-from atelier.operations.status import champion_of
+from atelier.operations.status import champions
 from atelier.params import listed_experiments
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
-from atelier.pipeline.locks import holder_of
+from atelier.pipeline.locks import holder_of, is_held
 from atelier.pipeline.warm_start import FINISHED
 
 HEADLINES = {
@@ -61,11 +59,11 @@ def overviews(experiments: Sequence[str], scale: str) -> list[Overview]:
     Raises:
         AtelierError: DVC can't say what is stale.
     """
-    steps = steps_of_all(experiments, scale)
+    steps, now = steps_of_all(experiments, scale), champions(experiments, scale)
     return [
         Overview(
             experiment=name,
-            champion=champion_of(name, scale),
+            champion=now[name],
             stale=tuple(step for step in steps[name] if step.stale),
             figures=_figures(name, scale),
             disk_bytes=sum(map(bytes_below, _folders(name, scale))),
@@ -114,13 +112,9 @@ def _figures(name: str, scale: str) -> dict[str, float]:
 
 
 def _stages() -> Iterator[str]:
-    """Those that hold a checkpoint's lock: a record alone may be a killed one's."""
-    for path in sorted(CHECKPOINTS.glob("*.lock")):
-        try:
-            with FileLock(path, timeout=0):
-                pass
-        except Timeout:
-            yield f"{path.stem}: {holder_of(path)}"
+    """Those that hold a checkpoint's lock."""
+    for path in filter(is_held, sorted(CHECKPOINTS.glob("*.lock"))):
+        yield f"{path.stem}: {holder_of(path)}"
 
 
 def _services() -> Iterator[str]:

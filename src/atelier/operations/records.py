@@ -31,7 +31,6 @@ def keep_or_put_back() -> None:
             content = record.read_bytes()
         if is_whole(content):
             if not kept.exists() or kept.read_bytes() != content:
-                kept.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(kept, content)
         elif kept.exists():
             write_whole(record, kept.read_bytes())

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,18 @@ class Status:
 
 def champion_of(experiment: str, scale: str) -> str:
     """The champion's version, without opening a store that is not there yet."""
-    if not has_store():
-        return ""
-    found = versions.champion(open_store(), load_experiment(scale, experiment).registered_name)
-    return str(found) if found else ""
+    return champions([experiment], scale)[experiment]
+
+
+def champions(experiments: Sequence[str], scale: str) -> dict[str, str]:
+    """`champion_of` each experiment; the store is opened once."""
+    found = dict.fromkeys(experiments, "")
+    if has_store():
+        store = open_store()
+        for name in found:
+            registered = load_experiment(scale, name).registered_name
+            found[name] = str(versions.champion(store, registered) or "")
+    return found
 
 
 def status_of(experiment: str, scale: str) -> Status:

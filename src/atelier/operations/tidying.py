@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.errors import AtelierError
+from atelier.operations.datasets import cache_folder
 from atelier.operations.overview import bytes_below
 from atelier.operations.workspace import WORKTREES
 from atelier.params import listed_experiments, load_parameters
 from atelier.paths import SCALES, Paths
 from atelier.pipeline.definition import CHECKPOINTS, checkpoint_folder
+from atelier.pipeline.locks import is_held
 from atelier.pipeline.warm_start import FINISHED
 from atelier.registry.ageing import Aged, aged, let_go
 from atelier.registry.store import has_store, open_store
 
 ABANDONED_AFTER_DAYS = 1.0
 """A checkpoint that was written since may be gone back to, by undoing a change of its settings."""
-CACHE = Path(".dvc", "cache")
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,15 @@ def collect_cache() -> int:
     Raises:
         AtelierError: DVC can't, because it is at work, say; its own message is in the error.
     """
-    before = bytes_below(CACHE)
+    cache = cache_folder()
+    before = bytes_below(cache)
     others = [str(place) for place in WORKTREES.glob("*") if (place / "dvc.yaml").exists()]
     projects = ["--projects", *others] if others else []
     try:
         run(*MODULE, "dvc", "gc", "--workspace", "--all-commits", "--force", *projects)
     except CommandFailed as failed:
         raise AtelierError(f"dvc gc: {failed.last}") from None
-    return before - bytes_below(CACHE)
+    return before - bytes_below(cache)
 
 
 def _versions(keep: int) -> Iterator[Removal]:
@@ -80,7 +80,8 @@ def _checkpoints() -> Iterator[Removal]:
     current = set(_current())
     for folder in sorted(CHECKPOINTS.glob("*/")):
         days = (time.time() - folder.stat().st_mtime) / 86_400
-        if folder in current or days < ABANDONED_AFTER_DAYS or _held(folder):
+        in_use = folder in current or is_held(folder.with_suffix(".lock"))
+        if in_use or days < ABANDONED_AFTER_DAYS:
             continue
         why = f"a training of other settings or code, left {days:.0f} days ago"
         yield Removal(str(folder), why, bytes_below(folder), partial(shutil.rmtree, folder))
@@ -97,14 +98,6 @@ def _current() -> Iterator[Path]:
                 yield checkpoint_folder(stage, name, scale)
             except OSError:  # its data are not prepared, so it has none
                 continue
-
-
-def _held(folder: Path) -> bool:
-    try:
-        with FileLock(folder.with_suffix(".lock"), timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _trainings() -> Iterator[Removal]:

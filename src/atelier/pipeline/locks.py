@@ -92,6 +92,15 @@ def _record(path: Path) -> Path:
     return path.with_suffix(".holder.json")
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock: a record alone may be a killed one's."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def holder_of(path: Path) -> str:
     """Who holds a lock that is held."""
     try:

@@ -79,9 +79,9 @@ def _take_networks_along(store: Store, name: str, scale: str, run_id: str) -> No
 
     history = tracking.history_digest(Paths(scale).train(name))
     networks = warm_start.Before("train", name, scale).networks_of(history)
-    kept = [file.path for file in store.client.list_artifacts(run_id, warm_start.ARTIFACT_FOLDER)]
-    if networks and f"{warm_start.ARTIFACT_FOLDER}/{networks.name}" not in kept:
-        store.client.log_artifact(run_id, str(networks), warm_start.ARTIFACT_FOLDER)
+    kept = [file.path for file in store.client.list_artifacts(run_id, tracking.NETWORKS_FOLDER)]
+    if networks and f"{tracking.NETWORKS_FOLDER}/{networks.name}" not in kept:
+        store.client.log_artifact(run_id, str(networks), tracking.NETWORKS_FOLDER)
 
 
 def _track_only(store: Store, experiment: Experiment, scale: str) -> registry.Synced:

@@ -27,7 +27,7 @@ from atelier.display import say
 from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.pipeline.definition import same_but_images
-from atelier.registry.tracking import history_digest
+from atelier.registry.tracking import NETWORKS_FOLDER, history_digest
 from atelier.schema import Positive, Strict
 from atelier.training import checkpoint
 from atelier.training.loop import snapshot_marks
@@ -37,8 +37,6 @@ FINISHED = Path(".atelier", "finished")
 NETWORKS = "networks.safetensors"
 FACTS = "finished.json"
 START = "start.json"
-ARTIFACT_FOLDER = "training"
-"""Below an MLflow run."""
 Known = TypeVar("Known", bound=Strict)
 
 
@@ -199,7 +197,7 @@ def _networks(asked: str) -> Iterator[tuple[Path, str]]:
     opened = store.open_store()
     version = versions.find(opened, asked)
     with tempfile.TemporaryDirectory() as scratch:
-        artifact = f"{ARTIFACT_FOLDER}/{NETWORKS}"
+        artifact = f"{NETWORKS_FOLDER}/{NETWORKS}"
         if (fetched := loading.fetch_of_run(opened, version, artifact, scratch)) is None:
             problem = f"{version} took no networks along"
             remedy = "It was trained elsewhere or before they were kept: name a file."

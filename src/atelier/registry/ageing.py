@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atelier.registry.store import Store
-from atelier.registry.versions import CHAMPION, Version, names, versions
+from atelier.registry.tracking import NETWORKS_FOLDER, run_at
+from atelier.registry.versions import (
+    CHAMPION,
+    PREVIOUS_TAG,
+    START_TAGS,
+    Version,
+    names,
+    versions,
+)
 
-STARTED_FROM = "atelier.start.found"
-"""The tag of a version that says whose networks it began with."""
-PREVIOUS = "previous_champion"
+STARTED_FROM = f"{START_TAGS}found"
 TIDIED_TAG = "tidied"
-TRAINING = "training"
-"""The folder of a run's artifacts that holds networks."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def _kept(every: dict[str, Version], keep: int) -> set[str]:
         newest[version.name] = newest.get(version.name, 0) + 1
         if newest[version.name] <= keep or version.aliases:
             kept.add(name)
-            if CHAMPION in version.aliases and (before := version.tags.get(PREVIOUS)):
+            if CHAMPION in version.aliases and (before := version.tags.get(PREVIOUS_TAG)):
                 kept.add(f"{version.name}/{before}")
     for name in tuple(kept):
         kept.update(_began_with(every, name))
@@ -82,12 +86,6 @@ def _began_with(every: dict[str, Version], name: str) -> Iterator[str]:
 
 
 def _networks(store: Store, version: Version) -> Iterator[Path]:
-    from mlflow.exceptions import MlflowException
-
-    if version.training_run is None:
-        return
-    try:
-        place = store.client.get_run(version.training_run).info.artifact_uri
-    except MlflowException:
-        return  # the run is gone, and its artifacts are MLflow's to collect
-    yield store.root / place.removeprefix("file://") / TRAINING
+    # Where the run is gone, its artifacts are MLflow's to collect.
+    if run := run_at(store, version.training_run):
+        yield store.root / run.info.artifact_uri.removeprefix("file://") / NETWORKS_FOLDER

@@ -35,7 +35,7 @@ from atelier.registry.tracking import (
     restore,
     run_at,
 )
-from atelier.registry.versions import RUN_TAG, Version
+from atelier.registry.versions import RUN_TAG, START_TAGS, Version
 
 DECIDED_TAG = "gate.decision"
 AGAIN_TAG = "gate.scored_again"
@@ -211,7 +211,7 @@ def _start_tags(training: Path) -> dict[str, str]:
     """Whose networks the training began with, if it did not begin at random weights."""
     file = training / "train.json"
     start = json.loads(file.read_text()).get("start") if file.exists() else None
-    return {f"atelier.start.{key}": value for key, value in (start or {}).items()}
+    return {f"{START_TAGS}{key}": value for key, value in (start or {}).items()}
 
 
 def _recorded(champion: Version) -> Figures | None:

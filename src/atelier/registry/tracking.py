@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HISTORY = "history.csv"
 SAMPLES = "samples"
+NETWORKS_FOLDER = "training"
+"""Below a run: the networks that other trainings may begin with."""
 KEY_TAG = "atelier.key"
 HISTORY_TAG = "atelier.history"
 METRICS_PER_CALL = 1000

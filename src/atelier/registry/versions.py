@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 DIGEST_TAG, CODE_TAG, RUN_TAG = "bundle_digest", "code_digest", "atelier.run"
+PREVIOUS_TAG = "previous_champion"
+START_TAGS = "atelier.start."
+"""How the tags begin that say whose networks a version began with."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
             "gate.champion": before.number if before else "",
         }
         if decision.promote and before and before.number != challenger.number:
-            tags["previous_champion"] = before.number
+            tags[PREVIOUS_TAG] = before.number
         for key, value in tags.items():
             store.client.set_model_version_tag(challenger.name, challenger.number, key, value)
         path = store.root / FOLDER / "decisions" / challenger.name / f"{challenger.number}.json"
@@ -242,7 +245,7 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
         now = champion(store, name)
         if now is None:
             raise UserError(f"{name}@{CHAMPION}", "there is none to roll back")
-        if not (number := now.tags.get("previous_champion")):
+        if not (number := now.tags.get(PREVIOUS_TAG)):
             raise UserError(str(now), "was the first champion; there is none before it")
         before = version(store, name, number)
         store.client.set_model_version_tag(name, now.number, "rolled_back_to", number)
