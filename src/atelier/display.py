@@ -73,7 +73,8 @@ def progress(name: str, total: int, done: int) -> Iterator[Advance]:
 def say(line: str) -> None:
     """Prints to stderr; a reader that has gone away must not end a training."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        # With its end in one piece: lines of threads side by side stay lines.
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = open("/dev/null", "w")  # noqa: SIM115
 
