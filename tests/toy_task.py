@@ -36,6 +36,7 @@ from atelier.tasks import MODULES
 from atelier.tasks.comparing import ErrorComparer, Errors, digests
 from atelier.tasks.context import TRAINING, Context
 from atelier.tasks.pictures import made_from, preview_data, preview_pairs, reconstructed
+from atelier.training.health import Made, Preview
 from atelier.training.setup import Learner
 
 NAME = "colourisation"
@@ -95,9 +96,10 @@ class ColourisationBundle(Bundle):
         return self._published(self._in_chunks(NETWORK, self._checked(pictures)))
 
 
-def preview(learner: Learner) -> Tensor | None:
+def preview(learner: Learner) -> Preview:
     images = preview_data(learner)["real"][:4]
-    return preview_pairs(images, learner.averages[NETWORK](images))
+    made = learner.averages[NETWORK](images)
+    return Preview(preview_pairs(images, made), (Made(NETWORK, made, images),))
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> Estimate:

@@ -28,6 +28,8 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 HIGHEST_RATE = 0.1
 """Weights are smaller than that: with a higher one, a step of Adam leaves nothing of them."""
+Sign = Literal["collapse", "duplicates", "saturation", "exploding"]
+"""Of illness; training/health.py says what each is."""
 if TYPE_CHECKING:
     ModelConfig = Any
     ObjectiveConfig = Any
@@ -97,8 +99,10 @@ class Training(Strict):
     early_stopping: EarlyStopping | None
     start_from: str | None = None
     """Networks to begin with: NAME@ALIAS or NAME/VERSION of the registry, a folder of
-    .atelier/finished/, or a file like the one in it. The one key that may be left out: most begin
-    with random weights."""
+    .atelier/finished/, or a file like the one in it. May be left out: most begin with random
+    weights."""
+    stop_when: tuple[Sign, ...] = Field((), strict=False)
+    """Signs that end the training. May be left out: then they are only told."""
 
     @model_validator(mode="after")
     def _a_step_fits(self) -> Self:

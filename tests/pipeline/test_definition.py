@@ -42,6 +42,7 @@ EXCEPTED = {
     "evaluation/keys.py": "what figures are called",
     "data/twins.py": "read by prepare, which names it; others read its arrays",
     "training/checkpoint.py": "a resumed run equals one that was not",
+    "training/health.py": "what is told of a training; one that it ends leaves nothing",
     "training/history.py": "what is written down of a training",
     "training/runtime.py": "the device; what was chosen is recorded",
     **{f"{room}/__init__.py": "empty" for room in ("training", "data", "evaluation", "bundle")},

@@ -106,6 +106,16 @@ def test_run_version_and_champion_are_made_once(store: Store, experiment: Experi
     }
 
 
+def test_a_version_tells_what_looked_ill_in_its_training(
+    store: Store, experiment: Experiment
+) -> None:
+    facts = {"warnings": ["collapse at 100 images: …", "exploding at 200 images: …"]}
+    (Paths("tiny").train("numbers") / "train.json").write_text(json.dumps(facts))
+    version = synced(store, experiment, FakeComparer()).version
+    assert version is not None
+    assert version.tags["atelier.warnings"] == " ".join(facts["warnings"])
+
+
 def test_without_an_evaluation_nothing_is_registered(store: Store, experiment: Experiment) -> None:
     Paths("tiny").metrics("numbers").unlink()
     result = synced(store, experiment, FakeComparer())

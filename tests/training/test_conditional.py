@@ -110,7 +110,7 @@ def test_the_preview_asks_for_what_training_images_have(faces, fabric):
     learner = setup.build(experiment(), faces, fabric)
     assert learner.batches.label_names == tuple(ATTRIBUTES)
     with torch.inference_mode():
-        first, second = preview(learner), preview(learner)
+        first, second = preview(learner).pictures, preview(learner).pictures
     assert first.shape == (PREVIEWED, 3, 16, 16)
     assert torch.equal(first, second)
 

@@ -115,5 +115,6 @@ def _learn(
         "steps": summary.steps,
         "stopped_early": summary.stopped_early,
         "best_score": summary.best_score,
+        "warnings": summary.warnings,
     }
     return learner, facts | ({"start": start.model_dump()} if start else {})

@@ -35,7 +35,7 @@ from atelier.registry.tracking import (
     restore,
     run_at,
 )
-from atelier.registry.versions import RUN_TAG, START_TAGS, Version
+from atelier.registry.versions import RUN_TAG, START_TAGS, WARNINGS_TAG, Version
 
 DECIDED_TAG = "gate.decision"
 AGAIN_TAG = "gate.scored_again"
@@ -113,7 +113,7 @@ def sync(
 
     def origin() -> dict[str, str]:
         made_by = lineage_of(folder, lineage).tags()
-        return made_by | {RUN_TAG: run_id or ""} | _start_tags(paths.train(experiment.name))
+        return made_by | {RUN_TAG: run_id or ""} | _training_tags(paths.train(experiment.name))
 
     version, is_new = versions.register(store, folder, run_id, origin)
     if run_id and run_at(store, version.training_run) is None:
@@ -207,11 +207,15 @@ def score_again(store: Store, experiment: Experiment, comparer: ComparerFactory)
     return f"{champion}: score {figures.score:.4g}{then} ({rests}){verdict}"
 
 
-def _start_tags(training: Path) -> dict[str, str]:
-    """Whose networks the training began with, if it did not begin at random weights."""
+def _training_tags(training: Path) -> dict[str, str]:
+    """Whose networks the training began with, if it did not begin at random weights, and what
+    looked ill."""
     file = training / "train.json"
-    start = json.loads(file.read_text()).get("start") if file.exists() else None
-    return {f"{START_TAGS}{key}": value for key, value in (start or {}).items()}
+    facts = json.loads(file.read_text()) if file.exists() else {}
+    tags = {f"{START_TAGS}{key}": value for key, value in facts.get("start", {}).items()}
+    if warnings := facts.get("warnings"):
+        tags[WARNINGS_TAG] = " ".join(warnings)
+    return tags
 
 
 def _recorded(champion: Version) -> Figures | None:

@@ -25,6 +25,8 @@ DIGEST_TAG, CODE_TAG, RUN_TAG = "bundle_digest", "code_digest", "atelier.run"
 PREVIOUS_TAG = "previous_champion"
 START_TAGS = "atelier.start."
 """How the tags begin that say whose networks a version began with."""
+WARNINGS_TAG = "atelier.warnings"
+"""What looked ill in its training."""
 
 
 @dataclass(frozen=True)

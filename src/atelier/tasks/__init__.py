@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor, nn
+from torch import nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import Comparer
@@ -17,15 +17,15 @@ from atelier.tasks import conditional, numbers, reconstruction, translation, unc
 from atelier.tasks.context import Context
 
 if TYPE_CHECKING:
+    from atelier.training.health import Preview
     from atelier.training.setup import Learner
 
 
 class TaskModule(Protocol):
     """What a task's module has."""
 
-    def preview(self, learner: "Learner", /) -> Tensor | None:
-        """What a training shows of itself: a grid's pictures, [N, 3, S, S] in [-1, 1], by the
-        averaged networks; None: no pictures."""
+    def preview(self, learner: "Learner", /) -> "Preview | None":
+        """What a training shows of itself, by the averaged networks; None: no pictures."""
         ...
 
     def figure(self, networks: nn.ModuleDict, context: Context, /) -> Estimate:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.card import OF_SAMPLES, Card, of_directions, size_of
@@ -45,6 +45,7 @@ from atelier.tasks.pictures import (
     preview_data,
     sampled,
 )
+from atelier.training.health import Made, Preview
 
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
@@ -54,12 +55,11 @@ SMALLEST_MET_SHARE = 0.6
 SHOWN_PER_REQUEST = 8
 
 
-def preview(learner: "Learner") -> Tensor | None:
+def preview(learner: "Learner") -> Preview:
     """The same noise each time, with the attributes of training images."""
-    noise, labels = learner.fixed().normal(PREVIEWED, learner.latent_dim), preview_data(learner)
-    conditions = labels["labels"].float()
-    images: Tensor = learner.averages["generator"](noise, conditions)
-    return images
+    noise, drawn = learner.fixed().normal(PREVIEWED, learner.latent_dim), preview_data(learner)
+    made = learner.averages["generator"](noise, drawn["labels"].float())
+    return Preview(made, (Made("generator", made, drawn["real"]),))
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> Estimate:

@@ -33,9 +33,8 @@ SMALLEST_MULTIPLES_SHARE = 0.5
 LARGEST_ALL_ZERO_SHARE = 0.1
 
 
-def preview(learner: "Learner") -> Tensor | None:
+def preview(learner: "Learner") -> None:
     """Numbers are no pictures."""
-    return None
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> Estimate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.card import OF_SAMPLES, SAMPLES, Card, of_directions, size_of
@@ -51,6 +51,7 @@ from atelier.tasks.pictures import (
     sampled,
     score_edits,
 )
+from atelier.training.health import Made, Preview
 
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
@@ -65,11 +66,12 @@ DIVERSE = 500
 Floats = npt.NDArray[np.float32]
 
 
-def preview(learner: "Learner") -> Tensor | None:
+def preview(learner: "Learner") -> Preview:
     """Pairs of an image and its reconstruction."""
     images = preview_data(learner)["real"][: PREVIEWED // 2]
     codes = learner.averages["encoder"](images)[:, : learner.latent_dim]
-    return preview_pairs(images, learner.averages["decoder"](codes))
+    made = learner.averages["decoder"](codes)
+    return Preview(preview_pairs(images, made), (Made("decoder", made, images),))
 
 
 class Halves:

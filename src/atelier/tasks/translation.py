@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from atelier.bundle.bundle_model import DIRECTIONS, Bundle
 from atelier.bundle.card import Card, size_of
@@ -27,6 +27,7 @@ from atelier.evaluation.translation import score_directions, translation_figure,
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import PREVIEWED, made_from, preview_data, preview_pairs
+from atelier.training.health import Made, Preview
 
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
@@ -36,12 +37,13 @@ CHOSEN_ON = 128
 """Validation images of each direction at most: translating is the dearest part of choosing."""
 
 
-def preview(learner: "Learner") -> Tensor | None:
+def preview(learner: "Learner") -> Preview:
     """Pairs of an image and its translation: 16 from each domain."""
     drawn, quarter = preview_data(learner), PREVIEWED // 4
     a, b = drawn["real"][:quarter], drawn["other"][:quarter]
-    there = preview_pairs(a, learner.averages["a2b"](a))
-    return torch.cat([there, preview_pairs(b, learner.averages["b2a"](b))])
+    as_b, as_a = learner.averages["a2b"](a), learner.averages["b2a"](b)
+    pictures = torch.cat([preview_pairs(a, as_b), preview_pairs(b, as_a)])
+    return Preview(pictures, (Made("a2b", as_b, b), Made("b2a", as_a, a)))
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> Estimate:

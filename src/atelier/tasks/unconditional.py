@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.card import OF_SAMPLES, Card, of_directions, size_of
@@ -26,17 +26,20 @@ from atelier.tasks.pictures import (
     kid_rows,
     latents_of,
     made_from,
+    preview_data,
     sampled,
     score_edits,
 )
+from atelier.training.health import Made, Preview
 
 if TYPE_CHECKING:
     from atelier.training.setup import Learner
 
 
-def preview(learner: "Learner") -> Tensor | None:
+def preview(learner: "Learner") -> Preview:
     """Of the same noise each time."""
-    return learner.draw(PREVIEWED)
+    made = learner.draw(PREVIEWED)
+    return Preview(made, (Made("generator", made, preview_data(learner)["real"]),))
 
 
 def figure(networks: nn.ModuleDict, context: Context) -> Estimate:

@@ -70,6 +70,16 @@ class History:
             writer.writeheader()
             writer.writerows([*rows, row])
 
+    def rows(self) -> list[tuple[int, dict[str, float]]]:
+        """Of each row so far its images, and its figures."""
+        return [
+            (
+                int(row["images"]),
+                {k: float(v) for k, v in row.items() if k not in ("step", "images") and v},
+            )
+            for row in self._rows()
+        ]
+
     def _columns(self) -> list[str]:
         if not self.table.exists():
             return []

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from atelier import config
-from atelier.display import progress
-from atelier.errors import Interrupted
+from atelier.display import progress, say
+from atelier.errors import AtelierError, Interrupted
 from atelier.objectives.phase import EXAMPLES, Batch, Phase, Prepare, train_only, unchanged
-from atelier.training import checkpoint, ema, setup
+from atelier.training import checkpoint, ema, health, setup
 from atelier.training.history import History, Window
 from atelier.training.randomness import StepRandomness
 from atelier.training.stopping import EarlyStop
 
 PREPARING = 1000
 """More than any objective has phases: what prepares one draws by itself."""
-Preview = Callable[[setup.Learner], Tensor | None]
-"""What a training shows of itself: pictures [N, 3, S, S] in [-1, 1], or none."""
+Preview = Callable[[setup.Learner], health.Preview | None]
+"""What a training shows of itself, if that can be seen."""
 
 
 @dataclass
@@ -52,6 +52,7 @@ class Summary:
     steps: int
     stopped_early: bool
     best_score: float | None
+    warnings: list[str]
 
 
 def train(
@@ -71,7 +72,7 @@ def train(
 
     Raises:
         Interrupted: `should_stop` said so; a checkpoint is saved and the same call goes on.
-        AtelierError: a loss was not finite.
+        AtelierError: a loss was not finite, or what `stop_when` names was seen.
     """
     run = _Run(name, work, learner, folder, preview)
     run.resume()
@@ -80,10 +81,10 @@ def train(
         while not run.finished:
             run.take_step()
             advance(run.clock.images)
-            if run.due(run.settings.log_every_images):
-                advance(run.clock.images, run.log())
             if run.due(run.settings.sample_every_images):
                 run.sample()
+            if run.due(run.settings.log_every_images):
+                advance(run.clock.images, run.log())
             if run.clock.images in run.snapshot_marks:
                 run.snapshot()
             if should_stop():
@@ -115,7 +116,7 @@ class _Run:
         folder: Path,
         preview: Preview | None,
     ) -> None:
-        self.preview = preview
+        self.name, self.preview = name, preview
         self.settings, self.learner = work.training, learner
         self.clock = Clock(self.settings.batch_size)
         steps = self.settings.images // self.settings.batch_size
@@ -125,6 +126,7 @@ class _Run:
         self.history = History(folder / "output")
         device = learner.fabric.device
         self.window = Window(device)
+        self.watch = health.Watch(self.planned)
         self.not_finite = {
             phase.name: torch.full((), -1, dtype=torch.int64, device=device)
             for phase in learner.phases
@@ -219,18 +221,32 @@ class _Run:
 
     def log(self) -> dict[str, float]:
         checkpoint.check_finite(self.not_finite)
-        means = self.window.means()
+        means = self.window.means() | health.gradient_norms(self.learner.optimizers)
         if self.leads:
             self.history.log(self.clock.step, self.clock.images, means)
+            for warning in self.watch.see(self.clock.images, means):
+                say(f"{self.name}: {warning}")
+        self._stop_if_ill()
         return means
+
+    def _stop_if_ill(self) -> None:
+        """All processes, or none."""
+        seen = self.watch.signs & set(self.settings.stop_when)
+        if self.learner.fabric.broadcast(bool(seen)):
+            raise AtelierError(
+                f"{self.name}: {'; '.join(self.watch.warnings)} Stopped, as training.stop_when "
+                "says."
+            )
 
     def sample(self) -> None:
         if not self.leads or self.preview is None:
             return
         with torch.inference_mode(), self.learner.fabric.autocast():
-            pictures = self.preview(self.learner)
-        if pictures is not None:
-            self.history.sample(self.clock.images, pictures)
+            preview = self.preview(self.learner)
+            if preview is None:
+                return
+        self.window.add(health.figures(preview.made))
+        self.history.sample(self.clock.images, preview.pictures)
 
     def snapshot(self) -> None:
         if self.leads:
@@ -266,6 +282,9 @@ class _Run:
                 self.early_stop.counter, self.early_stop.best_score = state["early_stop"]
         if self.leads:
             self.history.rewind(self.clock.images)
+            for images, row in self.history.rows():
+                self.watch.see(images, row)
+        self._stop_if_ill()
 
     def finish(self) -> Summary:
         """Early stopping publishes one snapshot, under the images where it ended."""
@@ -275,7 +294,9 @@ class _Run:
             self.snapshot()
         self.save()
         best = self.early_stop.best_score if self.early_stop else None
-        return Summary(self.clock.images, self.clock.step, self.clock.stopped_early, best)
+        return Summary(
+            self.clock.images, self.clock.step, self.clock.stopped_early, best, self.watch.warnings
+        )
 
 
 def _average_gradients(learner: setup.Learner, name: str) -> None:
