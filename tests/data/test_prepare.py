@@ -1,6 +1,10 @@
 """Arrays on disk: their shape, their bytes, their labels, and nothing half-written."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +178,36 @@ def test_what_a_kill_left_behind_is_swept_away(tmp_path):
     out.with_name(".prepared.building").mkdir()
     assert tree_digest(prepared(tmp_path, config())) == before
     assert [path.name for path in out.parent.iterdir()] == ["prepared"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Where the arrays go, on a disk of its own of 64 kB, where the tests may mount one."""
+    place = tmp_path / "artifacts"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from data.test_prepare import config, prepared
+prepared(Path(sys.argv[1]), config("attributes", "celeba", size=64))
+"""
+
+
+def test_a_full_disk_is_an_error_and_no_signal(tmp_path, small_disk):
+    """In a process of its own: what is written through a map of memory would kill ours."""
+    write_faces(tmp_path / "data" / "celeba")
+    command = [sys.executable, "-c", PREPARE, str(tmp_path)]
+    tests = Path(__file__).parents[1]
+    ended = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    said = ended.stderr.splitlines()[-1]
+    assert f"[Errno {errno.ENOSPC}]" in said
+    assert "training.npy" in said
+    assert not any(small_disk.rglob("*.npy"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from atelier.data.twins import (
     resized_mask,
     twin_files,
 )
+from atelier.files import naming
 
 MAX_ENLARGEMENT = 2
 """A picture may be enlarged to at most twice its size: beyond, networks would learn the blur."""
@@ -157,13 +159,23 @@ def _lay_out(building: Path, catalog: Catalog, config: DatasetConfig) -> list[_J
         chosen = split.first(config.limit)
         array = building / f"{name}.npy"
         shape = (len(chosen.names), 3, config.size_pixels, config.size_pixels)
-        open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+        _make_room(array, shape)
         np.save(building / f"{name}_labels.npy", chosen.labels)
         jobs += [
             _Job(catalog.images / file, array, (row,), config.crop_share)
             for row, file in enumerate(chosen.names)
         ]
     return jobs
+
+
+def _make_room(array: Path, shape: tuple[int, ...]) -> None:
+    """An array of zeros that has its place on the disk: a full one is an error here, while one that
+    is met through a map of memory kills the process."""
+    with naming(array):
+        open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+        if hasattr(os, "posix_fallocate"):  # macOS has none
+            with array.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
 
 
 def _lay_out_twins(building: Path, twins: list[TwinFiles], config: DatasetConfig) -> list[_Job]:
@@ -175,7 +187,7 @@ def _lay_out_twins(building: Path, twins: list[TwinFiles], config: DatasetConfig
         np.save(rows, np.array(files.rows, np.int32))
         shapes = {images: (count, files.each, 3, *square), masks: (count, *square)}
         for array, shape in shapes.items():
-            open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+            _make_room(array, shape)
         for row, mask in enumerate(files.masks):
             jobs.append(_Job(mask, masks, (row,), config.crop_share, mask=True))
             jobs += [
