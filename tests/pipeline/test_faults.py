@@ -253,7 +253,7 @@ import sys
 from pathlib import Path
 from atelier.data.folders import built_aside
 from atelier.pipeline.locks import alone
-with alone("evaluate", "x", "tiny"), built_aside(Path("out")) as building:
+with alone("x", "tiny", "bundle", "evaluate"), built_aside(Path("out")) as building:
     print("builds", flush=True)
     sys.stdin.readline()
     (building / "figures").write_text(sys.argv[1])
@@ -271,7 +271,7 @@ def test_two_at_once_wait_for_each_other(tmp_path):
     assert first.stdout.readline() == "builds\n"
     second = start("2")
     said = second.stderr.readline()
-    assert said.startswith(f"waiting for evaluate@x: held by process {first.pid}")
+    assert said.startswith(f"waiting for bundle@x: held by process {first.pid}")
     for process in (first, second):
         process.communicate("go on\n", timeout=60)
     assert (first.returncode, second.returncode) == (0, 0)

@@ -154,11 +154,24 @@ def test_two_of_one_stage_at_once(stage, pipeline, tmp_path):
     assert contents(folder) == before
 
 
+def test_what_a_stage_is_made_from_is_not_made_anew_meanwhile(pipeline, tmp_path):
+    """Bundles again and again, evaluations beside them: each finds a whole bundle."""
+    subprocess.run(["cp", "-r", f"{pipeline}/.", str(tmp_path)], check=True)
+    folder = tmp_path / "artifacts" / "tiny" / "numbers"
+    before = contents(folder)
+    stages = ["bundle", "evaluate", "register"] * 2
+    commands = [(str(BIN / "atelier"), stage, "numbers", "--scale", "tiny") for stage in stages]
+    at_once = [start(tmp_path, *command) for command in commands]
+    said = [process.communicate(timeout=240)[0] for process in at_once]
+    assert [process.returncode for process in at_once] == [0] * len(stages), said
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_waits_for_a_stage_can_be_stopped(number, project):
     hold = (
         "import sys, time\nfrom atelier.pipeline.locks import alone\n"
-        "with alone('train', 'numbers', 'tiny'):\n    print('held', flush=True)\n    time.sleep(60)"
+        "with alone('numbers', 'tiny', 'train'):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", hold], cwd=project, env=environment(), stdout=subprocess.PIPE

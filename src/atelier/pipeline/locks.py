@@ -47,16 +47,21 @@ def device_lock(device: str) -> Path:
 
 
 @contextmanager
-def alone(stage: str, name: str, scale: str) -> Iterator[None]:
+def alone(name: str, scale: str, *stages: str) -> Iterator[None]:
     """One process at a time makes a stage's outputs; the next waits, and then makes them again.
+
+    Args:
+        stages: what is made, after what it is made from, which nobody then makes anew; in the
+            pipeline's order, so that no two wait for each other.
 
     Raises:
         Interrupted: asked to stop while waiting.
     """
-    lock = Path(".atelier", "stages", f"{scale}-{stage}-{name}.lock")
     with ExitStack() as stack:
         with stop_requests() as should_stop:
-            stack.enter_context(held(lock, f"{stage}@{name}", should_stop))
+            for stage in stages:
+                lock = Path(".atelier", "stages", f"{scale}-{stage}-{name}.lock")
+                stack.enter_context(held(lock, f"{stage}@{name}", should_stop))
         yield
 
 

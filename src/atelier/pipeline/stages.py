@@ -61,7 +61,7 @@ def prepare(name: str, scale: str) -> None:
     from atelier.data.prepare import prepare as prepare_dataset
 
     dataset = load_dataset(scale, name)
-    with alone("prepare", name, scale):
+    with alone(name, scale, "prepare"):
         prepare_dataset(dataset.data, Path(), Paths(scale).prepared(name))
 
 
@@ -74,7 +74,7 @@ def judge(name: str, scale: str) -> None:
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
     if dataset.judge is None:
-        with alone("judge", name, scale):
+        with alone(name, scale, "judge"):
             _no_judge(name, paths, NO_JUDGE[dataset.data.holds])
         return
     work = dataset.judge
@@ -85,7 +85,7 @@ def judge(name: str, scale: str) -> None:
         report.write_table(paths.judge_table(name), table)
 
     hooks = Hooks(finish=finish)
-    with alone("judge", name, scale):
+    with alone(name, scale, "judge"):
         run_training("judge", name, scale, work, paths.judge(name), name, hooks)
 
 
@@ -117,7 +117,7 @@ def train(name: str, scale: str) -> None:
 
     hooks = Hooks(observer, finish, MODULES[experiment.task.name].preview)
     out = paths.train(name)
-    with alone("train", name, scale):
+    with alone(name, scale, "train"):
         run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
 
 
@@ -127,8 +127,8 @@ def bundle(name: str, scale: str) -> None:
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
-    _need(paths.train(name) / "snapshots", f"train@{name}")
-    with alone("bundle", name, scale):
+    with alone(name, scale, "train", "bundle"):
+        _need(paths.train(name) / "snapshots", f"train@{name}")
         choose_and_pack(experiment, paths)
 
 
@@ -138,8 +138,8 @@ def evaluate(name: str, scale: str) -> None:
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
-    _need(paths.bundle(name), f"bundle@{name}")
-    with alone("evaluate", name, scale):
+    with alone(name, scale, "bundle", "evaluate"):
+        _need(paths.bundle(name), f"bundle@{name}")
         score_bundle(experiment, paths)
 
 
@@ -149,9 +149,9 @@ def register(name: str, scale: str) -> None:
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
-    _need(paths.bundle(name), f"bundle@{name}")
-    _need(paths.metrics(name), f"evaluate@{name}")
-    with alone("register", name, scale):
+    with alone(name, scale, "bundle", "evaluate", "register"):
+        _need(paths.bundle(name), f"bundle@{name}")
+        _need(paths.metrics(name), f"evaluate@{name}")
         register_bundle(experiment, scale)
 
 
