@@ -16,6 +16,8 @@ ATELIER = str(BIN / "atelier")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 NEVER = "0 0 1 1 *"
 # Prefect answers 503 while SQLite is locked; its own client asks again, too.
+DEAD_PROXY = "http://127.0.0.1:9"
+"""A house's proxy that does not know this machine: our own servers are asked without it."""
 RETRY = Retry(6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
 HTTP = requests.Session()
 HTTP.mount("http://", HTTPAdapter(max_retries=RETRY))
@@ -33,7 +35,9 @@ class Operator:
     def variables(self) -> dict[str, str]:
         ports = {"PREFECT": self.prefect, "MLFLOW": self.mlflow}
         named = {f"ATELIER_{name}_PORT": url.rpartition(":")[2] for name, url in ports.items()}
-        return {"PYTHONPATH": str(self.project / "src")} | named
+        proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy"), DEAD_PROXY)
+        proxies |= dict.fromkeys(("NO_PROXY", "no_proxy"), "")
+        return {"PYTHONPATH": str(self.project / "src")} | named | proxies
 
     def atelier(self, *command: str) -> str:
         return run(self.project, ATELIER, *command, **self.variables)
