@@ -239,7 +239,8 @@ def files_of(*modules):
     return []
 
 
-def test_a_clone_that_wants_other_line_ends_has_the_same_bytes(tmp_path):
+@pytest.mark.parametrize("wanted", ["core.autocrlf=true", "core.eol=crlf"])
+def test_a_clone_that_wants_other_line_ends_has_the_same_bytes(wanted, tmp_path):
     """Else every stage would be stale there."""
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
@@ -250,6 +251,6 @@ def test_a_clone_that_wants_other_line_ends_has_the_same_bytes(tmp_path):
     git(here, "init", "--quiet")
     git(here, "add", "--all")
     git(here, "commit", "--quiet", "-m", "t")
-    git(tmp_path, "clone", "--quiet", "-c", "core.autocrlf=true", str(here), str(there))
+    git(tmp_path, "clone", "--quiet", "-c", wanted, str(here), str(there))
     for name in files:
         assert (there / name).read_bytes() == (ROOT / name).read_bytes()
