@@ -189,7 +189,7 @@ def _worktrees() -> Iterator[Finding]:
     for place in sorted(WORKTREES.glob("*/")):
         lost = [str(link) for link in _links(place) if not link.exists()]
         if lost:
-            remedy = f"rm -r {place}; the next run at its scale makes it anew"
+            remedy = f"The next flow at its scale renews it; where none is to come: rm -r {place}"
             yield Finding("worktree", f"{lost[0]} leads nowhere", remedy)
 
 
