@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from atelier.operations.status import MLFLOW_URL, figures_beside_champion, statu
 from atelier.paths import Paths
 from atelier.pipeline import registering
 from atelier.registry import loading, sync, versions
+from atelier.registry.gate import decide
 from atelier.registry.lineage import Lineage, dvc_digest
 from atelier.registry.store import LOCAL_URI, Store
 from atelier.registry.sync import Synced, write_receipt
@@ -133,6 +135,42 @@ def test_a_better_challenger_takes_over(store: Store, experiment: Experiment) ->
     result = synced(store, experiment, FakeComparer())
     assert result.promoted
     assert versions.find(store, "numbers-tiny@champion").number == "2"
+
+
+class Overtaken(FakeComparer):
+    """While it compares, somebody else's version becomes champion, once."""
+
+    def __init__(self, overtake: Callable[[], None], comparisons: list[Comparison]) -> None:
+        super().__init__()
+        self.overtake, self.comparisons = overtake, comparisons
+        self.champions: list[str] = []
+
+    def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
+        self.champions.append(champion.manifest["digest"])
+        if len(self.champions) == 1:
+            self.overtake()
+        found = self.comparisons.pop(0)
+        return [[found], [found]]
+
+
+def test_a_champion_that_comes_meanwhile_is_compared_with(
+    store: Store, experiment: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the worse of two that both beat the first would end as champion."""
+    trained_again(store, experiment)
+    pack(tmp_path / "third", {"generator": patterned_numbers(2)}, NUMBERS)
+
+    def overtake() -> None:
+        third, _ = versions.register(store, tmp_path / "third")
+        versions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+
+    comparer = Overtaken(overtake, [BETTER, replace(BETTER, difference=0.0)])
+    result = synced(store, experiment, comparer)
+    first, third = (versions.version(store, "numbers-tiny", number) for number in "13")
+    assert comparer.champions == [first.digest, third.digest]
+    assert not result.promoted
+    assert versions.find(store, "numbers-tiny@champion").number == "3"
+    assert "numbers-tiny/3 has become champion meanwhile" in capsys.readouterr().err
 
 
 def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:

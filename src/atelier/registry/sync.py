@@ -13,6 +13,7 @@ from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import Bundle, OtherFormat, Refused, open_bundle
 from atelier.bundle.comparison import Comparer, ComparerFactory, Figures
 from atelier.config import Experiment
+from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
 from atelier.files import write_whole
@@ -141,21 +142,36 @@ def submit(
 
     A champion whose figures rest on other data or another judge is scored again first; one that is
     the same model with older code gives way without a contest. A better model takes over whatever
-    its code, and where that is older, the reason says so.
+    its code, and where that is older, the reason says so. Where another has become champion while
+    the two were compared, the challenger is held to that one.
     """
-    champion = versions.champion(store, challenger.name)
+    while True:
+        champion = versions.champion(store, challenger.name)
+        decision = _decide(store, challenger, champion, folder, open_comparer)
+        with store.locked():
+            now = versions.champion(store, challenger.name)
+            if str(now) == str(champion):
+                versions.record(store, challenger, decision)
+                return decision
+        say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
+
+
+def _decide(
+    store: Store,
+    challenger: Version,
+    champion: Version | None,
+    folder: Path,
+    open_comparer: ComparerFactory,
+) -> Decision:
     if champion is None or champion.number == challenger.number:
-        decision = decide(open_comparer().figures(_open(folder)), None)
-    else:
-        is_older = versions.has_older_code(store, challenger, champion)
-        if champion.digest == challenger.digest:
-            decision = take_over(_recorded(champion), str(champion), is_older)
-        else:
-            decision = _contest(store, folder, champion, open_comparer())
-            if decision.promote and is_older:
-                reason = f"{decision.reason}; with older code than the champion {champion} had"
-                decision = replace(decision, reason=reason)
-    versions.record(store, challenger, decision)
+        return decide(open_comparer().figures(_open(folder)), None)
+    is_older = versions.has_older_code(store, challenger, champion)
+    if champion.digest == challenger.digest:
+        return take_over(_recorded(champion), str(champion), is_older)
+    decision = _contest(store, folder, champion, open_comparer())
+    if decision.promote and is_older:
+        reason = f"{decision.reason}; with older code than the champion {champion} had"
+        return replace(decision, reason=reason)
     return decision
 
 
