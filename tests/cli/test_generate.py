@@ -1,5 +1,6 @@
 """`atelier generate` and `registry`: what is asked for appears whole, or one line says why."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from atelier.cli.generate import generate
 from atelier.cli.registry import registry
 from atelier.errors import UserError
 from atelier.registry import loading as generator
+from atelier.registry import versions
 from atelier.registry.store import Store
 
 app = typer.Typer()
@@ -89,6 +91,26 @@ def test_list_show_and_rollback(published: Store) -> None:
     assert (
         said == "faces-gan-tiny@champion is faces-gan-tiny/1 again, instead of faces-gan-tiny/2\n"
     )
+
+
+def test_a_champion_by_hand_takes_force_and_a_reason(published: Store) -> None:
+    command = ("registry", "promote", "faces-gan-tiny/1", "--reason")
+    with pytest.raises(UserError, match=r"the gate decides .* say --force"):
+        run(*command, "older hair")
+    with pytest.raises(UserError, match="--reason: says nothing"):
+        run(*command, " ", "--force")
+    assert "faces-gan-tiny@champion is faces-gan-tiny/1" in run(*command, "older hair", "--force")
+    assert "promoted against the gate: older hair" in run("registry", "list")
+    told = run("registry", "history", "faces-gan-tiny").splitlines()
+    assert "older hair" in told[-1]
+    assert "promoted" in told[1]
+
+
+def test_a_version_whose_bundle_is_gone_is_not_promoted(published: Store) -> None:
+    shutil.rmtree(versions.version(published, "faces-gan-tiny", "1").source)
+    with pytest.raises(UserError, match="the bundle of faces-gan-tiny/1 is missing"):
+        run("registry", "promote", "faces-gan-tiny/1", "--force", "--reason", "older hair")
+    assert versions.find(published, "faces-gan-tiny@champion").number == "2"
 
 
 def test_an_empty_registry_lists_what_to_run(store: Store) -> None:

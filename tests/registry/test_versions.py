@@ -1,6 +1,7 @@
 """One version for one bundle, its names, and the way back."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from atelier.errors import UserError
 from atelier.registry import loading as generator
 from atelier.registry import versions
 from atelier.registry.gate import Decision
+from atelier.registry.history import history
 from atelier.registry.store import Store
 
 
@@ -74,10 +76,45 @@ def test_rollback_gives_the_alias_back_and_says_so(published: Store) -> None:
     now, before = versions.rollback(published, "faces-gan-tiny")
     assert (now.number, before.number) == ("1", "2")
     assert now.aliases == ("champion",)
-    assert before.tags["rolled_back_to"] == "1"
-    assert now.tags["restored_from"] == "2"
     with pytest.raises(UserError, match="was the first champion"):
         versions.rollback(published, "faces-gan-tiny")
+
+
+def told(store: Store) -> list[tuple[str, str, str]]:
+    events = history(versions.versions(store, "faces-gan-tiny"))
+    return [(one.version.rpartition("/")[2], one.what, one.why) for one in events]
+
+
+def test_the_history_tells_what_became_of_each(
+    published: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    decided = [(number, "promoted", versions.version(published, "faces-gan-tiny", number)
+                .tags["gate.reason"]) for number in "12"]  # fmt: skip
+    assert told(published) == decided
+    versions.rollback(published, "faces-gan-tiny")
+    monkeypatch.setattr("getpass.getuser", nameless)
+    second = versions.version(published, "faces-gan-tiny", "2")
+    versions.promote(published, second, "it smiles")
+    after = told(published)[2:]
+    assert sorted(after) == [
+        ("1", "champion again", "instead of faces-gan-tiny/2"),
+        ("2", "promoted against the gate", "it smiles"),
+        ("2", "rolled back", "to faces-gan-tiny/1"),
+    ]
+    last = history(versions.versions(published, "faces-gan-tiny"))[-1]
+    assert (last.what, last.who) == ("promoted against the gate", str(os.getuid()))
+
+
+def test_what_was_promoted_against_the_gate_can_be_rolled_back(published: Store) -> None:
+    versions.promote(published, versions.version(published, "faces-gan-tiny", "1"), "older hair")
+    assert versions.find(published, "faces-gan-tiny@champion").number == "1"
+    champion = versions.find(published, "faces-gan-tiny@champion")
+    with pytest.raises(UserError, match="faces-gan-tiny/1: is champion already"):
+        versions.promote(published, champion, "again")
+    assert versions.rollback(published, "faces-gan-tiny")[0].number == "2"
 
 
 @pytest.mark.parametrize(

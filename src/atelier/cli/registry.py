@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,11 @@ from atelier.errors import UserError
 
 registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
 
+if TYPE_CHECKING:
+    from atelier.registry.versions import Version
+
+TOLD_BETTER = ("gate.decision", "atelier.events")
+"""Tags that are JSON: `list` and `history` have what they say."""
 Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
 
 
@@ -28,12 +33,21 @@ def list_() -> None:
             str(version),
             ", ".join(version.aliases) or "-",
             version.digest[:12],
-            version.tags.get("gate.reason", "the gate has not decided"),
+            _verdict(version),
         )
         for name in registered
         for version in versions(store, name)
     ]
     print_table(("version", "aliases", "digest", "what the gate said"), rows)
+
+
+def _verdict(version: "Version") -> str:
+    from atelier.registry.history import FORCED, history
+
+    said = version.tags.get("gate.reason", "the gate has not decided")
+    if forced := [event for event in history([version]) if event.what == FORCED]:
+        return f"{FORCED}: {forced[-1].why} (the gate said: {said})"
+    return said
 
 
 @registry.command()
@@ -49,7 +63,7 @@ def show(reference: Reference) -> None:
         "aliases": ", ".join(version.aliases),
         "bundle": version.source,
         "run": version.run_id or "",
-        **{key: text for key, text in sorted(version.tags.items()) if key != "gate.decision"},
+        **{key: text for key, text in sorted(version.tags.items()) if key not in TOLD_BETTER},
     }
     print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
 
@@ -102,6 +116,44 @@ def rollback(
     need_store()
     now, before = versions.rollback(open_store(), name)
     typer.echo(f"{name}@champion is {now} again, instead of {before}")
+
+
+@registry.command()
+def promote(
+    reference: Reference,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the version's history.")],
+    force: Annotated[bool, typer.Option("--force", help="Against what the gate said.")] = False,
+) -> None:
+    """Make a version champion by hand: the gate's part, so it takes --force."""
+    from atelier.registry import loading, versions
+    from atelier.registry.store import open_store
+
+    need_store()
+    if not force:
+        remedy = "atelier repro asks it; to overrule it, say --force."
+        raise UserError("promote", "the gate decides who becomes champion", remedy)
+    if not reason.strip():
+        raise UserError("--reason", "says nothing")
+    store = open_store()
+    version = versions.find(store, reference)
+    loading.fetch(store, version)  # whose bundle is gone can serve nobody
+    versions.promote(store, version, reason)
+    typer.echo(f"{version.name}@champion is {version}: {reason}")
+
+
+@registry.command()
+def history(
+    name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
+) -> None:
+    """Tell what became of each version of a name, and when, the latest last."""
+    from atelier.registry.history import history as told
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import versions
+
+    need_store()
+    events = told(versions(open_store(), name))
+    rows = [(one.at, one.version, one.what, one.who, one.why) for one in events]
+    print_table(("UTC", "version", "what", "by", "why"), rows)
 
 
 Key = Annotated[Path, typer.Option(help="A key as ssh-keygen -t ed25519 makes it.")]

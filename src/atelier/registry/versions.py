@@ -11,7 +11,7 @@ from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import code_digest_of
 from atelier.errors import UserError
 from atelier.files import write_whole
-from atelier.registry import packaging
+from atelier.registry import history, packaging
 from atelier.registry.gate import Decision
 from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
 from atelier.registry.store import FOLDER, Store
@@ -231,9 +231,29 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
             "decision": decision.to_dict(),
         }
         write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
+        what = history.PROMOTED if decision.promote else history.KEPT
+        history.note(store, challenger, what, decision.reason)
         if decision.promote:
             _set_champion(store, challenger)
     return path
+
+
+def promote(store: Store, chosen: Version, reason: str) -> None:
+    """Makes a version champion against the gate, which says so ever after.
+
+    Raises:
+        UserError: it is champion already.
+    """
+    with store.locked():
+        before = champion(store, chosen.name)
+        if before and before.number == chosen.number:
+            raise UserError(str(chosen), "is champion already")
+        if before:
+            store.client.set_model_version_tag(
+                chosen.name, chosen.number, PREVIOUS_TAG, before.number
+            )
+        history.note(store, chosen, history.FORCED, reason)
+        _set_champion(store, chosen)
 
 
 def rollback(store: Store, name: str) -> tuple[Version, Version]:
@@ -250,8 +270,8 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
         if not (number := now.tags.get(PREVIOUS_TAG)):
             raise UserError(str(now), "was the first champion; there is none before it")
         before = version(store, name, number)
-        store.client.set_model_version_tag(name, now.number, "rolled_back_to", number)
-        store.client.set_model_version_tag(name, number, "restored_from", now.number)
+        history.note(store, now, history.ROLLED_BACK, f"to {before}")
+        history.note(store, before, history.RESTORED, f"instead of {now}")
         _set_champion(store, before)
     return version(store, name, number), version(store, name, now.number)
 
