@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.project import git, run
+from tests.project import contents, git, run
 
 from atelier.registry.lineage import COMMIT_TAG, dvc_digest, lineage_of, read_lineage
 
@@ -47,13 +47,44 @@ def test_a_clone_knows_the_commit_of_the_training(
     make_artifacts(clone)
     monkeypatch.chdir(clone)
     own = commit(clone)
-    (clone / "data.dvc").write_text("outs: []\n")
+    (clone / "params.yaml").write_text("scale: tiny\n")
     now = read_lineage()
     assert (now.commit, bool(now.patch)) == (own, True)
     found = lineage_of(TRAINED, now)
     assert found.commit == git(trained, "rev-parse", "HEAD~1").strip()
     assert (found.patch, found.data_digest) == ("", "1.dir")
     assert found.tags()["atelier.dirty"] == "false"
+
+
+def test_what_a_run_writes_makes_no_tree_a_changed_one(trained: Path) -> None:
+    for name in ("dvc.lock", "data.dvc"):
+        (trained / name).write_text("outs: []\n")
+    (trained / "notes.txt").write_text("mine")
+    assert read_lineage().tags()["atelier.dirty"] == "false"
+
+
+def test_the_patch_has_changed_new_and_removed_source(trained: Path, tmp_path: Path) -> None:
+    """It makes the tree of the commit that of the run; index and objects stay as they are."""
+    source = trained / "src" / "atelier"
+    source.mkdir(parents=True)
+    (source / "__init__.py").touch()
+    (source / "kept.py").write_text("kept = 1\n")
+    (source / "gone.py").write_text("gone = 1\n")
+    commit(trained)
+    (source / "kept.py").write_text("kept = 2\n")
+    (source / "gone.py").unlink()
+    (source / "new.py").write_text("new = 1\n")
+    (source / "weights.bin").write_bytes(bytes(range(256)))
+    (trained / ".gitignore").write_text("artifacts/\n*.pyc\n")
+    (source / "new.pyc").write_text("not source")
+    before = git(trained, "status", "--porcelain"), git(trained, "count-objects")
+    now = read_lineage()
+    assert (git(trained, "status", "--porcelain"), git(trained, "count-objects")) == before
+    git(tmp_path, "clone", "--quiet", str(trained), "clone")
+    (tmp_path / "patch").write_text(now.patch)
+    git(tmp_path / "clone", "apply", str(tmp_path / "patch"))
+    made = contents(tmp_path / "clone" / "src")
+    assert made == {k: v for k, v in contents(trained / "src").items() if k.suffix != ".pyc"}
 
 
 def test_what_no_commit_names_was_made_by_the_working_tree(trained: Path) -> None:

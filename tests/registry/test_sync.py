@@ -108,14 +108,17 @@ def test_run_version_and_champion_are_made_once(store: Store, experiment: Experi
     }
 
 
-def test_a_version_tells_what_looked_ill_in_its_training(
+def test_a_version_tells_what_its_training_ran_on_and_what_looked_ill(
     store: Store, experiment: Experiment
 ) -> None:
-    facts = {"warnings": ["collapse at 100 images: …", "exploding at 200 images: …"]}
+    ran_on = {"precision": "bf16", "threads": 1, "instruction_set": "AVX512"}
+    facts = {"warnings": ["collapse at 100 images: …", "exploding at 200: …"], **ran_on}
     (Paths("tiny").train("numbers") / "train.json").write_text(json.dumps(facts))
     version = synced(store, experiment, FakeComparer()).version
     assert version is not None
-    assert version.tags["atelier.warnings"] == " ".join(facts["warnings"])
+    assert version.tags["atelier.warnings"] == "collapse at 100 images: … exploding at 200: …"
+    for key, value in ran_on.items():
+        assert version.tags[f"atelier.trained.{key}"] == str(value)
 
 
 def test_without_an_evaluation_nothing_is_registered(store: Store, experiment: Experiment) -> None:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -15,16 +17,22 @@ FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 COMMIT_TAG = "mlflow.source.git.commit"
 """The key that MLflow's own pages show."""
 UNKNOWN = "unknown"
+SOURCE = (
+    "src", "flows", "experiments", "params.yaml", "dvc.yaml", "pyproject.toml", "requirements.lock",
+)  # fmt: skip
+"""What decides what is made, beside the data, whose hash is told apart. Not dvc.lock and figures,
+which a run itself writes: after it, every tree would be a changed one."""
 LARGEST_PATCH = 5_000_000
 """Bytes; a larger one is cut, and says so."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """`commit` is empty where it is unknown; `patch` is empty in a clean tree."""
+    """`commit` is empty where it is unknown."""
 
     commit: str
     patch: str
+    """What the source has that the commit has not, new files too; empty in a clean tree."""
     data_digest: str
     """What data.dvc says of data/, or empty."""
     flow_run: str = ""
@@ -49,8 +57,7 @@ def read_lineage() -> Lineage:
     commit, patch, why_unknown = "", "", ""
     try:
         commit = run("git", "rev-parse", "--verify", "HEAD", seconds=ANSWER_SECONDS).strip()
-        changed = ("git", "diff", "HEAD", "--no-ext-diff", "--no-color")
-        patch = run(*changed, seconds=ANSWER_SECONDS)
+        patch = _changed_source()
     except CommandFailed as failed:
         # Half an answer is none: a commit whose changes nobody knows would pass for a clean one.
         commit, why_unknown = "", (failed.error.strip().splitlines() or [failed.last])[0]
@@ -65,6 +72,22 @@ def read_lineage() -> Lineage:
         flow_run_url=os.environ.get(FLOW_RUN_URL, ""),
         why_unknown=why_unknown,
     )
+
+
+def _changed_source() -> str:
+    """As a patch that `git apply` takes. New files are added to a copy of the index: git has no
+    other way to tell them."""
+    index = Path(run("git", "rev-parse", "--git-path", "index", seconds=ANSWER_SECONDS).strip())
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, "index")
+        if index.exists():
+            shutil.copyfile(index, copy)
+        aside = {"GIT_INDEX_FILE": str(copy)}
+        if there := [path for path in SOURCE if Path(path).exists()]:
+            adding = ("git", "add", "--intent-to-add", "--", *there)
+            run(*adding, variables=aside, seconds=ANSWER_SECONDS)
+        changed = ("git", "diff", "HEAD", "--binary", "--no-ext-diff", "--no-color", "--", *SOURCE)
+        return run(*changed, variables=aside, seconds=ANSWER_SECONDS)
 
 
 def lineage_of(folder: Path, now: Lineage) -> Lineage:

@@ -39,6 +39,9 @@ from atelier.registry.tracking import (
 from atelier.registry.versions import RUN_TAG, START_TAGS, WARNINGS_TAG, Version
 
 DECIDED_TAG = "gate.decision"
+TRAINED_TAGS = "atelier.trained."
+RAN_ON = ("device", "instruction_set", "precision", "threads", "processes", "torch")
+"""What of train.json decides the last bits of what was trained, beside source and data."""
 AGAIN_TAG = "gate.scored_again"
 """The champion's figures on later data or with a later judge."""
 
@@ -224,11 +227,11 @@ def score_again(store: Store, experiment: Experiment, comparer: ComparerFactory)
 
 
 def _training_tags(training: Path) -> dict[str, str]:
-    """Whose networks the training began with, if it did not begin at random weights, and what
-    looked ill."""
+    """What it ran on, whose networks it began with, if any, and what looked ill."""
     file = training / "train.json"
     facts = json.loads(file.read_text()) if file.exists() else {}
-    tags = {f"{START_TAGS}{key}": value for key, value in facts.get("start", {}).items()}
+    tags = {f"{TRAINED_TAGS}{key}": str(facts[key]) for key in RAN_ON if key in facts}
+    tags |= {f"{START_TAGS}{key}": value for key, value in facts.get("start", {}).items()}
     if warnings := facts.get("warnings"):
         tags[WARNINGS_TAG] = " ".join(warnings)
     return tags
