@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -120,6 +124,45 @@ def test_what_is_no_database_is_said_at_once(store: Store) -> None:
     forget_connections()
     DATABASE.write_bytes(b"this is not what it should be" * 100)
     with pytest.raises(UserError, match=r"mlflow\.db: cannot be used \(file is not a database\)"):
+        open_store()
+
+
+@pytest.mark.slow
+def test_a_database_whose_making_is_killed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow makes some dozens of tables one by one, and refuses a database that has some."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    making = [sys.executable, "-c", "from atelier.registry.store import open_store; open_store()"]
+    beside = DATABASE.with_name(".mlflow.db.writing")
+    process = subprocess.Popen(making, start_new_session=True)
+    while not (beside.exists() and has_tables(beside)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not DATABASE.exists()
+    forget_connections()
+    assert open_store().experiment("faces-gan-tiny") == "1"
+    assert {path.name for path in DATABASE.parent.iterdir()} <= {".lock", DATABASE.name}
+    forget_connections()
+
+
+def has_tables(database: Path) -> bool:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM sqlite_master").fetchone() > (0,)
+        except sqlite3.Error:
+            return False
+
+
+def test_a_half_made_database_of_others_is_said(store: Store) -> None:
+    forget_connections()
+    DATABASE.unlink()
+    with closing(sqlite3.connect(DATABASE)) as connection:
+        connection.execute("CREATE TABLE trace_info (x)")
+    with pytest.raises(UserError, match=r"mlflow\.db: cannot be used .* Its making was cut short"):
         open_store()
 
 

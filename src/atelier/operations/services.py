@@ -24,7 +24,7 @@ from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import AtelierError, UserError, UserErrors
 from atelier.files import write_whole
-from atelier.registry.store import LOCAL_URI
+from atelier.registry.store import LOCAL_URI, has_store, open_store
 
 STATE = Path(".atelier", "services")
 POOL = "atelier"
@@ -131,6 +131,8 @@ def up(slots: int | None = None) -> None:
     STATE.mkdir(parents=True, exist_ok=True)
     variables = os.environ | environment()
     begun = services()
+    if any(service.name == "mlflow" for service in begun) and not has_store():
+        open_store()  # whole or not at all, which MLflow's server does not see to
     for service in begun:
         _start(service, variables)
     for service in begun:

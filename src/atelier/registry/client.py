@@ -33,6 +33,8 @@ REMEDIES = {
     "Permission denied": "It belongs to another user; what changes it is for its owner to run.",
     "Read-only file system": "It can be read from here; mount it writable to change it.",
     "No space left": "Make room, and run the same again.",
+    "disk is full": "Make room, and run the same again.",
+    "already exists": "Its making was cut short: remove it, if nothing is registered yet.",
 }
 """By words of the reason, in this order."""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from atelier.errors import UserError
+from atelier.files import written_aside
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -122,6 +123,8 @@ def open_store() -> Store:
         if database and database.exists():
             # MLflow itself would try again and again, up to 100 seconds.
             _look_into(database)
+        elif database and may_write:
+            _make(database, root)
         client = watched_client(uri, root)
         client.search_experiments(max_results=1)
         if database and may_write:
@@ -188,6 +191,17 @@ def locked(root: Path = Path()) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _make(database: Path, root: Path) -> None:
+    """A new database, whole or not at all: MLflow makes its tables one by one, and refuses one that
+    has some of them ever after."""
+    from atelier.registry.client import watched_client
+
+    with written_aside(database, durable=True) as beside:
+        for left in database.parent.glob(f"{beside.name}*"):  # by a kill, with SQLite's journal
+            left.unlink()
+        watched_client(f"{SQLITE}{beside}", root).search_experiments(max_results=1)
 
 
 def _look_into(database: Path) -> None:
