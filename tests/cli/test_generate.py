@@ -1,6 +1,8 @@
 """`atelier generate` and `registry`: what is asked for appears whole, or one line says why."""
 
+import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -113,5 +115,23 @@ def test_a_version_whose_bundle_is_gone_is_not_promoted(published: Store) -> Non
     assert versions.find(published, "faces-gan-tiny@champion").number == "2"
 
 
+def test_the_same_for_programs(published: Store) -> None:
+    first, second = (versions.version(published, "faces-gan-tiny", one) for one in "12")
+    listed = {one["version"]: one for one in json.loads(run("registry", "list", "--json"))}
+    assert listed[str(second)] == {
+        "version": str(second),
+        "aliases": ["challenger", "champion"],
+        "created": second.created,
+        "gate": second.tags["gate.reason"],
+    }
+    assert abs(datetime.fromisoformat(f"{second.created}+00:00") - datetime.now(UTC)).days == 0
+    shown = json.loads(run("registry", "show", str(second), "--json"))
+    assert shown["bundle_digest"] == second.digest
+    told = json.loads(run("registry", "history", "faces-gan-tiny", "--json"))
+    assert [one["version"] for one in told] == [str(first), str(second)]
+    assert told[1]["why"] == second.tags["gate.reason"]
+
+
 def test_an_empty_registry_lists_what_to_run(store: Store) -> None:
     assert run("registry", "list") == "Nothing is registered yet. Run: atelier repro\n"
+    assert run("registry", "list", "--json") == "[]\n"

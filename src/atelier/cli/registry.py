@@ -1,6 +1,8 @@
 """`atelier registry`: what is published."""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,29 +18,28 @@ if TYPE_CHECKING:
 
 TOLD_BETTER = ("gate.decision", "atelier.events")
 """Tags that are JSON: `list` and `history` have what they say."""
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
 
 
 @registry.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """List every registered generator and version, newest first."""
     from atelier.registry.store import has_store, open_store
     from atelier.registry.versions import names, versions
 
-    if not has_store() or not (registered := names(store := open_store())):
+    store = open_store() if has_store() else None
+    found = [one for name in names(store) for one in versions(store, name)] if store else []
+    rows = [(str(one), ", ".join(one.aliases) or "-", one.created, _verdict(one)) for one in found]
+    if as_json:
+        _print_json([
+            {"version": version, "aliases": list(one.aliases), "created": created, "gate": verdict}
+            for one, (version, _, created, verdict) in zip(found, rows, strict=True)
+        ])  # fmt: skip
+    elif rows:
+        print_table(("version", "aliases", "registered, UTC", "what the gate said"), rows)
+    else:
         typer.echo("Nothing is registered yet. Run: atelier repro")
-        return
-    rows = [
-        (
-            str(version),
-            ", ".join(version.aliases) or "-",
-            version.digest[:12],
-            _verdict(version),
-        )
-        for name in registered
-        for version in versions(store, name)
-    ]
-    print_table(("version", "aliases", "digest", "what the gate said"), rows)
 
 
 def _verdict(version: "Version") -> str:
@@ -51,7 +52,7 @@ def _verdict(version: "Version") -> str:
 
 
 @registry.command()
-def show(reference: Reference) -> None:
+def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show a version's lineage, its place and what the gate said."""
     from atelier.registry.store import open_store
     from atelier.registry.versions import find
@@ -61,11 +62,19 @@ def show(reference: Reference) -> None:
     facts = {
         "version": str(version),
         "aliases": ", ".join(version.aliases),
+        "registered": version.created,
         "bundle": version.source,
         "run": version.run_id or "",
         **{key: text for key, text in sorted(version.tags.items()) if key not in TOLD_BETTER},
     }
-    print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
+    if as_json:
+        _print_json(facts)
+    else:
+        print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
+
+
+def _print_json(words: object) -> None:
+    typer.echo(json.dumps(words, indent=2))
 
 
 Experiments = Annotated[
@@ -144,6 +153,7 @@ def promote(
 @registry.command()
 def history(
     name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
+    as_json: AsJson = False,
 ) -> None:
     """Tell what became of each version of a name, and when, the latest last."""
     from atelier.registry.history import history as told
@@ -152,6 +162,9 @@ def history(
 
     need_store()
     events = told(versions(open_store(), name))
+    if as_json:
+        _print_json([asdict(event) for event in events])
+        return
     rows = [(one.at, one.version, one.what, one.who, one.why) for one in events]
     print_table(("UTC", "version", "what", "by", "why"), rows)
 

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal as size
 
-from atelier.cli.registry import Experiments, Scale
+from atelier.cli.registry import AsJson, Experiments, Scale
 from atelier.display import print_table
-
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def status(experiments: Experiments = None, scale: Scale = None, as_json: AsJson = False) -> None:

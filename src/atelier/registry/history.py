@@ -35,7 +35,7 @@ class Event:
 def note(store: Store, version: "Version", what: str, why: str) -> None:
     """Adds an event to a version. The caller holds the store's lock."""
     found = store.client.get_model_version(version.name, version.number).tags.get(EVENTS_TAG)
-    now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    now = to_the_second(datetime.now(UTC))
     events = [*json.loads(found or "[]"), {"at": now, "what": what, "who": _user(), "why": why}]
     words = json.dumps(events, sort_keys=True)
     store.client.set_model_version_tag(version.name, version.number, EVENTS_TAG, words)
@@ -49,6 +49,11 @@ def history(versions: Iterable["Version"]) -> list[Event]:
         for words in json.loads(version.tags.get(EVENTS_TAG, "[]"))
     ]
     return sorted(events, key=lambda event: event.at)
+
+
+def to_the_second(moment: datetime) -> str:
+    """As ISO 8601 has it, without the zone: all of ours are UTC."""
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _user() -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Version:
     tags: dict[str, str]
     source: str
     run_id: str | None
+    created: str
+    """When it was registered: UTC, to the second, as ISO 8601 has it."""
 
     @property
     def digest(self) -> str:
@@ -308,4 +311,5 @@ def _version(found: "ModelVersion", aliases: dict[str, tuple[str, ...]]) -> Vers
         tags=dict(found.tags),
         source=str(found.source),
         run_id=found.run_id or None,
+        created=history.to_the_second(datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)),
     )
