@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from atelier.bundle import bundle_model
 from atelier.bundle.bundle_model import CHUNK, CODE, FORMAT, MANIFEST, Bundle, open_bundle, sha256
 from atelier.bundle.card import Card, model_card
 from atelier.bundle.program import export, frozen_copy
+from atelier.data.folders import built_aside
 from atelier.data.images import channels_first
 from atelier.data.sheet import sheet
 from atelier.errors import UserError
@@ -86,10 +86,7 @@ def pack(
     Raises:
         UserError: the networks make another shape, or values that are not finite.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
+    with built_aside(out) as folder:
         inputs = _inputs(networks, description)
         for name, network in networks.items():
             (folder / f"{name}.pt2").write_bytes(export(network, inputs[name]))
@@ -103,9 +100,6 @@ def pack(
         text = model_card(asdict(description), card)
         (folder / "model_card.md").write_text(text, encoding="utf-8")
         _write_manifest(folder, description, variational)
-        if out.exists():
-            out.rename(Path(temporary) / "replaced")
-        folder.rename(out)
     return digest
 
 

@@ -165,7 +165,7 @@ def history(
     if as_json:
         _print_json([asdict(event) for event in events])
         return
-    rows = [(one.at, one.version, one.what, one.who, one.why) for one in events]
+    rows = [(one.at.partition(".")[0], one.version, one.what, one.who, one.why) for one in events]
     print_table(("UTC", "version", "what", "by", "why"), rows)
 
 

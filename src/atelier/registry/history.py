@@ -24,7 +24,7 @@ class Event:
     """One thing that happened to a version."""
 
     at: str
-    """UTC, to the second, as ISO 8601 has it."""
+    """UTC, as ISO 8601 has it; to the millisecond, for one thing often follows another at once."""
     version: str
     what: str
     who: str
@@ -35,7 +35,7 @@ class Event:
 def note(store: Store, version: "Version", what: str, why: str) -> None:
     """Adds an event to a version. The caller holds the store's lock."""
     found = store.client.get_model_version(version.name, version.number).tags.get(EVENTS_TAG)
-    now = to_the_second(datetime.now(UTC))
+    now = as_utc(datetime.now(UTC), "milliseconds")
     events = [*json.loads(found or "[]"), {"at": now, "what": what, "who": _user(), "why": why}]
     words = json.dumps(events, sort_keys=True)
     store.client.set_model_version_tag(version.name, version.number, EVENTS_TAG, words)
@@ -51,9 +51,9 @@ def history(versions: Iterable["Version"]) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
-def to_the_second(moment: datetime) -> str:
+def as_utc(moment: datetime, to_the: str = "seconds") -> str:
     """As ISO 8601 has it, without the zone: all of ours are UTC."""
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=to_the)
 
 
 def _user() -> str:

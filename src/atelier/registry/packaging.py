@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from atelier.bundle.bundle_model import CODE, MANIFEST, TASKS, TEXTS, columns
+from atelier.data.folders import built_aside
 from atelier.registry.store import BUNDLES, Store
 
 if TYPE_CHECKING:
@@ -65,11 +66,9 @@ def write_model(bundle: Path, out: Path) -> None:
 
     The model itself is not run, and no path of this machine stays in the folder.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".writing-") as temporary:
-        copy = Path(temporary, "bundle")
+    with tempfile.TemporaryDirectory() as temporary, built_aside(out) as folder:
+        copy = Path(temporary, "bundle")  # the name that it has in the model folder
         shutil.copytree(bundle, copy)
-        folder = Path(temporary, "model")
         with _quiet():
             from mlflow import pyfunc
 
@@ -81,9 +80,6 @@ def write_model(bundle: Path, out: Path) -> None:
                 pip_requirements=[f"{name}=={_version(name)}" for name in REQUIREMENTS],
             )
         _remove_paths(folder / "MLmodel")
-        if out.exists():
-            out.rename(Path(temporary, "before"))
-        folder.rename(out)
 
 
 def bundle_inside(model: Path) -> Path:

@@ -311,5 +311,5 @@ def _version(found: "ModelVersion", aliases: dict[str, tuple[str, ...]]) -> Vers
         tags=dict(found.tags),
         source=str(found.source),
         run_id=found.run_id or None,
-        created=history.to_the_second(datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)),
+        created=history.as_utc(datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)),
     )
