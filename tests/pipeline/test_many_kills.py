@@ -24,6 +24,8 @@ from tests.project import ROOT, contents, run, start
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 KILLS = int(os.environ.get("ATELIER_KILLS", "8"))
+FIRST = int(os.environ.get("ATELIER_FIRST_KILL", "0"))
+"""Its number is the seed of its moment: where an earlier round found something, go on there."""
 KILLS_OF_A_BUILD = 10
 LONGEST_SECONDS = 15.0
 """From a command's start to its kill: as long as most stages take at this scale."""
@@ -123,12 +125,12 @@ def disturbed(root: Path, disk: Path, randomly: random.Random) -> str:
 def test_after_any_kill_the_next_run_makes_the_same(build: Path, disk: Path) -> None:
     run(build, *command())
     expected, registered = outcome(build)
-    done = 0
-    while done < KILLS:
+    done, last = FIRST, FIRST + KILLS
+    while done < last:
         randomly = random.Random(done)
         forget(build)
         told: list[str] = []
-        for _ in range(min(KILLS_OF_A_BUILD, KILLS - done)):
+        for _ in range(min(KILLS_OF_A_BUILD, last - done)):
             told.append(disturbed(build, disk, randomly))
             done += 1
         said = run(build, *command())
