@@ -9,11 +9,13 @@ work: see `Store.root`.
 
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -198,10 +200,11 @@ def _make(database: Path, root: Path) -> None:
     has some of them ever after."""
     from atelier.registry.client import watched_client
 
-    with written_aside(database, durable=True) as beside:
-        for left in database.parent.glob(f"{beside.name}*"):  # by a kill, with SQLite's journal
-            left.unlink()
-        watched_client(f"{SQLITE}{beside}", root).search_experiments(max_results=1)
+    with TemporaryDirectory() as scratch:
+        made = Path(scratch, database.name)
+        watched_client(f"{SQLITE}{made}", root).search_experiments(max_results=1)
+        with written_aside(database, durable=True) as beside:
+            shutil.copyfile(made, beside)
 
 
 def _look_into(database: Path) -> None:
