@@ -135,9 +135,11 @@ def test_a_database_whose_making_is_killed_is_made_anew(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     making = [sys.executable, "-c", "from atelier.registry.store import open_store; open_store()"]
-    beside = DATABASE.with_name(".mlflow.db.writing")
-    process = subprocess.Popen(making, start_new_session=True)
-    while not (beside.exists() and has_tables(beside)):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    variables = os.environ | {"TMPDIR": str(scratch)}
+    process = subprocess.Popen(making, start_new_session=True, env=variables)
+    while not any(map(has_tables, scratch.rglob(DATABASE.name))):
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
