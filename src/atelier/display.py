@@ -1,6 +1,7 @@
 """What a person sees: lines and progress bars on stderr, tables of results on stdout."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -97,3 +98,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(file=page, width=ANY_WIDTH, color_system=None).print(table)
     for line in page.getvalue().splitlines():
         print(line.rstrip())
+
+
+def print_json(words: object) -> None:
+    """The same for programs."""
+    print(json.dumps(words, indent=2))

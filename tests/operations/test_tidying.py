@@ -3,8 +3,7 @@
 import os
 import time
 
-import pytest
-from tests.project import forget_connections, run
+from tests.project import run
 
 from atelier.operations import tidying
 from atelier.operations.datasets import cache_folder
@@ -12,14 +11,6 @@ from atelier.operations.overview import bytes_below
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.locks import held
 from atelier.pipeline.warm_start import FINISHED
-
-
-@pytest.fixture
-def inside(project, monkeypatch):
-    monkeypatch.chdir(project)
-    forget_connections()
-    yield project
-    forget_connections()
 
 
 def begun(folder):
@@ -31,7 +22,7 @@ def begun(folder):
     return folder
 
 
-def test_an_abandoned_checkpoint_goes_and_a_current_one_stays(inside):
+def test_an_abandoned_checkpoint_goes_and_a_current_one_stays(in_project):
     current = begun(checkpoint_folder("train", "numbers", "tiny"))
     abandoned = begun(current.with_name("tiny-numbers-0123456789abcdef"))
     in_use = begun(current.with_name("tiny-numbers-fedcba9876543210"))
@@ -52,8 +43,8 @@ def test_an_abandoned_checkpoint_goes_and_a_current_one_stays(inside):
     assert all(folder.exists() for folder in (current, in_use, fresh, FINISHED / "tiny-numbers"))
 
 
-def test_the_cache_keeps_what_a_workspace_names(inside):
-    stray = inside / ".dvc/cache/files/md5/00/0123456789abcdef0123456789abcd"
+def test_the_cache_keeps_what_a_workspace_names(in_project):
+    stray = in_project / ".dvc/cache/files/md5/00/0123456789abcdef0123456789abcd"
     stray.parent.mkdir(parents=True, exist_ok=True)
     stray.write_bytes(b"\0" * 5000)
     before = bytes_below(cache_folder())
@@ -61,18 +52,18 @@ def test_the_cache_keeps_what_a_workspace_names(inside):
     assert freed >= 5000
     assert bytes_below(cache_folder()) == before - freed
     assert not stray.exists()
-    assert "up to date" in run(inside, "dvc", "status")
-    run(inside, "rm", "-r", "artifacts/tiny/numbers/train", "artifacts/tiny/numbers/bundle")
-    run(inside, "dvc", "checkout")
-    assert "up to date" in run(inside, "dvc", "status")
+    assert "up to date" in run(in_project, "dvc", "status")
+    run(in_project, "rm", "-r", "artifacts/tiny/numbers/train", "artifacts/tiny/numbers/bundle")
+    run(in_project, "dvc", "checkout")
+    assert "up to date" in run(in_project, "dvc", "status")
 
 
-def test_what_is_removed_is_said_before(inside):
+def test_what_is_removed_is_said_before(in_project):
     begun(FINISHED / "tiny-nobody")
-    said = run(inside, "atelier", "tidy")
+    said = run(in_project, "atelier", "tidy")
     assert "tiny-nobody" in said
     assert "To remove it: atelier tidy --keep 3 --remove" in said
     assert (FINISHED / "tiny-nobody").exists()
-    assert "freed" in run(inside, "atelier", "tidy", "--remove")
+    assert "freed" in run(in_project, "atelier", "tidy", "--remove")
     assert not (FINISHED / "tiny-nobody").exists()
-    assert run(inside, "atelier", "generate", "numbers-tiny/1", "--count", "1")
+    assert run(in_project, "atelier", "generate", "numbers-tiny/1", "--count", "1")

@@ -1,6 +1,5 @@
 """`atelier registry`: what is published."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atelier.display import print_table
+from atelier.display import print_json, print_table
 from atelier.errors import UserError
-
-registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
 
 if TYPE_CHECKING:
     from atelier.registry.versions import Version
+
+registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
 
 TOLD_BETTER = ("gate.decision", "atelier.events")
 """Tags that are JSON: `list` and `history` have what they say."""
@@ -30,13 +29,16 @@ def list_(as_json: AsJson = False) -> None:
 
     store = open_store() if has_store() else None
     found = [one for name in names(store) for one in versions(store, name)] if store else []
-    rows = [(str(one), ", ".join(one.aliases) or "-", one.created, _verdict(one)) for one in found]
     if as_json:
-        _print_json([
-            {"version": version, "aliases": list(one.aliases), "created": created, "gate": verdict}
-            for one, (version, _, created, verdict) in zip(found, rows, strict=True)
+        print_json([
+            {"version": str(one), "aliases": list(one.aliases), "created": one.created,
+             "gate": _verdict(one)}
+            for one in found
         ])  # fmt: skip
-    elif rows:
+    elif found:
+        rows = [
+            (str(one), ", ".join(one.aliases) or "-", one.created, _verdict(one)) for one in found
+        ]
         print_table(("version", "aliases", "registered, UTC", "what the gate said"), rows)
     else:
         typer.echo("Nothing is registered yet. Run: atelier repro")
@@ -68,13 +70,9 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
         **{key: text for key, text in sorted(version.tags.items()) if key not in TOLD_BETTER},
     }
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
-
-
-def _print_json(words: object) -> None:
-    typer.echo(json.dumps(words, indent=2))
 
 
 Experiments = Annotated[
@@ -163,7 +161,7 @@ def history(
     need_store()
     events = told(versions(open_store(), name))
     if as_json:
-        _print_json([asdict(event) for event in events])
+        print_json([asdict(event) for event in events])
         return
     rows = [(one.at.partition(".")[0], one.version, one.what, one.who, one.why) for one in events]
     print_table(("UTC", "version", "what", "by", "why"), rows)

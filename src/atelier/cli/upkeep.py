@@ -1,6 +1,5 @@
 """What goes on, what can go, what is wrong: `atelier status`, `tidy`, `doctor`."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 from rich.filesize import decimal as size
 
 from atelier.cli.registry import AsJson, Experiments, Scale
-from atelier.display import print_table
+from atelier.display import print_json, print_table
 
 
 def status(experiments: Experiments = None, scale: Scale = None, as_json: AsJson = False) -> None:
@@ -26,7 +25,7 @@ def status(experiments: Experiments = None, scale: Scale = None, as_json: AsJson
     now, disk = overview.at_work(), overview.disk()
     if as_json:
         words = [{**asdict(one), "pipeline": one.pipeline} for one in found]
-        typer.echo(json.dumps({"experiments": words, "now": now, "disk_bytes": disk}, indent=2))
+        print_json({"experiments": words, "now": now, "disk_bytes": disk})
         return
     header = ("experiment", "champion", "figures, test split", "disk", "pipeline")
     rows = [

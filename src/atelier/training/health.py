@@ -62,14 +62,15 @@ class Limit:
         )
 
 
+MORE_VARIED = "Raise the penalty or the batch, or lower the generator's learning rate."
 LIMITS: Mapping[Sign, Limit] = {
     "collapse": Limit(
         "diversity", 0.1, "the pictures of {network} vary {value:.3f} times as much as real ones",
-        "Raise the penalty or the batch, or lower the generator's learning rate.", above=False,
+        MORE_VARIED, above=False,
     ),
     "duplicates": Limit(
         "duplicates", 0.5, "{value:.0%} of the pictures of {network} are there twice",
-        "Raise the penalty or the batch, or lower the generator's learning rate.",
+        MORE_VARIED,
     ),
     "saturation": Limit(
         "saturation", 0.3, "{value:.0%} more values of {network} are black or white than real ones",
@@ -149,8 +150,8 @@ class Watch:
         new: list[str] = []
         for sign, limit in LIMITS.items():
             for column, value in row.items():
-                network, _, figure = column.partition(f"_{limit.figure}")
-                if figure or network == column:
+                network = column.removesuffix(f"_{limit.figure}")
+                if network == column:
                     continue
                 self.ill[column] = self.ill.get(column, 0) + 1 if limit.passed(value) else 0
                 if self.ill[column] == LASTING:

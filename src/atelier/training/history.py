@@ -6,6 +6,7 @@ before a checkpoint counts on it.
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -73,10 +74,7 @@ class History:
     def rows(self) -> list[tuple[int, dict[str, float]]]:
         """Of each row so far its images, and its figures."""
         return [
-            (
-                int(row["images"]),
-                {k: float(v) for k, v in row.items() if k not in ("step", "images") and v},
-            )
+            (int(row["images"]), {name: float(value) for name, value in _figures(row)})
             for row in self._rows()
         ]
 
@@ -116,9 +114,13 @@ def long_table(history: Path) -> list[dict[str, str]]:
         return [
             {"images": row["images"], "figure": name, "value": value}
             for row in csv.DictReader(file)
-            for name, value in row.items()
-            if name not in ("step", "images") and value != ""
+            for name, value in _figures(row)
         ]
+
+
+def _figures(row: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """A row without its place; an empty cell is none."""
+    return ((k, value) for k, value in row.items() if k not in ("step", "images") and value != "")
 
 
 class Window:
