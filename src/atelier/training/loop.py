@@ -231,8 +231,8 @@ class _Run:
 
     def _stop_if_ill(self) -> None:
         """All processes, or none."""
-        seen = self.watch.signs & set(self.settings.stop_when)
-        if self.learner.fabric.broadcast(bool(seen)):
+        asked = set(self.settings.stop_when)
+        if asked and self.learner.fabric.broadcast(bool(self.watch.signs & asked)):
             raise AtelierError(
                 f"{self.name}: {'; '.join(self.watch.warnings)} Stopped, as training.stop_when "
                 "says."
