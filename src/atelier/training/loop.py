@@ -231,8 +231,10 @@ class _Run:
 
     def _stop_if_ill(self) -> None:
         """All processes, or none."""
-        asked = set(self.settings.stop_when)
-        if asked and self.learner.fabric.broadcast(bool(self.watch.signs & asked)):
+        if not self.settings.stop_when:
+            return
+        seen = self.watch.signs & set(self.settings.stop_when)
+        if self.learner.fabric.broadcast(bool(seen)):
             raise AtelierError(
                 f"{self.name}: {'; '.join(self.watch.warnings)} Stopped, as training.stop_when "
                 "says."
