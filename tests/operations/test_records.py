@@ -54,3 +54,25 @@ def test_what_was_never_kept_is_only_said(inside: Path, capsys: pytest.CaptureFi
     records.keep_or_put_back()
     assert "git checkout dvc.lock" in capsys.readouterr().err
     assert Path("dvc.lock").read_text().endswith("path:")
+
+
+def test_dvc_works_on_after_a_kill_left_a_run_without_its_outcome(inside: Path) -> None:
+    """DVC makes the folder first. One that it fills meanwhile stays."""
+    runs = records.cache_folder() / "runs"
+    (kept, *_) = (
+        one for one in runs.glob("*/*") if "path: artifacts/tiny/numbers/train\n" in _words(one)
+    )
+    outcome = next(kept.iterdir())
+    outcome.rename(runs.parent / "outcome")
+    Path("dvc.lock").unlink()
+    assert "join() argument must be str" in run(inside, "dvc", "repro", "train@numbers", code=255)
+    records.keep_or_put_back()
+    assert not kept.exists()
+    kept.mkdir()
+    (runs.parent / "outcome").rename(kept / outcome.name)
+    records.keep_or_put_back()
+    assert "is cached" in run(inside, "atelier", "repro", "train@numbers")
+
+
+def _words(folder: Path) -> str:
+    return "".join(file.read_text() for file in folder.iterdir())

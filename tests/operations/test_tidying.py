@@ -6,8 +6,8 @@ import time
 from tests.project import run
 
 from atelier.operations import tidying
-from atelier.operations.datasets import cache_folder
 from atelier.operations.overview import bytes_below
+from atelier.operations.records import cache_folder
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.locks import held
 from atelier.pipeline.warm_start import FINISHED

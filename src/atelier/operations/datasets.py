@@ -1,10 +1,10 @@
 """What each dataset's files hash to, from DVC's own records: cheap enough to ask every minute."""
 
-import configparser
 import hashlib
 import json
 from pathlib import Path
 
+from atelier.operations.records import cache_folder
 from atelier.params import load_parameters
 from atelier.registry.lineage import read_lineage
 
@@ -46,16 +46,6 @@ def list_in_cache(digest: str) -> list[tuple[str, str]] | None:
     if not digest or not cache.exists():
         return None
     return [(entry["relpath"], entry["md5"]) for entry in json.loads(cache.read_text())]
-
-
-def cache_folder() -> Path:
-    """`cache.dir` of DVC's local configuration, else .dvc/cache."""
-    for file in (Path(".dvc", "config.local"), Path(".dvc", "config")):
-        parser = configparser.ConfigParser()
-        parser.read(file)
-        if found := parser.get("cache", "dir", fallback=None):
-            return Path(".dvc") / found  # DVC reads it relative to the file's folder
-    return Path(".dvc", "cache")
 
 
 def _digest(content: bytes) -> str:

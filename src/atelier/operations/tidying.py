@@ -9,8 +9,8 @@ from pathlib import Path
 
 from atelier.commands import MODULE, CommandFailed, run
 from atelier.errors import AtelierError
-from atelier.operations.datasets import cache_folder
 from atelier.operations.overview import bytes_below
+from atelier.operations.records import cache_folder
 from atelier.operations.workspace import WORKTREES
 from atelier.params import listed_experiments, load_parameters
 from atelier.paths import SCALES, Paths

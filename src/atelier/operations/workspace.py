@@ -18,7 +18,8 @@ from atelier.commands import MODULE, CommandFailed, run
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.files import write_whole
-from atelier.operations.datasets import cache_folder, list_in_cache
+from atelier.operations.datasets import list_in_cache
+from atelier.operations.records import cache_folder
 from atelier.params import default_scale
 from atelier.paths import PARAMETERS, check_scale
 from atelier.registry.lineage import read_lineage
