@@ -25,7 +25,7 @@ from atelier.evaluation.judge import open_judge
 from atelier.evaluation.keys import JUDGE, WITNESS
 from atelier.evaluation.kid import kid
 from atelier.evaluation.manifold import manifold
-from atelier.evaluation.memorisation import nearest_known
+from atelier.evaluation.memorisation import copies
 from atelier.evaluation.report import write_metrics
 from atelier.paths import Paths
 from atelier.pipeline.bundling import open_published
@@ -37,8 +37,6 @@ from atelier.tasks.pictures import sampled
 from atelier.training import loop, runtime, setup
 
 JUDGES = Path(".atelier", "judges")
-COPY_PERCENTILE = 1
-"""Of held-out reals' distances to their nearest training image: what is nearer is a copy."""
 
 
 def judge_of(dataset: config.Dataset, paths: Paths, seed: int) -> Path:
@@ -91,8 +89,7 @@ def figures_of(name: str, scale: str, seeds: Iterable[int]) -> dict[str, Any]:
     judges = [figures[key] for key in figures if key != WITNESS]
     for figure in ("kid", "recall"):
         figures[f"median {figure}"] = median(found[figure] for found in judges)
-    near = np.percentile(nearest_known(reals, training), COPY_PERCENTILE)
-    figures["copies"] = float((nearest_known(pictures, training) < near).mean())
+    figures["copies"] = copies(pictures, training, reals).share
     return figures
 
 

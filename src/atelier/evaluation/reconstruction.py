@@ -36,7 +36,7 @@ def evaluate_reconstruction(
     codes = encode(images[:1]).shape[1]
     figures = reconstruction_figures(images, reconstruct(encode, decode, images))
     known = evenly(training, PCA_ROWS)
-    components = min(codes, len(known), known[0].size)
+    components = min(codes, len(known) - 1, known[0].size - 1)
     linear = reconstruction_figures(images, principal_reconstructions(known, images, components))
     figures |= {of_components(key): value for key, value in linear.items()}
     figures[f"{PSNR_DB}_above_pca"] = figures[PSNR_DB] - figures[of_components(PSNR_DB)]
@@ -82,8 +82,8 @@ def principal_reconstructions(training: Images, images: Images, components: int)
     from sklearn.decomposition import PCA
 
     known = training.reshape(len(training), -1).astype(np.float32)
-    # Exact to the fourth digit of a dB, and a hundred times as fast as the exact solver.
-    fitted = PCA(components, svd_solver="randomized", iterated_power=4, random_state=0).fit(known)
+    # A randomised solver's last components fall short: by 0.03 dB of faces, in our own favour.
+    fitted = PCA(components, svd_solver="arpack", random_state=0).fit(known)
     flat = images.reshape(len(images), -1).astype(np.float32)
     made = fitted.inverse_transform(fitted.transform(flat))
     found: Images = made.round().clip(0, 255).astype(np.uint8).reshape(images.shape)
