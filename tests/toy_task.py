@@ -25,7 +25,7 @@ from atelier.data.images import channels_last, to_bytes, to_float
 from atelier.evaluation import report
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images, WitnessFeatures
-from atelier.evaluation.keys import SETTINGS
+from atelier.evaluation.keys import SETTINGS, WITNESS
 from atelier.evaluation.reconstruction import reconstruction_figures, squared_errors
 from atelier.models import MODELS, Model
 from atelier.objectives import OBJECTIVES, Loss
@@ -137,10 +137,10 @@ def comparer(context: Context) -> Comparer:
     def floors(bundle: Bundle) -> list[str]:
         return [] if errors(bundle, images).mean() < left_grey else ["leaves pictures grey"]
 
-    witness = WitnessFeatures(context.images(TRAINING))
+    further = {WITNESS: WitnessFeatures(context.images(TRAINING))}
     rests_on = digests(context.prepared, None)
     return ErrorComparer(
-        images, reconstructed, errors, lambda bundle: 1.0, floors, witness, rests_on
+        images, reconstructed, errors, lambda bundle: 1.0, floors, further, rests_on
     )
 
 

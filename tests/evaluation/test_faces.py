@@ -16,7 +16,7 @@ from atelier.evaluation.report import rounded
 from atelier.models.judge import Judge
 
 Draw = Callable[[int, int], Images]
-EXTRACTORS = ("judge", "witness")
+EXTRACTORS = ("judge", "imagenet", "witness")
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +65,15 @@ def test_what_the_figures_rest_on_is_recorded(scored: dict[str, Any]) -> None:
     }
 
 
-def test_without_a_judge_the_witness_chooses_and_the_figures_say_so(
+def test_without_a_judge_imagenet_chooses_and_the_figures_say_so(
     prepared: Path, discs: Draw
 ) -> None:
     reference = open_reference(prepared, None, "test", 300)
     found = score_images(discs(77, 300), reference, open_bounds(reference, 300, 77), 77)
     assert "judge" not in found
-    assert found["settings"]["chosen_by"] == "witness"
-    assert found["left_out"]["judge"].endswith("the witness's features choose and gate")
-    assert {row["extractor"] for row in kid_table(found)} == {"witness"}
+    assert found["settings"]["chosen_by"] == "imagenet"
+    assert found["left_out"]["judge"].endswith("imagenet chooses and gates")
+    assert {row["extractor"] for row in kid_table(found)} == {"imagenet", "witness"}
 
 
 def test_the_same_seed_gives_the_same_figures(
@@ -103,9 +103,9 @@ def test_the_table_shows_the_generator_beside_its_scale(scored: dict[str, Any]) 
     ]
 
 
-def test_without_a_judge_the_table_is_the_witness_s(scored: dict[str, Any]) -> None:
+def test_without_a_judge_the_table_is_the_others(scored: dict[str, Any]) -> None:
     rows = kid_table({key: words for key, words in scored.items() if key != "judge"})
-    assert {row["extractor"] for row in rows} == {"witness"}
+    assert {row["extractor"] for row in rows} == {"imagenet", "witness"}
 
 
 def test_a_blurred_challenger_loses_to_fresh_reals(reference: ReferenceSet, discs: Draw) -> None:

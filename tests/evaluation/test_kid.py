@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from atelier.bundle.comparison import SIGNIFICANT
+from atelier.bundle.comparison import SIGNIFICANT, SIGNIFICANT_ALONE
 from atelier.evaluation.kid import compare, kernel, kid
 
 Array = npt.NDArray[np.float32]
@@ -108,6 +108,33 @@ def test_equal_generators_are_promoted_at_most_once_in_200_trials(shift: float) 
 
     promotions = sum(nearer(trial, 0) and nearer(trial, 1) for trial in range(200))
     assert promotions <= 1
+
+
+def paired_draws(trial: int, count: int, shift: float = 0.2) -> tuple[Array, Array]:
+    """What two equal translators make of the same inputs: most of it is the inputs'."""
+    inputs = draw(20_000 + trial, count, shift)
+    own = [0.5 * draw(seed, count) for seed in (30_000 + 2 * trial, 30_001 + 2 * trial)]
+    return inputs + own[0], inputs + own[1]
+
+
+def test_equal_translators_are_promoted_at_most_once_in_200_trials() -> None:
+    reals = draw(0, 100)
+    found = [compare(reals, *paired_draws(trial, 60), paired=True) for trial in range(200)]
+    p_values = np.array([one.p_value for one in found])
+    assert (p_values < SIGNIFICANT_ALONE).sum() <= 1
+    assert np.mean(p_values < 0.05) < 0.1
+    claimed = np.sqrt(np.mean([one.standard_error**2 for one in found]))
+    assert claimed == pytest.approx(np.std([one.difference for one in found]), rel=0.3)
+
+
+def test_pairs_show_what_independent_sets_of_that_size_do_not() -> None:
+    reals = draw(0, 100)
+    better, equal = paired_draws(1, 60, 0.2)
+    worse = equal + 0.08
+    apart, together = (compare(reals, better, worse, paired=of) for of in (False, True))
+    assert together.difference == pytest.approx(apart.difference)
+    assert together.standard_error < 0.8 * apart.standard_error
+    assert together.p_value < SIGNIFICANT_ALONE < apart.p_value
 
 
 def test_p_values_of_equal_generators_are_spread_evenly() -> None:

@@ -45,13 +45,14 @@ def test_plain_pictures_become_a_generator(project, user, tmp_path_factory):
     *_, make, train = said.splitlines()
     run(project, *make.split())
     assert " promoted: " in (found := run(project, *train.split())) or "challenger: " in found
-    assert ours(project, "mine/judge-metrics.json") == {"judge": "witness"}
+    assert ours(project, "mine/judge-metrics.json") == {"judge": "imagenet"}
     figures = ours(project, "mine-gan/metrics.json")
-    assert figures["settings"]["chosen_by"] == "witness"
+    assert figures["settings"]["chosen_by"] == "imagenet"
     assert figures["settings"]["dataset"] == "mine"
     assert "judge" not in figures
     assert "no labels" in figures["left_out"]["judge"]
     assert {"kid", "kid_ceiling", "diversity_share"} <= figures["witness"].keys()
+    assert "kid" in figures["imagenet"]
     assert "no labels" in figures["editing"]["left_out"]
     decided = json.loads((project / "mlruns/decisions/mine-gan-tiny/1.json").read_text())
     assert decided["decision"]["reason"] in found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.toys import BETTER, GOOD
 
-from atelier.bundle.comparison import Comparison, Figures
+from atelier.bundle.comparison import SIGNIFICANT_ALONE, Comparison, Figures
 from atelier.errors import UserError
 from atelier.evaluation.kid import compare
 from atelier.registry.gate import decide
@@ -44,7 +44,7 @@ def test_a_broken_floor_stops_even_the_better(broken: Figures, reason: str) -> N
         (BETTER, True),
         (replace(BETTER, difference=-0.19), False),
         (replace(BETTER, p_value=0.02), False),
-        (replace(BETTER, witness_worse=True), False),
+        (replace(BETTER, objections=("witness says worse",)), False),
         (replace(BETTER, difference=0.0, standard_error=0.0, p_value=0.5), False),
     ],
 )
@@ -58,7 +58,7 @@ def test_both_comparisons_must_agree(second: Comparison, promoted: bool) -> None
     [
         (replace(BETTER, difference=0.01, p_value=0.5), True),
         (replace(BETTER, difference=0.21, p_value=0.99), False),
-        (replace(BETTER, difference=0.01, p_value=0.5, witness_worse=True), False),
+        (replace(BETTER, difference=0.01, p_value=0.5, objections=("recall 0.2 -> 0.1",)), False),
     ],
 )
 def test_no_part_of_a_task_may_be_worse(other: Comparison, promoted: bool) -> None:
@@ -77,6 +77,21 @@ def test_each_round_must_find_a_better_part() -> None:
 def test_one_round_is_not_enough() -> None:
     with pytest.raises(UserError, match=r"gate: needs 2 rounds of comparisons \(got 1\)\."):
         decide(GOOD, GOOD, [[BETTER]])
+
+
+def test_one_round_over_all_that_there_is_has_to_be_surer() -> None:
+    alone = replace(BETTER, p_value=0.0005, level=SIGNIFICANT_ALONE)
+    assert decide(GOOD, GOOD, [[alone]]).promote
+    assert not decide(GOOD, GOOD, [[replace(alone, p_value=0.005)]]).promote
+    with pytest.raises(UserError, match="needs 2 rounds"):
+        decide(GOOD, GOOD, [[alone, BETTER]])
+
+
+def test_what_it_cannot_tell_it_says() -> None:
+    tie = replace(BETTER, difference=-0.01, p_value=0.3)
+    assert decide(GOOD, GOOD, [[tie], [tie]]).reason.startswith("cannot tell the two apart")
+    objected = replace(BETTER, objections=("recall 0.2 -> 0.1",))
+    assert "recall 0.2 -> 0.1" in decide(GOOD, GOOD, [[objected], [BETTER]]).reason
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_champion_that_comes_meanwhile_is_compared_with(
 def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:
     trained_again(store, experiment)
     result = synced(store, experiment, FakeComparer(comparison=replace(BETTER, difference=0.0)))
-    assert "kept as challenger: not better beyond the spread" in str(result)
+    assert "kept as challenger: cannot tell the two apart" in str(result)
     assert versions.find(store, "numbers-tiny@champion").number == "1"
     assert versions.find(store, "numbers-tiny@challenger").number == "2"
 
@@ -208,7 +208,7 @@ def test_numbers_are_comparerd_by_arithmetic(store: Store, experiment: Experimen
     pack(Paths("tiny").bundle("numbers"), {"generator": patterned_numbers(1)}, NUMBERS)
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert not result.promoted
-    assert result.reason.startswith(("not better beyond the spread", "worse"))
+    assert result.reason.startswith(("cannot tell the two apart", "worse"))
     pack(Paths("tiny").bundle("numbers"), {"generator": nn.Sequential(nn.Linear(8, 100))}, NUMBERS)
     result = sync.sync(store, experiment, "tiny", LINEAGE, NumbersComparer)
     assert "multiples of 5" in result.reason

@@ -148,4 +148,4 @@ def test_the_gate_tells_it_from_one_that_colours_nothing(made: Made) -> None:
     assert worse.broken_floors == ("leaves pictures grey",)
     itself = decide(figures, figures, made.comparer.compare(opened, opened))
     assert not itself.promote
-    assert "not better beyond the spread" in itself.reason
+    assert "cannot tell the two apart" in itself.reason

@@ -13,34 +13,42 @@ from atelier.bundle.bundle_model import Bundle
 STANDARD_ERRORS = 2.0
 SIGNIFICANT = 0.01
 ROUNDS = 2
+"""On fresh draws; what is a function of the test images has none."""
+SIGNIFICANT_ALONE = 0.001
+"""Of one round over all test images. Two of its halves, each at 0.01, would see less."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger minus champion in one part of one round: below zero is better."""
+    """Challenger minus champion in one part of one round: below zero is better.
+
+    What else was looked at may object: an extractor that chose nothing finds the challenger worse,
+    it makes fewer kinds of pictures, it heeds requests less.
+    """
 
     seed: int
     difference: float
     standard_error: float
     p_value: float
     """Probability of so low a difference if the challenger is no better (one-sided)."""
-    witness_worse: bool = False
-    """Whether features that nothing was chosen by say worse, beyond two standard errors."""
+    objections: tuple[str, ...] = ()
+    """In words: "witness says worse", "recall 0.16 -> 0.08"."""
     part: str = ""
     """Which part of the task, where it has several: a translation's direction."""
+    level: float = SIGNIFICANT
+    """Of significance; stricter where a round is the only one that there can be."""
 
     def is_better(self) -> bool:
         margin = STANDARD_ERRORS * self.standard_error
-        return self.difference < -margin and self.p_value < SIGNIFICANT and not self.witness_worse
+        return self.difference < -margin and self.p_value < self.level and not self.objections
 
     def is_worse(self) -> bool:
-        return self.difference > STANDARD_ERRORS * self.standard_error or self.witness_worse
+        return self.difference > STANDARD_ERRORS * self.standard_error or bool(self.objections)
 
     def __str__(self) -> str:
         part = f"{self.part} " if self.part else ""
-        witness = ", witness says worse" if self.witness_worse else ""
         figures = f"{self.difference:+.3g} +- {self.standard_error:.2g}, p = {self.p_value:.2g}"
-        return part + figures + witness
+        return part + ", ".join([figures, *self.objections])
 
 
 Round = Sequence[Comparison]

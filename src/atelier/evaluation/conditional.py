@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
-from atelier.evaluation.estimate import Estimate
+from atelier.evaluation.estimate import Estimate, Share
 from atelier.evaluation.faces import open_bounds, score_images
 from atelier.evaluation.features import Images, evenly, in_batches
 from atelier.evaluation.keys import (
@@ -183,6 +183,18 @@ def accuracy(
                 figures[side][name] = float(right[chosen, column].mean())
     shares = [*figures[WITH].values(), *figures[WITHOUT].values()]
     return {MINIMUM: min(shares, default=0.0), **figures}
+
+
+def least_met(requests: Labels, said: Verdicts) -> Share:
+    """The smallest of the shares of `accuracy`, and of how many requests it is: [N, K] twice."""
+    right = said == (requests > 0)
+    sides = [
+        right[requests[:, column] == condition, column]
+        for column in range(requests.shape[1])
+        for condition in (0, 1)
+    ]
+    shares = [Share(float(side.mean()), len(side)) for side in sides if len(side)]
+    return min(shares, key=lambda share: share.value, default=Share(0.0, 0))
 
 
 def request_name(combination: Labels, attributes: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from atelier.data.batches import read_manifest
 from atelier.data.sampling import Domains, Labels, columns, members
 from atelier.errors import UserError
 from atelier.evaluation.features import (
+    FeaturesBy,
     Images,
     evenly,
     in_batches,
@@ -113,7 +114,7 @@ def open_directions(
         rows, matched = here[source]
         reals = images[here[goal][0][here[goal][1]]]
         likewise = evenly(there[goal][0][there[goal][1]], len(matched))
-        features = {key: extract(reals) for key, extract in extractors.items()}
+        features = FeaturesBy(reals, extractors)
         of[name] = Direction(
             source=(domains.a, domains.b)[source],
             goal=(domains.a, domains.b)[goal],

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 CLEARLY = 2.0
 """Standard errors of a difference that chance alone exceeds once in twenty times."""
+SURELY = 2.58
+"""The same, once in a hundred times."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,26 @@ class Estimate:
         """
         error = math.hypot(self.standard_error, other.standard_error)
         return self.value - other.value > CLEARLY * error
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of so many pictures."""
+
+    value: float
+    count: int
+
+    @property
+    def standard_error(self) -> float:
+        """After Agresti and Coull 1998: two more of each answer, so that 0 and 1 have one, too."""
+        total = self.count + 4
+        value = (self.value * self.count + 2) / total
+        return math.sqrt(value * (1 - value) / total)
+
+    def surely_below(self, other: "Share") -> bool:
+        """Whether it lies below by more than chance allows, of two independent sets of pictures."""
+        error = math.hypot(self.standard_error, other.standard_error)
+        return other.value - self.value > SURELY * error
 
 
 def latest_of_the_best(figures: Sequence[Estimate]) -> int:

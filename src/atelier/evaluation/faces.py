@@ -1,5 +1,6 @@
 """Scores a generator of images against a split of its dataset: every figure, and what scales it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from atelier.evaluation import frechet, manifold
@@ -23,7 +24,7 @@ from atelier.evaluation.kid import kid
 from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet
 from atelier.evaluation.report import settings_of
 
-Bounds = dict[str, dict[str, Features]]
+Bounds = dict[str, Mapping[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
 
 
@@ -55,7 +56,7 @@ def score_images(
             figures |= {distance_to(CEILING, key): value for key, value in best.items()}
         metrics[name] = figures
     if JUDGE not in features:
-        metrics[LEFT_OUT][JUDGE] = "no labels to learn from: the witness's features choose and gate"
+        metrics[LEFT_OUT][JUDGE] = f"no labels to learn from: {reference.chooses} chooses and gates"
     share = reference.diversity_share(features)
     metrics[WITNESS]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW

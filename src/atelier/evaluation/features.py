@@ -1,13 +1,15 @@
 """Features in which sets of images are compared; the extractor's name is part of each figure's.
 
-`judge` is the classifier's statistics of three depths. `witness` is never trained, so nothing can
-be tuned to it: random convolutions and the radial power spectrum (see witness.py). Both are
-standardised by training images, and channels that hardly vary there are dropped: one nearly dead
-channel is enough to make a cubic kernel explode.
+`judge` is the classifier's statistics of three depths. `imagenet` was trained by others, on
+photographs (see imagenet.py). `witness` is never trained, so nothing can be tuned to it: random
+convolutions and the radial power spectrum (see witness.py). All are standardised by training
+images, and channels that hardly vary there are dropped: one nearly dead channel is enough to make a
+cubic kernel explode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -16,7 +18,8 @@ import torch
 from torch import Tensor
 
 from atelier.data.images import to_float
-from atelier.evaluation.keys import JUDGE, WITNESS
+from atelier.evaluation.imagenet import Imagenet
+from atelier.evaluation.keys import IMAGENET, JUDGE, WITNESS
 from atelier.evaluation.witness import Witness
 from atelier.models.judge import Judge
 
@@ -41,9 +44,12 @@ CLIP = 5.0
 class Extractor(Protocol):
     """Turns images into standardised features."""
 
-    name: str
-    training: Features
-    """Of the training images that standardise."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def training(self) -> Features:
+        """Of the training images that standardise."""
 
     def __call__(self, images: Images) -> Features: ...
 
@@ -72,16 +78,29 @@ class Standardiser:
 
 
 class NetworkFeatures:
-    """What a network makes of images, [B, D], standardised by training images."""
+    """What a network makes of images, [B, D], standardised by training images.
+
+    These are looked at when the first features are asked for: opening one costs nothing.
+    """
 
     def __init__(self, name: str, network: Network, training: Images) -> None:
         self.name, self.network = name, network
-        raw = in_batches(network, evenly(training, STATISTICS_ROWS))
-        self.standardise = Standardiser.fit(raw)
-        self.training = self.standardise(raw)
+        self._images = training
 
     def __call__(self, images: Images) -> Features:
         return self.standardise(in_batches(self.network, images))
+
+    @property
+    def training(self) -> Features:
+        return self.standardise(self._raw)
+
+    @cached_property
+    def standardise(self) -> Standardiser:
+        return Standardiser.fit(self._raw)
+
+    @cached_property
+    def _raw(self) -> npt.NDArray[np.float32]:
+        return in_batches(self.network, evenly(self._images, STATISTICS_ROWS))
 
 
 class JudgeFeatures(NetworkFeatures):
@@ -91,11 +110,37 @@ class JudgeFeatures(NetworkFeatures):
         super().__init__(JUDGE, judge.eval().features, training)
 
 
+class ImagenetFeatures(NetworkFeatures):
+    """Means of the last maps of a network that ImageNet taught."""
+
+    def __init__(self, training: Images) -> None:
+        super().__init__(IMAGENET, Imagenet(), training)
+
+
 class WitnessFeatures(NetworkFeatures):
     """Random convolutions and the radial power spectrum."""
 
     def __init__(self, training: Images) -> None:
         super().__init__(WITNESS, Witness(channels=training.shape[1]), training)
+
+
+class FeaturesBy(Mapping[str, Features]):
+    """Features of the same images by extractor, each found when it is first asked for."""
+
+    def __init__(self, images: Images, extractors: Mapping[str, Extractor]) -> None:
+        self._images, self._extractors = images, extractors
+        self._found: dict[str, Features] = {}
+
+    def __getitem__(self, name: str) -> Features:
+        if name not in self._found:
+            self._found[name] = self._extractors[name](self._images)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._extractors)
+
+    def __len__(self) -> int:
+        return len(self._extractors)
 
 
 def evenly(rows: Rows, count: int) -> Rows:

@@ -11,10 +11,12 @@ from typing import Any
 # Extractors: a distance stands below the one whose features it is taken in.
 JUDGE = "judge"
 """The dataset's own classifier."""
+IMAGENET = "imagenet"
+"""Taught by others on photographs; a second opinion, or the first where nothing is labelled."""
 WITNESS = "witness"
-"""Never trained; a second opinion, or the only one where nothing is labelled."""
-EXTRACTORS = (JUDGE, WITNESS)
-"""In the order of tables."""
+"""Never trained; a further opinion."""
+EXTRACTORS = (JUDGE, IMAGENET, WITNESS)
+"""In the order of tables. Of those that there are, the first chooses and gates."""
 
 # Sets that stand beside what is scored; see `distance_to`.
 CEILING = "ceiling"
@@ -55,6 +57,8 @@ MINIMUM = "minimum"
 # Translation: below A2B and B2A.
 DOES_NOTHING = "does_nothing"
 """Whether outputs are but the inputs; also of both directions together."""
+FOLLOWS_INPUT = "follows_input"
+"""Whether outputs resemble their own inputs most; one half is chance."""
 TWIN = "twin"
 """Figures against the true twins."""
 INSIDE, OUTSIDE, CHANGE = "inside", "outside", "change"

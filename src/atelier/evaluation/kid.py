@@ -49,25 +49,29 @@ def kid(reals: Array, fakes: Array) -> Estimate:
     return Estimate(float(value), _standard_error([influence_reals, influence_fakes], pairs))
 
 
-def compare(reals: Array, challenger: Array, champion: Array) -> Comparison:
+def compare(reals: Array, challenger: Array, champion: Array, paired: bool = False) -> Comparison:
     """Is the challenger nearer to the reals than the champion?
 
     Relative similarity test of Bounliphone et al. 2016, arXiv 1511.04581: both distances share the
     reals, and their joint variance takes that into account. We deviate: the variance keeps the
     pairs' own term, without which it vanishes for two equal generators, and counts may differ.
+
+    Args:
+        paired: the n-th rows of both were made of the same picture, as translations are. What it
+            does to both then cancels.
     """
     within_challenger, within_champion = kernel(challenger, challenger), kernel(champion, champion)
     to_challenger, to_champion = kernel(reals, challenger), kernel(reals, champion)
     difference = _mean_of_pairs(within_challenger) - _mean_of_pairs(within_champion)
     difference -= 2 * (to_challenger.mean() - to_champion.mean())
-    influences = [
-        2 * (to_champion.mean(axis=1) - to_challenger.mean(axis=1)),
-        2 * (_mean_of_others(within_challenger) - to_challenger.mean(axis=0)),
-        2 * (_mean_of_others(within_champion) - to_champion.mean(axis=0)),
-    ]
-    pairs = _variance_of_pairs(within_challenger) + _variance_of_pairs(within_champion)
-    pairs += _variance_across(to_challenger) + _variance_across(to_champion)
-    error = _standard_error(influences, pairs)
+    of_reals = 2 * (to_champion.mean(axis=1) - to_challenger.mean(axis=1))
+    if paired:
+        sets = [(within_challenger - within_champion, to_challenger - to_champion)]
+    else:
+        sets = [(within_challenger, to_challenger), (within_champion, to_champion)]
+    influences = [2 * (_mean_of_others(within) - across.mean(axis=0)) for within, across in sets]
+    pairs = sum(_variance_of_pairs(within) + _variance_across(across) for within, across in sets)
+    error = _standard_error([of_reals, *influences], pairs)
     score = difference / error if error > 0 else 0.0
     return Comparison(float(difference), error, 0.5 * math.erfc(-score / math.sqrt(2)))
 

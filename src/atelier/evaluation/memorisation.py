@@ -62,9 +62,11 @@ class Copies:
         ]
         return float(fisher_exact(table, alternative="greater").pvalue)
 
-    def are_too_many(self) -> bool:
-        """Whether it copies: more than MOST_COPIED, and not by chance."""
-        return self.share > MOST_COPIED and self.p_value < BY_CHANCE
+    def in_words(self) -> list[str]:
+        """Why such samples must not be published; nothing where copies are as few as by chance."""
+        if self.share <= MOST_COPIED or self.p_value >= BY_CHANCE:
+            return []
+        return [f"copies training images ({self.share:.1%} of samples, at most {MOST_COPIED:.0%})"]
 
 
 def copies(samples: Images, training: Images, held_out: Images) -> Copies:

@@ -4,6 +4,7 @@ Opened once, it scores any number of generators: `bundle` its snapshots (validat
 gate a challenger and a champion, `evaluate` what is published (test split).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import (
     Extractor,
     Features,
+    FeaturesBy,
+    ImagenetFeatures,
     Images,
     JudgeFeatures,
     WitnessFeatures,
     evenly,
 )
-from atelier.evaluation.keys import JUDGE, WITNESS
+from atelier.evaluation.keys import EXTRACTORS, WITNESS
 from atelier.evaluation.kid import Comparison, compare, kid
 from atelier.models.judge import Judge
 
@@ -40,35 +43,42 @@ class ReferenceSet:
     training: Images
     """A memory map: the statistics' source, and the reals that the ceiling is made of."""
     reals: Images
-    extractors: dict[str, Extractor]
-    real_features: dict[str, Features]
+    extractors: Mapping[str, Extractor]
+    real_features: Mapping[str, Features]
 
     @property
     def chooses(self) -> str:
-        """The extractor that chooses snapshots and gates: the judge, or the witness without one."""
-        return JUDGE if JUDGE in self.extractors else WITNESS
+        """The extractor that chooses snapshots and gates: the judge; without one, `imagenet`."""
+        return next(name for name in EXTRACTORS if name in self.extractors)
 
-    def features(self, images: Images) -> dict[str, Features]:
-        """Of any images of the split's shape, by extractor."""
+    def features(self, images: Images) -> Mapping[str, Features]:
+        """Of any images of the split's shape, by extractor; found when they are asked for."""
         if images.dtype != np.uint8 or images.shape[1:] != self.reals.shape[1:]:
             wanted = f"uint8 [N, {', '.join(map(str, self.reals.shape[1:]))}]"
             raise ValueError(f"expected {wanted} (got {images.dtype} {list(images.shape)})")
-        return {name: extract(images) for name, extract in self.extractors.items()}
+        return FeaturesBy(images, self.extractors)
 
-    def kid(self, fakes: dict[str, Features]) -> dict[str, Estimate]:
+    def kid(self, fakes: Mapping[str, Features]) -> dict[str, Estimate]:
         """Distance to the reals, by extractor."""
         return {name: kid(self.real_features[name], found) for name, found in fakes.items()}
 
+    def chosen_by(self, fakes: Mapping[str, Features]) -> Estimate:
+        """Distance to the reals by the extractor that chooses; no other looks."""
+        return kid(self.real_features[self.chooses], fakes[self.chooses])
+
     def compare(
-        self, challenger: dict[str, Features], champion: dict[str, Features]
+        self,
+        challenger: Mapping[str, Features],
+        champion: Mapping[str, Features],
+        paired: bool = False,
     ) -> dict[str, Comparison]:
         """Is the challenger nearer to the reals than the champion? By extractor."""
         return {
-            name: compare(reals, challenger[name], champion[name])
+            name: compare(reals, challenger[name], champion[name], paired)
             for name, reals in self.real_features.items()
         }
 
-    def diversity_share(self, fakes: dict[str, Features]) -> float:
+    def diversity_share(self, fakes: Mapping[str, Features]) -> float:
         """Mean pairwise witness distance as a share of the reals': see COLLAPSED_BELOW."""
         reals = mean_pairwise_distance(self.real_features[WITNESS])
         return mean_pairwise_distance(fakes[WITNESS]) / reals
@@ -88,14 +98,14 @@ def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) 
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
     extractors = open_extractors(judge, training)
-    real_features = {name: extract(reals) for name, extract in extractors.items()}
+    real_features = FeaturesBy(reals, extractors)
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)
 
 
 def open_extractors(judge: Judge | None, training: Images) -> dict[str, Extractor]:
     """By name; the judge's where the dataset has one."""
     found: list[Extractor] = [] if judge is None else [JudgeFeatures(judge, training)]
-    found.append(WitnessFeatures(training))
+    found += [ImagenetFeatures(training), WitnessFeatures(training)]
     return {extractor.name: extractor for extractor in found}
 
 

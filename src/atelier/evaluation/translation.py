@@ -14,6 +14,7 @@ import numpy as np
 
 from atelier.data.sampling import columns
 from atelier.data.twins import SPLIT, Twins, open_twins
+from atelier.evaluation.content import follows_input
 from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction
 from atelier.evaluation.estimate import Estimate
@@ -23,6 +24,7 @@ from atelier.evaluation.keys import (
     CEILING,
     CHANGE,
     DOES_NOTHING,
+    FOLLOWS_INPUT,
     INSIDE,
     JUDGE,
     KID,
@@ -77,6 +79,7 @@ def score_directions(
         figures[VERDICT_OF_REALS] = _verdict_of_reals(directions, direction)
         figures |= _cycle(direction.inputs, outputs, back, directions.seed)
         figures |= _distances(direction, outputs)
+        figures[FOLLOWS_INPUT] = follows_input(direction.inputs, outputs)
         nothing = figures["flipped"] < LEAST_FLIPPED
         if twins is not None:
             chosen, held_to = twins
@@ -208,7 +211,7 @@ def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
     }
     found: dict[str, Any] = {name: {} for name in direction.target.extractors}
     for key, images in sets.items():
-        features: dict[str, Features] = direction.target.features(images)
+        features: Mapping[str, Features] = direction.target.features(images)
         for name, estimate in direction.target.kid(features).items():
             found[name][key] = estimate.value
             found[name][error_of(key)] = estimate.standard_error

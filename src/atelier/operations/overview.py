@@ -20,7 +20,7 @@ from atelier.pipeline.warm_start import FINISHED
 
 HEADLINES = {
     "numbers": (f"numbers/{MULTIPLES_SHARE}",),
-    "unconditional": (f"judge/{KID}", f"witness/{KID}"),
+    "unconditional": (f"judge/{KID}", f"imagenet/{KID}"),
     "conditional": (f"{ACCURACY}/{MINIMUM}", f"judge/{KID}"),
     "translation": ("A2B/verdict", "B2A/verdict"),
     "reconstruction": (f"reconstruction/{PSNR_DB}",),

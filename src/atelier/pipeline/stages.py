@@ -24,8 +24,8 @@ NO_JUDGE = {
         "reason": "the pattern is a rule: figures follow from counting",
     },
     "pictures": {
-        "judge": "witness",
-        "reason": "no labels, so no judge: the witness's features choose and gate",
+        "judge": "imagenet",
+        "reason": "no labels, so no judge: features that ImageNet taught choose and gate",
     },
 }
 """What stands in a judge's place, by what a dataset holds."""

@@ -1,10 +1,12 @@
 """Decides whether a challenger becomes champion: a pure function of figures.
 
-The two are compared in two rounds on fresh seeds, each round in every part of the task: one part
-for what makes images, one for each direction of a translation. The challenger is promoted when both
-rounds find it better in a part, by more than two standard errors and with p < 0.01, worse in none,
-and the witness does not object. One round alone would promote one in a hundred equals. A tie keeps
-the champion. Where the two are the same model and only the code that ships with it differs, there
+The two are compared in rounds, each in every part of the task: one part for what makes images, one
+for each direction of a translation. The challenger is promoted when every round finds it better in
+a part, by more than two standard errors and significantly, worse in none, and nothing objects. What
+draws anew is compared in two rounds on fresh seeds, with p < 0.01 in each: one alone would promote
+one in a hundred equals. What is a function of the test images has one round over all of them, with
+p < 0.001. Where the gate cannot tell the two apart, it says so, and the champion stays. Where the
+two are the same model and only the code that ships with it differs, there
 is nothing to compare: the newer code takes over, the older never does.
 """
 
@@ -12,7 +14,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from atelier.bundle.comparison import ROUNDS, Comparison, Figures, Round
+from atelier.bundle.comparison import (
+    ROUNDS,
+    SIGNIFICANT_ALONE,
+    Comparison,
+    Figures,
+    Round,
+)
 from atelier.errors import UserError
 
 SMALLEST_DIVERSITY = 0.5
@@ -40,7 +48,8 @@ def decide(challenger: Figures, champion: Figures | None, rounds: Sequence[Round
     Args:
         champion: None where there is none yet.
         rounds: comparisons of the two on the same real test images with the same judge, at least
-            two rounds with fresh seeds; needed wherever there is a champion.
+            two rounds with fresh seeds, or one at a stricter level over all that there is; needed
+            wherever there is a champion.
 
     Raises:
         UserError: the two cannot be compared: another dataset or size, or figures of another judge
@@ -57,16 +66,22 @@ def decide(challenger: Figures, champion: Figures | None, rounds: Sequence[Round
         return decision(False, f"sanity floor: {'; '.join(floors)}")
     if champion is None:
         return decision(True, "the first version to pass the sanity floors")
-    if len(compared) < ROUNDS:
+    if not _are_enough(compared):
         raise UserError("gate", f"needs {ROUNDS} rounds of comparisons (got {len(compared)})")
     for number, parts in enumerate(compared, start=1):
         if worse := [str(part) for part in parts if part.is_worse()]:
             return decision(False, f"worse (round {number}: {'; '.join(worse)})")
         if not any(part.is_better() for part in parts):
             found = "; ".join(map(str, parts))
-            return decision(False, f"not better beyond the spread (round {number}: {found})")
+            return decision(False, f"cannot tell the two apart (round {number}: {found})")
     last = "; ".join(map(str, compared[-1]))
     return decision(True, f"better in each of {len(compared)} rounds (last: {last})")
+
+
+def _are_enough(rounds: Sequence[Sequence[Comparison]]) -> bool:
+    """Two rounds, or one in which each part had to be as sure as two would make it."""
+    alone = [part.level <= SIGNIFICANT_ALONE for parts in rounds for part in parts]
+    return len(rounds) >= ROUNDS or (bool(alone) and all(alone))
 
 
 def take_over(figures: Figures | None, champion: str, is_older: bool) -> Decision:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,16 @@ import numpy.typing as npt
 import torch
 
 from atelier.bundle.bundle_model import Bundle
-from atelier.bundle.comparison import ROUNDS, STANDARD_ERRORS, Comparison, Figures, Round
+from atelier.bundle.comparison import (
+    SIGNIFICANT,
+    SIGNIFICANT_ALONE,
+    STANDARD_ERRORS,
+    Comparison,
+    Figures,
+    Round,
+)
 from atelier.data.images import to_bytes
 from atelier.evaluation.features import Extractor, Features, Images
-from atelier.evaluation.keys import WITNESS
 from atelier.evaluation.reference import ReferenceSet
 
 Errors = npt.NDArray[np.float64]
@@ -60,18 +66,36 @@ def figures_of(
 
 def compare_sets(
     reference: ReferenceSet,
-    ours: dict[str, Features],
-    theirs: dict[str, Features],
+    ours: Mapping[str, Features],
+    theirs: Mapping[str, Features],
     seed: int,
     part: str = "",
+    objections: Iterable[str] = (),
+    translated: bool = False,
 ) -> Comparison:
-    """KID of two sets to the reference's reals, by the extractor that chooses; the witness beside a
-    judge may object."""
-    found = reference.compare(ours, theirs)
-    chosen, witness = found[reference.chooses], found[WITNESS]
-    objects = reference.chooses != WITNESS
-    worse = objects and witness.difference > STANDARD_ERRORS * witness.standard_error
-    return Comparison(seed, chosen.difference, chosen.standard_error, chosen.p_value, worse, part)
+    """KID of two sets to the reference's reals by the extractor that chooses; others may object.
+
+    Args:
+        objections: what has been found beside it.
+        translated: both are made of the same inputs, of all that there are.
+    """
+    found = reference.compare(ours, theirs, paired=translated)
+    chosen = found.pop(reference.chooses)
+    worse = [
+        f"{name} says worse"
+        for name, one in found.items()
+        if one.difference > STANDARD_ERRORS * one.standard_error
+    ]
+    level = SIGNIFICANT_ALONE if translated else SIGNIFICANT
+    return Comparison(
+        seed,
+        chosen.difference,
+        chosen.standard_error,
+        chosen.p_value,
+        (*worse, *objections),
+        part,
+        level,
+    )
 
 
 def mean_and_error(differences: Errors) -> tuple[float, float]:
@@ -103,7 +127,7 @@ def digest_of_files(files: Iterable[Path]) -> str:
 class ErrorComparer:
     """Mean error per image; Wilcoxon's signed-rank test on the differences image by image.
 
-    The error is a function of the image, so the two rounds see disjoint halves of the test images.
+    The error is a function of the image, so there is one round, over all test images.
     """
 
     images: Images
@@ -112,7 +136,8 @@ class ErrorComparer:
     errors: Callable[[Bundle, Images], Errors]
     diversity: Callable[[Bundle], float]
     floors: Callable[[Bundle], list[str]]
-    witness: Extractor
+    further: Mapping[str, Extractor]
+    """By name, those that may object."""
     rests_on: Digests
 
     def figures(self, bundle: Bundle) -> Figures:
@@ -123,34 +148,31 @@ class ErrorComparer:
         return figures_of(bundle, self.rests_on, score, finite, self.diversity(bundle), broken)
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
-        seed = fresh_seed()
-        order = np.random.default_rng(seed).permutation(len(self.images))
-        return [
-            [self._compare_part(self.images[np.sort(half)], challenger, champion, seed)]
-            for half in np.array_split(order, ROUNDS)
+        ours, theirs = (self.errors(bundle, self.images) for bundle in (challenger, champion))
+        made = [self.made(bundle, self.images) for bundle in (challenger, champion)]
+        worse = [
+            f"{name} says worse"
+            for name, extract in self.further.items()
+            if self._farther(extract, *made)
         ]
+        return [[compare_errors(ours, theirs, worse)]]
 
-    def _compare_part(
-        self, images: Images, challenger: Bundle, champion: Bundle, seed: int
-    ) -> Comparison:
-        ours, theirs = (self.errors(bundle, images) for bundle in (challenger, champion))
-        seen = self.witness(images)
-        gaps = [
-            np.linalg.norm(self.witness(self.made(bundle, images)) - seen, axis=1)
-            for bundle in (challenger, champion)
-        ]
+    def _farther(self, extract: Extractor, ours: Images, theirs: Images) -> bool:
+        """Whether features of ours lie farther from the images' own."""
+        seen = extract(self.images)
+        gaps = [np.linalg.norm(extract(made) - seen, axis=1) for made in (ours, theirs)]
         farther, error = mean_and_error(gaps[0] - gaps[1])
-        return compare_errors(seed, ours, theirs, farther > STANDARD_ERRORS * error)
+        return farther > STANDARD_ERRORS * error
 
 
 def compare_errors(
-    seed: int, challenger: Errors, champion: Errors, witness_worse: bool = False
+    challenger: Errors, champion: Errors, objections: Iterable[str] = ()
 ) -> Comparison:
-    """From two errors of each image, [N] and [N], by Wilcoxon's signed-rank test."""
+    """From two errors of each test image, [N] and [N], by Wilcoxon's signed-rank test."""
     difference, error = mean_and_error(challenger - champion)
     p_value = 1.0
     if error > 0:
         from scipy.stats import wilcoxon
 
         p_value = float(wilcoxon(challenger, champion, alternative="less").pvalue)
-    return Comparison(seed, difference, error, p_value, witness_worse)
+    return Comparison(0, difference, error, p_value, tuple(objections), level=SIGNIFICANT_ALONE)

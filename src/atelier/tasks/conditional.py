@@ -1,5 +1,6 @@
 """Pictures from noise and attributes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,13 @@ from atelier.evaluation.conditional import (
     ConditionalSampler,
     Examination,
     accuracy,
+    least_met,
     open_examination,
     request_name,
     seen_combinations,
     shuffled_rows,
 )
-from atelier.evaluation.estimate import Estimate
+from atelier.evaluation.estimate import Estimate, Share
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import ACCURACY, MEMORISATION, WITH, WITHOUT
@@ -128,13 +130,22 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
 
 def comparer(context: Context) -> Comparer:
     exam = examination(context)
+    heeding = Heeding(exam)
+    return PictureComparer(context.reference, context.digests, context.samples, exam.rows, heeding)
 
-    def floors(pictures: Images, conditions: Labels) -> list[str]:
+
+@dataclass(frozen=True)
+class Heeding:
+    """Requests as the judge finds them met."""
+
+    exam: Examination
+
+    def floors(self, pictures: Images, conditions: Labels) -> list[str]:
         """Attributes above chance, which is one half of balanced accuracy."""
-        shares = accuracy(conditions, exam.verdicts(pictures), context.attributes)
+        shares = accuracy(conditions, self.exam.verdicts(pictures), self.exam.attributes)
         met = {
             name: (shares[WITH].get(name, 0.0) + shares[WITHOUT].get(name, 0.0)) / 2
-            for name in context.attributes
+            for name in self.exam.attributes
         }
         return [
             f"{name} hardly heeded ({share:.0%} of requests met)"
@@ -142,7 +153,9 @@ def comparer(context: Context) -> Comparer:
             if share < SMALLEST_MET_SHARE
         ]
 
-    return PictureComparer(context.reference, context.digests, context.samples, exam.rows, floors)
+    def least(self, pictures: Images, conditions: Labels) -> Share:
+        """Of the requests for an attribute or its absence, where the smallest share is met."""
+        return least_met(conditions, self.exam.verdicts(pictures))
 
 
 def examination(context: Context) -> Examination:

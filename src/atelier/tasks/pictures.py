@@ -1,7 +1,8 @@
 """What the tasks that make pictures share: draws, previews, the comparer, edits."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,13 @@ from atelier.data.batches import Drawn
 from atelier.data.images import channels_first, channels_last
 from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
+from atelier.evaluation.estimate import Share
 from atelier.evaluation.faces import kid_table
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.judge import LABELS, USED_LABELS
 from atelier.evaluation.keys import LEFT_OUT
+from atelier.evaluation.manifold import manifold, too_few
+from atelier.evaluation.memorisation import copies
 from atelier.evaluation.reference import ReferenceSet
 from atelier.evaluation.report import COLUMNS
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
@@ -114,12 +118,19 @@ def score_edits(
     return figures
 
 
-Floors = Callable[[Images, Labels], list[str]]
-"""Floors of its own kind that images made for these requests do not reach, in words."""
+class Obedience(Protocol):
+    """How pictures are held to what was asked for; verdicts are those of the judge."""
+
+    def floors(self, pictures: Images, conditions: Labels) -> list[str]:
+        """What they do not reach, in words."""
+
+    def least(self, pictures: Images, conditions: Labels) -> Share:
+        """Of requests for an attribute or its absence, the smallest share that is met."""
 
 
 class PictureComparer:
-    """KID to the real test images by the extractor that chooses, with the witness beside a judge.
+    """KID to the real test images by the extractor that chooses; the others, what kinds of pictures
+    there are and what requests are met may object.
 
     `requests`: rows of conditions to draw from, those of the test images; None where nothing can be
     asked for.
@@ -131,20 +142,22 @@ class PictureComparer:
         rests_on: Digests,
         samples: int,
         requests: Labels | None = None,
-        floors: Floors | None = None,
+        obedience: Obedience | None = None,
     ) -> None:
         self.reference, self.rests_on, self.samples = reference, rests_on, samples
-        self.requests, self.floors = requests, floors
+        self.requests, self.obedience = requests, obedience
 
     def figures(self, bundle: Bundle) -> Figures:
-        pixels, conditions, finite = self._sample(bundle, fresh_seed())
-        features = self.reference.features(pixels)
-        broken = self.floors(pixels, conditions) if self.floors and conditions is not None else []
+        drawn = self._sample(bundle, fresh_seed())
+        features = self.reference.features(drawn.pictures)
+        broken = copies(drawn.pictures, self.reference.training, self.reference.reals).in_words()
+        if self.obedience is not None and drawn.conditions is not None:
+            broken += self.obedience.floors(drawn.pictures, drawn.conditions)
         return figures_of(
             bundle,
             self.rests_on,
-            score=self.reference.kid(features)[self.reference.chooses].value,
-            finite=finite,
+            score=self.reference.chosen_by(features).value,
+            finite=drawn.finite,
             diversity=self.reference.diversity_share(features),
             broken_floors=broken,
         )
@@ -155,16 +168,46 @@ class PictureComparer:
     def _round(self, challenger: Bundle, champion: Bundle) -> Round:
         seed = fresh_seed()
         # Not the same latents for both: the test takes the two sets for independent.
-        ours, theirs = self._features(challenger, seed), self._features(champion, seed + 1)
-        return [compare_sets(self.reference, ours, theirs, seed)]
+        drawn = self._sample(challenger, seed), self._sample(champion, seed + 1)
+        ours, theirs = (self.reference.features(one.pictures) for one in drawn)
+        objections = [*self._fewer_kinds(ours, theirs), *self._heeds_less(*drawn)]
+        return [compare_sets(self.reference, ours, theirs, seed, objections=objections)]
 
-    def _features(self, bundle: Bundle, seed: int) -> dict[str, Features]:
-        return self.reference.features(self._sample(bundle, seed)[0])
+    def _fewer_kinds(
+        self, ours: Mapping[str, Features], theirs: Mapping[str, Features]
+    ) -> Iterator[str]:
+        """Reals that no picture is like, by recall and by coverage: kinds that are not made."""
+        name = self.reference.chooses
+        reals = self.reference.real_features[name]
+        if too_few(reals, ours[name], theirs[name]):
+            return
+        found = [manifold(reals, made[name]) for made in (ours, theirs)]
+        for key in ("recall", "coverage"):
+            after, before = (Share(figures[key], len(reals)) for figures in found)
+            if after.surely_below(before):
+                yield f"{key} {before.value:.2f} -> {after.value:.2f}"
 
-    def _sample(self, bundle: Bundle, seed: int) -> tuple[Images, Labels | None, bool]:
+    def _heeds_less(self, ours: "Drawing", theirs: "Drawing") -> Iterator[str]:
+        if self.obedience is None or ours.conditions is None or theirs.conditions is None:
+            return
+        after = self.obedience.least(ours.pictures, ours.conditions)
+        before = self.obedience.least(theirs.pictures, theirs.conditions)
+        if after.surely_below(before):
+            yield f"least share of requests met {before.value:.2f} -> {after.value:.2f}"
+
+    def _sample(self, bundle: Bundle, seed: int) -> "Drawing":
         conditions = None
         if self.requests is not None:
             draw = np.random.default_rng(seed)
             conditions = self.requests[draw.integers(len(self.requests), size=self.samples)]
         outputs = torch.cat(list(bundle.outputs(self.samples, seed, attributes=conditions)))
-        return to_pixels(outputs), conditions, bool(torch.isfinite(outputs).all())
+        return Drawing(to_pixels(outputs), conditions, bool(torch.isfinite(outputs).all()))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a bundle made, and of what requests."""
+
+    pictures: Images
+    conditions: Labels | None
+    finite: bool

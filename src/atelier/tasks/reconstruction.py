@@ -17,7 +17,7 @@ from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_last, to_float
 from atelier.evaluation import report
 from atelier.evaluation.estimate import Estimate
-from atelier.evaluation.features import Images, WitnessFeatures, evenly
+from atelier.evaluation.features import Images, evenly
 from atelier.evaluation.keys import (
     EDITING,
     MEMORISATION,
@@ -25,18 +25,19 @@ from atelier.evaluation.keys import (
     NORMAL,
     PSNR_DB,
     SETTINGS,
+    WITNESS,
     kid_keys,
     of_components,
 )
-from atelier.evaluation.memorisation import evaluate_memorisation
+from atelier.evaluation.memorisation import copies, evaluate_memorisation
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
     reconstruct,
     squared_errors,
 )
-from atelier.evaluation.reference import mean_pairwise_distance
+from atelier.evaluation.reference import mean_pairwise_distance, open_extractors
 from atelier.evaluation.vae import active_units, bound, decoder_sigma, evaluate_vae, fit_mixture
-from atelier.tasks.comparing import ErrorComparer, Errors, digests
+from atelier.tasks.comparing import ErrorComparer, Errors, digests, fresh_seed
 from atelier.tasks.context import TRAINING, Context
 from atelier.tasks.directions import directions_of
 from atelier.tasks.pictures import (
@@ -200,10 +201,11 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
 
 
 def comparer(context: Context) -> Comparer:
-    """Held to the test images by error alone; the witness, which needs no judge, stands by."""
+    """Held to the test images by error alone; extractors that need no judge stand by."""
     images = np.array(evenly(context.images(), context.samples))
     training = context.images(TRAINING)
-    witness = WitnessFeatures(training)
+    further = open_extractors(None, training)
+    witness = further[WITNESS]
     diverse = mean_pairwise_distance(witness(evenly(images, DIVERSE)))
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
     worst = float(squared_errors(images, mean).mean())
@@ -221,10 +223,13 @@ def comparer(context: Context) -> Comparer:
             broken.append("reconstructs no better than the mean picture")
         if bundle.is_variational and active_units(encoding(bundle)(images)) == 0:
             broken.append("no active unit")
+        if bundle.is_variational:
+            made = sampled(bundle, context.samples, fresh_seed(), sampler=MIXTURE)
+            broken += copies(made, training, images).in_words()
         return broken
 
     rests_on = digests(context.prepared, None)
-    return ErrorComparer(images, reconstructed, errors_of, diversity, floors, witness, rests_on)
+    return ErrorComparer(images, reconstructed, errors_of, diversity, floors, further, rests_on)
 
 
 def errors_of(bundle: Bundle, images: Images) -> Errors:

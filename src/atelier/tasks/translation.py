@@ -12,19 +12,20 @@ from torch import nn
 
 from atelier.bundle.bundle_model import DIRECTIONS, Bundle
 from atelier.bundle.card import Card, size_of
-from atelier.bundle.comparison import ROUNDS, Comparer, Comparison, Figures, Round
+from atelier.bundle.comparison import Comparer, Comparison, Figures, Round
 from atelier.bundle.pack import EXAMPLE_IMAGES, pairs
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_first, channels_last, to_bytes, to_float
 from atelier.data.sampling import Domains
 from atelier.evaluation import report
+from atelier.evaluation.content import LEAST_FOLLOWING
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open_directions
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
-from atelier.evaluation.keys import DOES_NOTHING, JUDGE, KID, kid_keys
+from atelier.evaluation.keys import DOES_NOTHING, FOLLOWS_INPUT, JUDGE, KID, kid_keys
 from atelier.evaluation.translation import score_directions, translation_figure, twins_of
-from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed
+from atelier.tasks.comparing import Digests, compare_sets, figures_of
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import PREVIEWED, made_from, preview_data, preview_pairs
 from atelier.training.health import Made, Preview
@@ -161,8 +162,8 @@ def _shown(direction: Direction, name: str, bundle: Bundle, prepared: Path) -> t
 class TranslationComparer:
     """KID in judge features to the target domain's real test images, per direction.
 
-    A translation is a function of its input, so the two rounds see disjoint halves of the test
-    images, each mirrored or not by chance.
+    A translation is a function of its input, so there is one round, over all test images, and both
+    translations of an input are compared as a pair.
     """
 
     directions: BothDirections
@@ -172,41 +173,29 @@ class TranslationComparer:
     def figures(self, bundle: Bundle) -> Figures:
         a2b, b2a = (partial(translated, bundle, name) for name in self.directions.of)
         metrics = score_directions(a2b, b2a, self.directions, self.prepared)
-        broken = [
-            f"{name} does nothing" for name in self.directions.of if metrics[name][DOES_NOTHING]
-        ]
         return figures_of(
             bundle,
             self.rests_on,
             score=float(np.mean([metrics[name][JUDGE][KID] for name in self.directions.of])),
             finite=all(self._is_finite(bundle, name) for name in self.directions.of),
             diversity=min(self._diversity(bundle, name) for name in self.directions.of),
-            broken_floors=broken,
+            broken_floors=[
+                f"{name} {words}"
+                for name in self.directions.of
+                for words in broken_floors(metrics[name])
+            ],
         )
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
-        seed = fresh_seed()
-        draw = np.random.default_rng(seed)
-        halves = {
-            name: np.array_split(shuffled(direction.matched_inputs, draw), ROUNDS)
-            for name, direction in self.directions.of.items()
-        }
-        return [
-            [
-                self._compare_part(name, halves[name][number], challenger, champion, seed)
-                for name in self.directions.of
-            ]
-            for number in range(ROUNDS)
-        ]
+        return [[self._compare_part(name, challenger, champion) for name in self.directions.of]]
 
-    def _compare_part(
-        self, name: str, inputs: Images, challenger: Bundle, champion: Bundle, seed: int
-    ) -> Comparison:
-        target = self.directions.of[name].target
+    def _compare_part(self, name: str, challenger: Bundle, champion: Bundle) -> Comparison:
+        direction = self.directions.of[name]
         ours, theirs = (
-            target.features(translated(bundle, name, inputs)) for bundle in (challenger, champion)
+            direction.target.features(translated(bundle, name, direction.matched_inputs))
+            for bundle in (challenger, champion)
         )
-        return compare_sets(target, ours, theirs, seed, part=name)
+        return compare_sets(direction.target, ours, theirs, seed=0, part=name, translated=True)
 
     def _diversity(self, bundle: Bundle, name: str) -> float:
         direction = self.directions.of[name]
@@ -222,9 +211,10 @@ class TranslationComparer:
             )
 
 
-def shuffled(images: Images, draw: np.random.Generator) -> Images:
-    """In another order, each mirrored or not."""
-    mixed = np.array(images[draw.permutation(len(images))])
-    mirrored = draw.random(len(mixed)) < 0.5
-    mixed[mirrored] = mixed[mirrored, ..., ::-1]
-    return mixed
+def broken_floors(figures: Mapping[str, Any]) -> list[str]:
+    """Why one direction must not be published, from its figures, in words."""
+    broken = ["does nothing"] if figures[DOES_NOTHING] else []
+    if (share := figures[FOLLOWS_INPUT]) < LEAST_FOLLOWING:
+        least = f"at least {LEAST_FOLLOWING}, one half is chance"
+        broken.append(f"ignores its input (resembles its own by {share:.2f}, {least})")
+    return broken

@@ -46,8 +46,7 @@ def figure(networks: nn.ModuleDict, context: Context) -> Estimate:
     """KID to the validation images, by the extractor that chooses."""
     outputs = made_from(networks["generator"], latents_of(context, context.samples))
     reference = context.reference
-    features = reference.features(to_bytes(outputs).numpy())
-    return reference.kid(features)[reference.chooses]
+    return reference.chosen_by(reference.features(to_bytes(outputs).numpy()))
 
 
 def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> None:

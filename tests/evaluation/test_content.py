@@ -1,0 +1,35 @@
+"""Outputs resemble their own inputs where a translation heeds them, whatever colours it changes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from atelier.evaluation.content import LEAST_FOLLOWING, follows_input
+from atelier.evaluation.features import Images
+
+Draw = Callable[[int, int], Images]
+
+
+def test_the_same_picture_in_other_colours_follows(discs: Draw) -> None:
+    inputs = discs(1, 60)
+    assert follows_input(inputs, inputs) == 1
+    tinted = (inputs * np.array([0.5, 0.8, 0.6]).reshape(1, 3, 1, 1) + 60).astype(np.uint8)
+    assert follows_input(inputs, tinted) > 0.99
+
+
+@pytest.mark.parametrize(("ignored", "expected"), [(1.0, 0.5), (0.5, 0.75), (0.25, 0.875)])
+def test_other_pictures_are_as_often_nearer_as_by_chance(
+    discs: Draw, ignored: float, expected: float
+) -> None:
+    inputs, others = discs(2, 200), discs(3, 200)
+    outputs = inputs.copy()
+    outputs[: int(200 * ignored)] = others[: int(200 * ignored)]
+    found = follows_input(inputs, outputs)
+    assert found == pytest.approx(expected, abs=0.05)
+    assert found < LEAST_FOLLOWING
+
+
+def test_flat_outputs_tell_nothing_of_their_inputs(discs: Draw) -> None:
+    inputs = discs(4, 30)
+    assert follows_input(inputs, np.full_like(inputs, 100)) < LEAST_FOLLOWING
