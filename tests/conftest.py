@@ -63,6 +63,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if "pipeline" in item.fixturenames:
+            item.add_marker("pipeline")
     items.sort(key=lambda item: unit(item.nodeid) != PIPELINE)
 
 

@@ -123,7 +123,7 @@ def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     if "PYTHONPATH" not in variables:
         variables = {"PATH": f"{warm.folder()}:{environment()['PATH']}"} | variables
     process = start(folder, *command, **variables)
-    said, _ = process.communicate(timeout=900)
+    said, _ = process.communicate(timeout=1800)
     assert process.returncode == code, said[-4000:]
     return said
 

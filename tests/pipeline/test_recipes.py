@@ -8,10 +8,14 @@ from tests.project import run
 
 PYTEST = (sys.executable, "-m", "pytest", "-n", "logical")
 FAST = "not slow and not server and not browser and not gpu"
+QUICK = f"{FAST} and not pipeline"
+APART = ("bundle", "drawing", "editing", "evaluation", "models")
+"""Folders of tests whose rooms know nothing of what is listed: nothing added reaches them."""
 
 
-@pytest.mark.slow
-def test_the_fast_tests_bear_what_the_readme_adds(project, tmp_path_factory):
+@pytest.fixture
+def extended(project, tmp_path_factory):
+    """A project with what the README's recipes add, trained and registered."""
     user = tmp_path_factory.mktemp("user")
     write_pictures(user / "mine", [*numbered(60), "a b.png"], width=140, height=90)
     lines = (project / "README.md").read_text().splitlines()
@@ -24,5 +28,20 @@ def test_the_fast_tests_bear_what_the_readme_adds(project, tmp_path_factory):
     listed = run(project, "atelier", "registry", "list")
     assert "mine-gan-tiny/1" in listed
     assert "faces-hinge-tiny/1" in listed
+    return project
+
+
+@pytest.mark.slow
+def test_the_quick_tests_bear_what_the_readme_adds(extended):
+    check(extended, QUICK, *(f"--ignore=tests/{name}" for name in APART))
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_all_fast_tests_bear_what_the_readme_adds(extended):
+    check(extended, FAST)
+
+
+def check(project, which, *options):
     # The package that is installed is another checkout's.
-    run(project, *PYTEST, "-m", FAST, PYTHONPATH=str(project / "src"))
+    run(project, *PYTEST, "-m", which, *options, PYTHONPATH=str(project / "src"))
