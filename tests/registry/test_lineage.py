@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 from tests.project import contents, git, run
 
-from atelier.registry.lineage import COMMIT_TAG, dvc_digest, lineage_of, read_lineage
+from atelier.registry.lineage import (
+    COMMIT_TAG,
+    KEPT,
+    dvc_digest,
+    keep,
+    lineage_of,
+    read_lineage,
+)
 
 DATA = "outs:\n- md5: {}.dir\n  path: data\n"
 TRAINED = Path("artifacts/train")
@@ -91,6 +98,24 @@ def test_what_no_commit_names_was_made_by_the_working_tree(trained: Path) -> Non
     (trained / TRAINED / "history.csv").write_text("trained again")
     now = read_lineage()
     assert lineage_of(TRAINED, now) is now
+
+
+def test_what_was_made_here_is_remembered_whatever_the_tree_has_come_to(trained: Path) -> None:
+    """A registry that is made anew would else stamp the commit of that moment on it."""
+    (trained / TRAINED / "history.csv").write_text("never committed")
+    (trained / "params.yaml").write_text("scale: gpu\n")
+    made_by = read_lineage()
+    keep(TRAINED, made_by)
+    (trained / "params.yaml").unlink()
+    commit(trained)
+    now = read_lineage()
+    assert (now.commit == made_by.commit, now.patch) == (False, "")
+    assert lineage_of(TRAINED, now) == made_by
+    keep(TRAINED, now)  # made again, the same to the byte
+    assert lineage_of(TRAINED, now) == made_by
+    for damaged in ("{", "{}", '{"commit": "a", "later": 1}'):
+        next(KEPT.iterdir()).write_text(damaged)
+        assert lineage_of(TRAINED, now) == now
 
 
 def test_a_shallow_clone_does_not_take_its_end_for_the_training(

@@ -167,6 +167,25 @@ def history(
     print_table(("UTC", "version", "what", "by", "why"), rows)
 
 
+@registry.command()
+def reproduce(reference: Reference) -> None:
+    """Rebuild a version from its commit, data and settings, and say whether it is the same.
+
+    Takes as long as its training; nothing of yours is changed. Exit code 1: it is another.
+    """
+    from atelier.operations.reproduction import reproduce as rebuild
+    from atelier.registry.store import open_store
+    from atelier.registry.versions import find
+
+    need_store()
+    store = open_store()
+    found = rebuild(store, find(store, reference))
+    for line in found.lines():
+        typer.echo(line)
+    if not found.holds:
+        raise typer.Exit(1)
+
+
 Key = Annotated[Path, typer.Option(help="A key as ssh-keygen -t ed25519 makes it.")]
 
 

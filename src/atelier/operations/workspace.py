@@ -60,13 +60,13 @@ def workspace(scale: str | None, tell: Callable[[str], None] = say) -> Iterator[
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_suffix(".lock")):
         _bring_up_to_date(root, place, scale, tell)
-    with chdir(place), _running_source_of(place):
-        _bring_data()
+    with chdir(place), running_source_of(place):
+        bring_data()
         yield scale
 
 
 @contextmanager
-def _running_source_of(place: Path) -> Iterator[None]:
+def running_source_of(place: Path) -> Iterator[None]:
     """The environment that both share has the root's source: commands started meanwhile look first
     where PYTHONPATH says."""
     before = os.environ.get("PYTHONPATH")
@@ -95,9 +95,9 @@ def _bring_up_to_date(root: Path, place: Path, scale: str, tell: Callable[[str],
     if lock is not None:
         kept.write_bytes(lock)
     change_scale(scale, place)
-    _share_cache(root, place)
+    share_cache(root, place)
     for name in SHARED:
-        _share(root / name, place / name)
+        share(root / name, place / name)
     changed = [line[3:] for line in _git(root, "status", "--porcelain", *COMMITTED).splitlines()]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -122,7 +122,7 @@ def _is_worktree_of(root: Path, place: Path, tell: Callable[[str], None]) -> boo
     return True
 
 
-def _share_cache(root: Path, place: Path) -> None:
+def share_cache(root: Path, place: Path) -> None:
     """One cache of DVC's, with the settings of the repository's own folder."""
     settings = configparser.RawConfigParser()
     settings.read(root / ".dvc" / "config.local")
@@ -132,7 +132,7 @@ def _share_cache(root: Path, place: Path) -> None:
     (place / ".dvc" / "config.local").write_text(f"[cache]\n{lines}")
 
 
-def _bring_data() -> None:
+def bring_data() -> None:
     """The data that the commit names, where DVC's cache has them; else the pipeline draws them, or
     says what to pull.
 
@@ -163,7 +163,7 @@ def change_scale(scale: str, root: Path = Path()) -> None:
     write_whole(file, rewritten(text, {("scale",): check_scale(scale)}))
 
 
-def _share(ours: Path, theirs: Path) -> None:
+def share(ours: Path, theirs: Path) -> None:
     """`theirs` becomes a link to `ours`, wherever an earlier one leads."""
     if theirs.is_symlink():
         if theirs.readlink() == ours:

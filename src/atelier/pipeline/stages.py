@@ -102,6 +102,7 @@ def train(name: str, scale: str) -> None:
     from atelier.evaluation import report
     from atelier.pipeline.registering import follow
     from atelier.pipeline.training import Hooks, run_training
+    from atelier.registry import lineage
     from atelier.tasks import MODULES
     from atelier.training.history import long_table
 
@@ -118,18 +119,23 @@ def train(name: str, scale: str) -> None:
     hooks = Hooks(observer, finish, MODULES[experiment.task.name].preview)
     out = paths.train(name)
     with alone(name, scale, "train"):
+        made_by = lineage.read_lineage()
         run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
+        lineage.keep(out, made_by)
 
 
 def bundle(name: str, scale: str) -> None:
     """Packs the snapshot that the validation split likes best."""
     from atelier.pipeline.bundling import choose_and_pack
+    from atelier.registry import lineage
 
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths)
     with alone(name, scale, "train", "bundle"):
         _need(paths.train(name) / "snapshots", f"train@{name}")
+        made_by = lineage.read_lineage()
         choose_and_pack(experiment, paths)
+        lineage.keep(paths.bundle(name), made_by)
 
 
 def evaluate(name: str, scale: str) -> None:

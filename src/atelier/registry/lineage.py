@@ -4,13 +4,15 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 
 from atelier.commands import ANSWER_SECONDS, CommandFailed, answer, run
+from atelier.files import write_whole
 
 FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 """Set by a flow for the stages that it runs: who ordered the work, and its page."""
@@ -22,6 +24,9 @@ SOURCE = (
 )  # fmt: skip
 """What decides what is made, beside the data, whose hash is told apart. Not dvc.lock and figures,
 which a run itself writes: after it, every tree would be a changed one."""
+KEPT = Path(".atelier", "lineage")
+"""Of what was made here, by its hash: mlruns/ can be deleted, and tells the same when it is made
+anew."""
 LARGEST_PATCH = 5_000_000
 """Bytes; a larger one is cut, and says so."""
 
@@ -90,15 +95,32 @@ def _changed_source() -> str:
         return run(*changed, variables=aside, seconds=ANSWER_SECONDS)
 
 
+def keep(folder: Path, made_by: Lineage) -> None:
+    """Remembers what made the files of a folder; where the same were made before, that stays."""
+    path = _kept(dvc_digest(folder))
+    with suppress(OSError):  # a full disk is no reason to lose a finished training
+        if not path.exists():
+            write_whole(path, json.dumps(asdict(made_by), indent=2) + "\n")
+
+
 def lineage_of(folder: Path, now: Lineage) -> Lineage:
     """Of what a stage made in `folder`: the first commit whose dvc.lock names these very files.
 
     That commit holds code, settings and data together, whatever the working tree, or a clone, has
-    come to since. What none names was made by the working tree, whose lineage is `now`.
+    come to since. Where none names them, it is what was kept when they were made here; else they
+    pass for made by the working tree, whose lineage is `now`.
     """
-    if not now.commit or not (commit := _first_commit_with(dvc_digest(folder))):
+    digest = dvc_digest(folder)
+    if now.commit and (commit := _first_commit_with(digest)):
+        return Lineage(commit, "", _data_digest(answer("git", "show", f"{commit}:./data.dvc")))
+    try:
+        return Lineage(**json.loads(_kept(digest).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # TypeError: of another Atelier
         return now
-    return Lineage(commit, "", _data_digest(answer("git", "show", f"{commit}:./data.dvc")))
+
+
+def _kept(digest: str) -> Path:
+    return KEPT / f"{digest.removesuffix('.dir')}.json"
 
 
 def _first_commit_with(digest: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HISTORY = "history.csv"
 SAMPLES = "samples"
+PATCH = "uncommitted.patch"
+"""Below a run: what its source had that its commit has not."""
 NETWORKS_FOLDER = "training"
 """Below a run: the networks that other trainings may begin with."""
 KEY_TAG = "atelier.key"
@@ -64,7 +66,7 @@ def find_or_create(store: Store, description: RunDescription) -> str:
     for file in description.files:
         store.client.log_artifact(run_id, str(file))
     if description.patch:
-        store.client.log_text(run_id, description.patch, "uncommitted.patch")
+        store.client.log_text(run_id, description.patch, PATCH)
     return run_id
 
 
