@@ -16,8 +16,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from atelier import config
 from atelier.bundle.bundle_model import Bundle
 from atelier.evaluation.features import Images, JudgeFeatures, WitnessFeatures, evenly

@@ -170,22 +170,8 @@ class PictureComparer:
         # Not the same latents for both: the test takes the two sets for independent.
         drawn = self._sample(challenger, seed), self._sample(champion, seed + 1)
         ours, theirs = (self.reference.features(one.pictures) for one in drawn)
-        objections = [*self._fewer_kinds(ours, theirs), *self._heeds_less(*drawn)]
+        objections = [*fewer_kinds(self.reference, ours, theirs), *self._heeds_less(*drawn)]
         return [compare_sets(self.reference, ours, theirs, seed, objections=objections)]
-
-    def _fewer_kinds(
-        self, ours: Mapping[str, Features], theirs: Mapping[str, Features]
-    ) -> Iterator[str]:
-        """Reals that no picture is like, by recall and by coverage: kinds that are not made."""
-        name = self.reference.chooses
-        reals = self.reference.real_features[name]
-        if too_few(reals, ours[name], theirs[name]):
-            return
-        found = [manifold(reals, made[name]) for made in (ours, theirs)]
-        for key in ("recall", "coverage"):
-            after, before = (Share(figures[key], len(reals)) for figures in found)
-            if after.surely_below(before):
-                yield f"{key} {before.value:.2f} -> {after.value:.2f}"
 
     def _heeds_less(self, ours: "Drawing", theirs: "Drawing") -> Iterator[str]:
         if self.obedience is None or ours.conditions is None or theirs.conditions is None:
@@ -202,6 +188,22 @@ class PictureComparer:
             conditions = self.requests[draw.integers(len(self.requests), size=self.samples)]
         outputs = torch.cat(list(bundle.outputs(self.samples, seed, attributes=conditions)))
         return Drawing(to_pixels(outputs), conditions, bool(torch.isfinite(outputs).all()))
+
+
+def fewer_kinds(
+    reference: ReferenceSet, ours: Mapping[str, Features], theirs: Mapping[str, Features]
+) -> Iterator[str]:
+    """Reals that no picture of ours is like, though one of theirs was: by recall and by coverage,
+    in the features that choose."""
+    name = reference.chooses
+    reals = reference.real_features[name]
+    if too_few(reals, ours[name], theirs[name]):
+        return
+    found = [manifold(reals, made[name]) for made in (ours, theirs)]
+    for key in ("recall", "coverage"):
+        after, before = (Share(figures[key], len(reals)) for figures in found)
+        if after.surely_below(before):
+            yield f"{key} {before.value:.2f} -> {after.value:.2f}"
 
 
 @dataclass(frozen=True)
