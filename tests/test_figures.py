@@ -17,6 +17,13 @@ NAMES = {
 }
 OF_OTHER_DATA = {"left_out/FIGURE"}
 """Nothing is left out where images are many and labelled."""
+NEWER = {
+    "memorisation/copied/share",
+    "memorisation/copied/low",
+    "memorisation/copied/high",
+    "DIRECTION/follows_input",
+}
+"""Than the published figures, which the next whole run will make anew."""
 
 
 def figures(words: dict[str, Any], before: str = "") -> Iterator[str]:
@@ -56,4 +63,4 @@ def test_every_published_figure_is_defined() -> None:
 def test_no_other_is_defined() -> None:
     found = published()
     idle = {key for key, one in defined().items() if not any(map(one.fullmatch, found))}
-    assert idle <= OF_OTHER_DATA
+    assert idle <= OF_OTHER_DATA | NEWER
