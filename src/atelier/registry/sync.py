@@ -36,9 +36,9 @@ from atelier.registry.tracking import (
     restore,
     run_at,
 )
-from atelier.registry.versions import RUN_TAG, START_TAGS, WARNINGS_TAG, Version
+from atelier.registry.turns import turn
+from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, WARNINGS_TAG, Version
 
-DECIDED_TAG = "gate.decision"
 TRAINED_TAGS = "atelier.trained."
 RAN_ON = ("device", "instruction_set", "precision", "threads", "processes", "torch")
 """What of train.json decides the last bits of what was trained, beside source and data."""
@@ -148,15 +148,16 @@ def submit(
     its code, and where that is older, the reason says so. Where another has become champion while
     the two were compared, the challenger is held to that one.
     """
-    while True:
-        champion = versions.champion(store, challenger.name)
-        decision = _decide(store, challenger, champion, folder, open_comparer)
-        with store.locked():
-            now = versions.champion(store, challenger.name)
-            if str(now) == str(champion):
-                versions.record(store, challenger, decision)
-                return decision
-        say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
+    with turn(store, challenger):
+        while True:
+            champion = versions.champion(store, challenger.name)
+            decision = _decide(store, challenger, champion, folder, open_comparer)
+            with store.locked():
+                now = versions.champion(store, challenger.name)
+                if str(now) == str(champion):
+                    versions.record(store, challenger, decision)
+                    return decision
+            say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
 
 
 def _decide(

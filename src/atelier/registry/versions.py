@@ -24,6 +24,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 DIGEST_TAG, CODE_TAG, RUN_TAG = "bundle_digest", "code_digest", "atelier.run"
 PREVIOUS_TAG = "previous_champion"
+DECIDED_TAG = "gate.decision"
+"""Figures and rounds that the gate decided on, as JSON."""
 START_TAGS = "atelier.start."
 """How the tags begin that say whose networks a version began with."""
 WARNINGS_TAG = "atelier.warnings"
@@ -220,7 +222,7 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
         tags = {
             "gate.promoted": str(decision.promote).lower(),
             "gate.reason": decision.reason,
-            "gate.decision": json.dumps(decision.to_dict(), sort_keys=True),
+            DECIDED_TAG: json.dumps(decision.to_dict(), sort_keys=True),
             "gate.champion": before.number if before else "",
         }
         if decision.promote and before and before.number != challenger.number:
