@@ -13,6 +13,7 @@ from atelier.evaluation.keys import (
     NORMAL,
     SHUFFLED,
     UNTOUCHED,
+    error_of,
     kid_keys,
 )
 from atelier.operations.reporting.figures import Figure, Metrics, figure
@@ -143,4 +144,6 @@ def _groups(metrics: Metrics, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 
 def is_distances(group: Any) -> bool:
     """Whether these are an extractor's figures."""
-    return isinstance(group, Mapping) and bool(kid_keys(group))
+    return isinstance(group, Mapping) and any(
+        error_of(key) in group for key in kid_keys(group).values()
+    )

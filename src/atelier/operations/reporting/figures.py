@@ -58,7 +58,7 @@ def shown(value: float, digits: int = 3) -> str:
     else:
         places = digits - 1 - math.floor(math.log10(size)) if size else 0
         # Almost all is not all: 0.9998 is no 1.000.
-        while float(text := f"{value:.{places}f}").is_integer() and places < 6:
+        while float(text := f"{value:.{places}f}") == 1 and size < 1 and places < 6:
             places += 1
     return text.replace("-", "\N{MINUS SIGN}")
 
@@ -80,6 +80,18 @@ def figure(metrics: Metrics, path: Sequence[str]) -> Figure | None:
         spread = CLEARLY * Share(value, count).standard_error
         return Figure(key, value, max(0.0, value - spread), min(1.0, value + spread))
     return Figure(key, value)
+
+
+def of_keys(values: Mapping[str, float]) -> dict[str, Figure]:
+    """Figures that are kept by their whole keys, as MLflow keeps them."""
+    found = {}
+    for key, value in values.items():
+        if (error := values.get(error_of(key))) is None:
+            found[key] = Figure(key, value)
+        else:
+            spread = CLEARLY * error
+            found[key] = Figure(key, value, value - spread, value + spread, spread)
+    return found
 
 
 def _count(metrics: Metrics, path: Sequence[str]) -> int | None:

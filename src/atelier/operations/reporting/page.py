@@ -15,7 +15,7 @@ from atelier.files import write_whole
 from atelier.operations.reporting import charts, facts, pictures
 from atelier.operations.reporting.distances import Distance, distances
 from atelier.operations.reporting.facts import Facts
-from atelier.operations.reporting.figures import Figure, shown
+from atelier.operations.reporting.figures import Figure, of_keys, shown
 from atelier.operations.reporting.headlines import Headline, headlines
 from atelier.operations.reporting.pictures import Picture
 from atelier.operations.reporting.registered import lineage
@@ -51,6 +51,7 @@ class Section:
     distances: Sequence[tuple[Distance, Markup]]
     sheets: Sequence[Shown]
     champions: Sequence[Shown]
+    champions_figures: Mapping[str, Figure]
     tables: Sequence[Table]
     edits: Sequence[tuple[str, Sequence[Figure | None]]]
     bars: Sequence[tuple[str, Markup]]
@@ -141,6 +142,7 @@ def _section(one: Facts, most_bytes: int) -> Section:
         sheets=[_shown(sheet, one.name, most_bytes) for sheet in one.sheets],
         champions=[_shown(sheet, f"{one.name}, champion", most_bytes)
                    for sheet in one.registered.champions_sheets],
+        champions_figures=of_keys(one.registered.champions_figures),
         tables=tables(one.metrics),
         edits=edits(one.metrics),
         bars=[(name, charts.bars(rows, name)) for name, rows in one.tables.items()],

@@ -11,7 +11,7 @@ from atelier.bundle.pack import EXAMPLE_SEED
 from atelier.config import Experiment
 from atelier.errors import UserError
 from atelier.operations.reporting.reading import read_json
-from atelier.operations.reporting.sheets import Sheet, sheets_in
+from atelier.operations.reporting.sheets import REALS, Sheet, sheets_in
 from atelier.registry import history, loading, versions
 from atelier.registry.store import Store, has_store, open_store
 from atelier.registry.sync import DECIDED_TAG
@@ -147,7 +147,7 @@ def _champions_sheets(
     aside.mkdir(parents=True, exist_ok=True)
     folder = loading.fetch_of_run(store, champion, "evaluation", str(aside))
     if folder and (sheets := sheets_in(folder, read_json(folder / "metrics.json"), experiment)):
-        return sheets
+        return tuple(sheet for sheet in sheets if sheet.path.stem != REALS)
     try:
         example = loading.fetch(store, champion) / "example.png"
     except UserError:
