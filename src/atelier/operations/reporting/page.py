@@ -20,7 +20,7 @@ from atelier.operations.reporting.headlines import Headline, headlines
 from atelier.operations.reporting.pictures import Picture
 from atelier.operations.reporting.registered import lineage
 from atelier.operations.reporting.sheets import Sheet
-from atelier.operations.reporting.tables import EDITS, Table, edits, tables
+from atelier.operations.reporting.tables import EDITS, Edit, Table, edits, tables
 from atelier.params import listed_experiments
 from atelier.schema import unknown
 
@@ -53,7 +53,7 @@ class Section:
     champions: Sequence[Shown]
     champions_figures: Mapping[str, Figure]
     tables: Sequence[Table]
-    edits: Sequence[tuple[str, Sequence[Figure | None]]]
+    edits: Sequence[Edit]
     bars: Sequence[tuple[str, Markup]]
     losses: Sequence[Markup]
     others: Sequence[Markup]

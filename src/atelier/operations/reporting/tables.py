@@ -124,13 +124,28 @@ EDITS = {
 """What says how an attribute's direction does, and its column's name."""
 
 
-def edits(metrics: Metrics) -> list[tuple[str, list[Figure | None]]]:
-    """A row for each attribute that has a direction: the figures of EDITS, in their order."""
+@dataclass(frozen=True)
+class Edit:
+    """What the direction of an attribute does, or why nobody knows."""
+
+    attribute: str
+    figures: tuple[Figure | None, ...]
+    """Those of EDITS, in their order."""
+    why_none: str
+
+
+def edits(metrics: Metrics) -> list[Edit]:
+    """One for each attribute that has a direction."""
     of = metrics.get(EDITING)
-    return [
-        (attribute, [figure(metrics, (EDITING, attribute, name)) for name in EDITS])
-        for attribute in (of if isinstance(of, Mapping) else {})
-    ]
+    found = []
+    for attribute, inner in of.items() if isinstance(of, Mapping) else ():
+        if attribute == LEFT_OUT:
+            found.append(Edit("every attribute", (), str(inner)))
+            continue
+        row = tuple(figure(metrics, (EDITING, attribute, name)) for name in EDITS)
+        why = inner.get(LEFT_OUT, "") if isinstance(inner, Mapping) else inner
+        found.append(Edit(attribute, row, "" if any(row) else f"{why or 'not kept'}"))
+    return found
 
 
 def _table(metrics: Metrics, path: tuple[str, ...], group: Metrics) -> Table:
