@@ -4,13 +4,13 @@ Rendered by DVC's own renderer, without a pipeline; test_plots.py looks at what 
 """
 
 import configparser
-import os
 import re
 from pathlib import Path
 
 import pytest
 from dvc_render import ImageRenderer, VegaRenderer, render_html
 from PIL import Image
+from tests.browsing import opened
 from tests.project import ROOT
 
 TEMPLATE = ROOT / ".dvc/page.html"
@@ -75,18 +75,7 @@ def test_nothing_is_fetched_but_its_own_pictures(index):
 @pytest.mark.browser
 def test_a_browser_without_network_draws_it(index):
     """What was drawn, in which order, in a real browser."""
-    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    if not Path(chromium).exists():
-        pytest.skip(f"no browser at {chromium}; CHROMIUM names another")
-    from playwright.sync_api import sync_playwright
-
-    faults = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_context(offline=True).new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("requestfailed", lambda request: faults.append(request.url))
-        page.goto(index.as_uri())
+    with opened(index) as (page, faults):
         headings = page.locator("h2").all_text_contents()
         boxes = page.locator("section").nth(0).locator("> div")
         files = boxes.evaluate_all("all => all.map(one => one.querySelector('p').textContent)")
@@ -94,7 +83,6 @@ def test_a_browser_without_network_draws_it(index):
         labels = page.locator("svg").evaluate_all("all => all.map(one => one.ariaLabel)")
         dots = page.locator("section").nth(0).locator("svg circle").count()
         text = page.locator("main").inner_text()
-        browser.close()
     assert not faults
     assert headings == ["faces-gan", "Others", "Judges"]
     assert [Path(file).name for file in files] == ["grid.png", "kid.csv", "curves.csv"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.browsing import opened
 from tests.invoking import invoke
 from tests.operations.reporting.conftest import PATHS, SHEETS, Page, sheet, table
 from tests.project import forget_connections
@@ -231,3 +232,19 @@ def test_a_registry_that_cannot_be_read_is_said(rivals, monkeypatch):
     forget_connections()
     found = Page(page.report(["faces-gan"], "tiny", rivals / "report.html").read_text())
     assert "the registry can't be read" in found.text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_a_phone_and_a_desk_with_scripts_off(written, made, width):
+    written()
+    with opened(made / "report.html", width, scripts=False) as (shown_page, faults):
+        shown_page.locator("details").first.click()
+        pictures = shown_page.locator("img, svg")
+        sizes = [pictures.nth(at).bounding_box() for at in range(10)]
+        headings = shown_page.locator("h2").all_text_contents()
+        screen = Image.open(io.BytesIO(shown_page.screenshot(full_page=True)))
+    assert not faults
+    assert headings == ["All experiments", *SHIPPED]
+    assert screen.width == width  # a page that is too wide makes a wider picture
+    assert all(size["width"] > 50 and size["x"] + size["width"] <= width for size in sizes)

@@ -142,7 +142,7 @@ def curve(points: Sequence[tuple[float, float]], selected: float | None, name: s
     low, high, last = min(values), max(values), max(images for images, _ in points)
     steep = low > 0 and high / low > STEEP
     scale = math.log10 if steep else float
-    bottom, top, left, right = 88.0, 22.0, 4.0, SMALL - 4.0
+    bottom, top, left, right = 88.0, 22.0, 6.0, SMALL - 6.0
     span = scale(high) - scale(low) or 1.0
 
     def at(images: float, value: float) -> str:

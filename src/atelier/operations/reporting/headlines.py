@@ -92,6 +92,6 @@ def _of_distance(distance: Distance) -> Headline:
     )
     words = f"of the way from {floor.words if floor else ''} (0) to training images (1)"
     apart = {True: "; still told from them", False: "; not told from them", None: ""}
-    said = f"{title}: {share:.3f} {words}"
+    said = f"{title}: {100 * share:.1f} % {words}"
     chart = track(share, low, high, 1.0, said)
     return Headline(title, mark.figure, beside, chart, words + apart[distance.told_apart], share)
