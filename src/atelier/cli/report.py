@@ -23,12 +23,14 @@ def report(
 
     It needs no network and no other file. Nothing is trained or scored.
     """
+    from atelier.files import write_whole
     from atelier.operations.reporting import page
     from atelier.params import default_scale
     from atelier.paths import check_scale
 
     check_free([out], overwrite or page.is_report(out))
     chosen = default_scale() if scale is None else check_scale(scale)
+    text = page.report(experiments or (), chosen)
     with writing(str(out)):
-        page.report(experiments or (), chosen, out)
+        write_whole(out, text)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

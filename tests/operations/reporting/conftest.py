@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from tests.invoking import invoke
 from tests.project import ROOT, copy_shipped
 from tests.tables import SHIPPED
 
-from atelier.operations.reporting import page
+from atelier.cli.main import app
 from atelier.paths import Paths
 
 PATHS = Paths("laptop")
@@ -103,7 +104,7 @@ def written(made):
     """The page of all of them."""
 
     def write(*experiments, scale="laptop"):
-        out = page.report(experiments, scale, made / "report.html")
-        return Page(out.read_text(encoding="utf-8"))
+        invoke(app, "report", *experiments, "--scale", scale)
+        return Page((made / "report.html").read_text(encoding="utf-8"))
 
     return write

@@ -12,7 +12,7 @@ from atelier.bundle.bundle_model import MANIFEST
 from atelier.config import Experiment, load_experiment
 from atelier.evaluation import judge as exam
 from atelier.operations.reporting.reading import Rows, read_curves, read_json, read_tables
-from atelier.operations.reporting.registered import Registered, registered, store_or_why
+from atelier.operations.reporting.registered import Registered, open_or_why, registered
 from atelier.operations.reporting.sheets import Sheet, sheets_in
 from atelier.params import Listed
 from atelier.paths import Paths
@@ -53,15 +53,12 @@ def gather(names: Mapping[str, Listed], scale: str, aside: Path) -> list[Facts]:
     Raises:
         UserError: an experiment's file is wrong, or a file under artifacts/ is cut short.
     """
-    store, why_none = store_or_why()
+    store, instead = open_or_why()
     found = []
     for name, listed in names.items():
         experiment = load_experiment(scale, name)
         manifest = read_json(Paths(scale).bundle(name) / MANIFEST)
-        if store:
-            told = registered(store, experiment, manifest, aside / name)
-        else:
-            told = Registered(why_none=why_none)
+        told = registered(store, experiment, manifest, aside / name) if store else instead
         found.append(_facts(experiment, listed, scale, manifest, told))
     return found
 

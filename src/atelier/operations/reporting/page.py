@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from atelier.errors import UserError
 from atelier.evaluation.keys import LEFT_OUT, SETTINGS
-from atelier.files import write_whole
 from atelier.operations.reporting import charts, facts, pictures
 from atelier.operations.reporting.distances import Distance, distances
 from atelier.operations.reporting.facts import Facts
@@ -74,11 +73,11 @@ class Section:
         return f"{ours}, which is {aliases}" if aliases else f"{ours}, without an alias"
 
 
-def report(experiments: Sequence[str], scale: str, out: Path) -> Path:
-    """Writes the page of these experiments, or of all, whole or not at all.
+def report(experiments: Sequence[str], scale: str) -> str:
+    """The page of these experiments, or of all.
 
     Raises:
-        UserError: an experiment is unknown, or there is nothing to show.
+        UserError: an experiment is unknown, there is nothing to show, or a file is cut short.
     """
     listed = listed_experiments()
     for name in experiments:
@@ -91,9 +90,7 @@ def report(experiments: Sequence[str], scale: str, out: Path) -> Path:
             raise UserError(
                 f"artifacts/{scale}", "nothing is made here yet", "Run atelier repro first."
             )
-        page = render(found, scale)
-    write_whole(out, page)
-    return out
+        return render(found, scale)
 
 
 def is_report(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from atelier.registry import history, loading, versions
 from atelier.registry.store import Store, has_store, open_store
 from atelier.registry.sync import DECIDED_TAG
 from atelier.registry.tracking import run_at
-from atelier.registry.versions import Version
+from atelier.registry.versions import CHALLENGER, CHAMPION, Version
 
 NOT_DECIDED = "the gate has not decided"
 REASON_TAG = "gate.reason"
@@ -44,6 +44,9 @@ class Registered:
     ours: Version | None = None
     """The version that holds the very bundle that artifacts/ has."""
     champion: Version | None = None
+    challenger: Version | None = None
+    decided: Version | None = None
+    """The version that the reason is about: ours, else the latest."""
     reason: str = ""
     """Why the gate decided on the latest version as it did, or why the alias was moved by hand."""
     floors: tuple[str, ...] = ()
@@ -54,11 +57,15 @@ class Registered:
     champions_sheets: tuple[Sheet, ...] = ()
     why_none: str = ""
     """Why there is nothing to say."""
+    is_unknown: bool = False
+    """Whether there is a registry, and nobody can read it."""
 
     @property
-    def decided(self) -> Version | None:
-        """The version that the reason is about."""
-        return self.ours or self.champion
+    def published(self) -> str:
+        """Who is champion, in words."""
+        if self.is_unknown:
+            return "not known"
+        return str(self.champion or "none")
 
     @property
     def rivals(self) -> bool:
@@ -66,44 +73,62 @@ class Registered:
         return self.champion is not None and str(self.champion) != str(self.ours)
 
 
-def store_or_why() -> tuple[Store | None, str]:
-    """The registry, or why there is none. A report is read where the registry can't be, too."""
+def open_or_why() -> tuple[Store | None, Registered]:
+    """The registry, or what is to be said in its place: a page is worth reading without one."""
     if not has_store():
-        return None, "nothing is registered here yet; atelier repro registers"
+        return None, Registered(why_none="nothing is registered here yet; atelier repro registers")
     try:
-        return open_store(), ""
+        return open_store(), Registered()
     except UserError as error:
-        return None, f"the registry can't be read: {error}"
+        return None, _unreadable(error)
+
+
+def _unreadable(error: UserError) -> Registered:
+    return Registered(why_none=f"the registry can't be read: {error}", is_unknown=True)
 
 
 def registered(
     store: Store, experiment: Experiment, manifest: Mapping[str, Any], aside: Path
 ) -> Registered:
+    """What the registry says of the name of an experiment.
+
+    Args:
+        manifest: of the bundle in artifacts/; empty where there is none.
+        aside: a folder for what is fetched.
+    """
     name = experiment.registered_name
     try:
         if name not in versions.names(store):
             return Registered(why_none=f"nothing is registered under {name} yet")
-        found, champion = versions.versions(store, name), versions.champion(store, name)
+        if not (found := versions.versions(store, name)):
+            return Registered(why_none=f"no version of {name} is left")
+        told = _told(found, manifest.get("digest", ""))
+        if told.champion is None or not told.rivals:
+            return told
+        return replace(
+            told,
+            champions_figures=_champions_figures(store, told.champion),
+            champions_sheets=_champions_sheets(store, told.champion, aside, experiment),
+        )
     except UserError as error:
-        return Registered(why_none=f"the registry can't be read: {error}")
-    same = [one for one in found if one.digest and one.digest == manifest.get("digest")]
-    ours = same[0] if same else None
+        return _unreadable(error)
+
+
+def _told(found: Sequence[Version], digest: str) -> Registered:
+    """Of all versions of a name, the newest first."""
+    by_alias = {alias: one for one in found for alias in one.aliases}
+    ours = next((one for one in found if digest and one.digest == digest), None)
     decided = ours or found[0]
     decision = json.loads(decided.tags.get(DECIDED_TAG, "{}"))
-    told = Registered(
+    return Registered(
         ours=ours,
-        champion=champion,
+        champion=by_alias.get(CHAMPION),
+        challenger=by_alias.get(CHALLENGER),
+        decided=decided,
         reason=_reason(decided),
         floors=tuple((decision.get("challenger") or {}).get("broken_floors", ())),
         compared=_compared(decision),
         events=tuple(history.history(found)),
-    )
-    if champion is None or not told.rivals:
-        return told
-    return replace(
-        told,
-        champions_figures=_champions_figures(store, champion),
-        champions_sheets=_champions_sheets(store, champion, aside, experiment),
     )
 
 
