@@ -136,13 +136,14 @@ def test_every_distance_can_be_drawn(group):
 
 def test_curves_keep_their_ends_and_say_where_the_snapshot_is():
     points = [(float(images), 1000.0 / images) for images in range(1, 5001)]
-    drawn = charts.curve(points, 2500, "loss")
+    drawn = charts.curve(points, "loss", selected=2500)
     assert drawn.count(",") < 2 * charts.MOST_POINTS + 50
     assert "1,000 → 0.200" in drawn
     assert "logarithmic" in drawn
     assert 'x1="100.0"' in drawn
-    assert "selected" not in charts.curve(points, None, "loss")
-    assert "<circle" in charts.curve([(0.0, 0.0)], None, "one point")
+    assert "selected" not in charts.curve(points, "loss")
+    assert "over 10,000 images" in charts.curve(points, "loss", last=10_000)
+    assert "<circle" in charts.curve([(0.0, 0.0)], "one point")
 
 
 def test_what_is_beyond_a_track_is_an_arrow():

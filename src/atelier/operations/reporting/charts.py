@@ -135,11 +135,21 @@ def _ticks(least: float, most: float) -> list[float]:
     return found[:: math.ceil(len(found) / 5)] if found else []
 
 
-def curve(points: Sequence[tuple[float, float]], selected: float | None, name: str) -> Markup:
-    """A figure over training images; a dashed line where the published weights were taken."""
+def curve(
+    points: Sequence[tuple[float, float]],
+    name: str,
+    last: float | None = None,
+    selected: float | None = None,
+) -> Markup:
+    """A figure over training images; a dashed line where the published weights were taken.
+
+    Args:
+        last: where the axis ends, so that curves of several phases stand above one another.
+    """
     points = _thinned(points)
     values = [value for _, value in points]
-    low, high, last = min(values), max(values), max(images for images, _ in points)
+    low, high = min(values), max(values)
+    last = max(images for images, _ in points) if last is None else last
     steep = low > 0 and high / low > STEEP
     scale = math.log10 if steep else float
     bottom, top, left, right = 88.0, 22.0, 6.0, SMALL - 6.0

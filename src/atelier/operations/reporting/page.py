@@ -126,8 +126,11 @@ def render(found: Sequence[Facts], scale: str) -> str:
 
 
 def _section(one: Facts, most_bytes: int) -> Section:
-    drawn = {name: charts.curve(points, one.selected_images, name)
-             for name, points in one.curves.items()}  # fmt: skip
+    last = max((images for points in one.curves.values() for images, _ in points), default=0.0)
+    drawn = {
+        name: charts.curve(points, name, last, one.selected_images)
+        for name, points in one.curves.items()
+    }
     decided = one.registered.decided
     left_out, missed = one.metrics.get(LEFT_OUT, {}), one.metrics.get("missed", ())
     return Section(
