@@ -1,0 +1,36 @@
+"""`atelier report`: all that was made and found, on one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atelier.cli.output import check_free, writing
+from atelier.cli.registry import Experiments, Scale
+
+
+def report(
+    experiments: Experiments = None,
+    scale: Scale = None,
+    out: Annotated[
+        Path, typer.Option(help="An HTML file; an earlier report there is replaced.")
+    ] = Path("report.html"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is no report, too.")
+    ] = False,
+) -> None:
+    """Write one page with champions, sheets, figures, curves and the gate's reasons.
+
+    It needs no network and no other file. Nothing is trained or scored.
+    """
+    from atelier.files import write_whole
+    from atelier.operations.reporting import page
+    from atelier.params import default_scale
+    from atelier.paths import check_scale
+
+    check_free([out], overwrite or page.is_report(out))
+    chosen = default_scale() if scale is None else check_scale(scale)
+    text = page.report(experiments or (), chosen)
+    with writing(str(out)):
+        write_whole(out, text)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
