@@ -12,6 +12,7 @@ from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
+from atelier.registry.scored import figures_of
 from atelier.registry.store import has_store, open_store
 from atelier.registry.tracking import run_at
 
@@ -85,14 +86,11 @@ def figures_beside_champion(experiment: str, scale: str) -> list[dict[str, str]]
 
 
 def _champions_figures(experiment: str, scale: str) -> dict[str, str]:
-    """The test figures of the champion's MLflow run."""
+    """The champion's test figures, as the registry has them."""
     name, store = load_experiment(scale, experiment).registered_name, open_store()
     champion = versions.champion(store, name)
-    run = run_at(store, champion.training_run) if champion else None
-    if run is None:
-        return {}
-    figures = {key: value for key, value in run.data.metrics.items() if key.startswith("test/")}
-    return {key.removeprefix("test/"): f"{value:.4g}" for key, value in figures.items()}
+    found = figures_of(store, champion) if champion else {}
+    return {key: f"{value:.4g}" for key, value in found.items()}
 
 
 def latest_pictures(experiment: str, scale: str) -> Path | None:
