@@ -84,7 +84,7 @@ def register(
 
     A bundle whose model and code a version already has makes no second one, and is put back where
     the store has lost it; the same model with other code is a new version. A server needs `run_id`,
-    below which it keeps the bundle.
+    and keeps the bundle with the version's LoggedModel.
 
     Args:
         origin: called for a new version: the tags that say where it came from.
@@ -101,7 +101,8 @@ def register(
                 packaging.put(store, folder, digests, found.source)
             return found, False
         if store.is_server and run_id is None:
-            raise UserError(store.uri, "a server keeps a bundle below a run, and there is none")
+            problem = "a version on a server needs the run of its training, and there is none"
+            raise UserError(store.uri, problem)
         model = scored.make_model(store, manifest, digests, run_id)
         # A database's bundles lie in mlruns/, by their digests; a server's with its LoggedModel.
         local = packaging.place_of(*digests).as_posix()
