@@ -61,6 +61,8 @@ def test_a_versions_figures_are_its_logged_models(store: Store, experiment: Expe
     assert model.status == "READY"
     assert model.source_run_id == run_id
     assert model.model_type == "numbers"
+    assert model.tags["mlflow.source.name"] == "register@numbers"
+    assert model.tags["mlflow.note.content"].startswith("Makes toys. Trained by the experiment")
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": NAME, "version": "1"}]
     found = {metric.key: metric for metric in model.metrics}
     assert {key: metric.value for key, metric in found.items()} == {
@@ -157,11 +159,11 @@ def test_pages_say_what_it_makes_how_well_and_how_to_load_it(
     page = store.client.get_model_version(NAME, "1").description
     for words in (
         "Makes toys. Trained by the experiment `numbers` at scale `tiny`",
-        "| stopping score | 0.25 |",
+        "- stopping score: **0.25**",
         "**The gate:** the first version to pass the sanity floors.",
         f'mlflow.pyfunc.load_model("models:/{NAME}/1")',
         "`artifacts/bundle/example.json`",
-        f"models/{model_of(store).model_id}",
+        f"models/{model_of(store).model_id}/artifacts",
         "Limits:",
     ):
         assert words in page

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CARD = "model_card.md"
 SHEETS = ("example.png", "example.json")
 NOTE_TAG = "mlflow.note.content"
-"""Of an MLflow experiment: its description, in Markdown."""
+"""Of an MLflow experiment or LoggedModel: its description, in Markdown."""
 LONGEST = 5000
 """Characters of a description in MLflow's database."""
 BY_ALIAS = "@champion"
@@ -65,9 +65,13 @@ def _since(version: "Version") -> str:
 def describe_version(store: Store, version: "Version") -> None:
     """Writes a version's page."""
     card, figures = card_of(store, version), figures_of(store, version)
-    words = version_page(version, card, figures, _model_link(store, version))
+    model = model_of(store, version.tags.get(MODEL_TAG, ""))
+    link = f"#/experiments/{model.experiment_id}/models/{model.model_id}" if model else ""
+    words = version_page(version, card, figures, link)
     if words != version.description:
         store.client.update_model_version(version.name, version.number, words)
+    if model and model.tags.get(NOTE_TAG) != card.makes:
+        store.client.set_logged_model_tags(model.model_id, {NOTE_TAG: card.makes})
 
 
 def describe_model(store: Store, version: "Version", champion: "Version | None") -> None:
@@ -91,12 +95,17 @@ def describe_model(store: Store, version: "Version", champion: "Version | None")
 def version_page(
     version: "Version", card: CardParts, figures: Mapping[str, float], link: str
 ) -> str:
-    """Markdown, with the card's notes where there is room."""
-    sheet = f"A sheet of what it makes lies in the version's folder: `{card.sheet}`."
+    """Markdown, with the card's notes where there is room.
+
+    Args:
+        link: to the page of its LoggedModel, from any page of the same server; empty if unknown.
+    """
+    at = f", and on [its logged model's page]({link}/artifacts)" if link else ""
+    sheet = f"A sheet of what it makes: `{card.sheet}` in the version's folder{at}."
     parts = [
         card.makes,
-        _table(headlines(figures)) or version.tags.get(FIGURE_TAG, ""),
-        f"All {len(figures)} test figures: [its logged model]({link})." if link and figures else "",
+        _list(headlines(figures)) or version.tags.get(FIGURE_TAG, ""),
+        f"[All {len(figures)} test figures]({link})" if link and figures else "",
         f"**The gate:** {verdict(version)}.",
         _since(version),
         _code(
@@ -180,24 +189,17 @@ def facts_of(bundle: Path) -> dict[str, str]:
     return {MAKES: first_sentence(words), SIZE: str(size)}
 
 
-def _table(found: list[Headline]) -> str:
-    if not found:
-        return ""
-    rows = ["| figure on test images | this version | held to |", "|---|---|---|"]
+def _list(found: list[Headline]) -> str:
+    """A list, for MLflow draws a table without lines or space between its columns."""
+    lines = []
     for one in found:
         name = " ".join(word for word in (one.name, one.part) if word)
-        by = f" (features: {one.by})" if one.by else ""
-        beside = ""
+        by = f", features of the {one.by}" if one.by else ""
+        line = f"- {name}{by}: **{number(one.value, one.error)}**"
         if one.beside_value is not None:
-            beside = f"{number(one.beside_value, one.beside_error)} ({one.beside})"
-        rows.append(f"| {name}{by} | {number(one.value, one.error)} | {beside} |")
-    return "\n".join(rows)
-
-
-def _model_link(store: Store, version: "Version") -> str:
-    """Of its LoggedModel's page, from any page of the same server."""
-    model = model_of(store, version.tags.get(MODEL_TAG, ""))
-    return f"#/experiments/{model.experiment_id}/models/{model.model_id}" if model else ""
+            line += f"; {one.beside}: {number(one.beside_value, one.beside_error)}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _code(python: str) -> str:

@@ -74,11 +74,13 @@ def make_model(
     if found := store.client.search_logged_models([experiment], query, max_results=1):
         return found[0]
     words = [word for word in PARAMS if word in manifest]
+    tags = started_by(f"register@{manifest.get('experiment', name)}")
+    tags |= {DIGEST_TAG: digests[0], CODE_TAG: digests[1]}
     made = store.client.create_logged_model(
         experiment,
         name=name,
         source_run_id=run_id,
-        tags={DIGEST_TAG: digests[0], CODE_TAG: digests[1]},
+        tags=tags,
         params={word: str(manifest[word]) for word in words},
         model_type=str(manifest["task"]),
     )
