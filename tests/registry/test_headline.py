@@ -62,6 +62,6 @@ def test_the_gates_figure_is_said_with_its_error(figures: dict[str, float], word
 def test_a_headline_knows_what_it_is_held_to() -> None:
     first, second = headlines(DISTANCES)
     assert (first.beside, first.beside_value, first.beside_error) == (
-        "training images", 0.001, 0.002,
+        "ceiling of training images", 0.001, 0.002,
     )  # fmt: skip
     assert second.beside == ""

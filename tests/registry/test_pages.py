@@ -144,8 +144,11 @@ def test_what_people_filter_by_stands_first_and_hashes_in_few_tags(
 ) -> None:
     synced(store, experiment, FakeComparer())
     tags = store.client.get_model_version(NAME, "1").tags
-    assert list(tags)[:6] == ["experiment", "scale", "dataset", "task", "gate.promoted", "figure"]
+    first = ["experiment", "scale", "dataset", "task", "gate.promoted", "figure", "gate.reason"]
+    assert list(tags)[: len(first)] == first
     assert tags["gate.promoted"] == "true"
+    assert tags["gate.reason"] == "the first version to pass the sanity floors"
+    assert len(tags) == 13
     packed = json.loads(tags["atelier.lineage"])
     assert packed["atelier.data"] == "def.dir"
     assert not packed.keys() & tags.keys()

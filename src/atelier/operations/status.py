@@ -14,6 +14,7 @@ from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
 from atelier.registry.scored import figures_of
 from atelier.registry.store import has_store, open_store
+from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, UNDECIDED
 from atelier.registry.tracking import run_at
 
 MLFLOW_URL = "ATELIER_MLFLOW_URL"
@@ -67,8 +68,8 @@ def status_of(experiment: str, scale: str) -> Status:
         experiment=experiment,
         champion=str(champion or ""),
         latest=str(latest),
-        reason=latest.tags.get("gate.reason", "not decided yet"),
-        promoted=latest.tags.get("gate.promoted") == "true",
+        reason=latest.tags.get(REASON_TAG, UNDECIDED[REASON_TAG]),
+        promoted=latest.tags.get(PROMOTED_TAG) == "true",
         links=tuple(links),
     )
 

@@ -124,7 +124,7 @@ def _of_distances(figures: Mapping[str, float], part: str, extractor: str) -> It
                 error=figures.get(error_of(key)),
                 part=part,
                 by=extractor,
-                beside="training images" if ceiling in figures else "",
+                beside="ceiling of training images" if ceiling in figures else "",
                 beside_value=figures.get(ceiling),
                 beside_error=figures.get(error_of(ceiling)),
             )

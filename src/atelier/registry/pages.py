@@ -16,7 +16,7 @@ from atelier.registry.headline import Headline, headlines, number
 from atelier.registry.history import FORCED, RESTORED, ROLLED_BACK, history
 from atelier.registry.scored import MODEL_TAG, figures_of, model_of
 from atelier.registry.store import KIND, KIND_TAG, Store
-from atelier.registry.tags import FIGURE_TAG
+from atelier.registry.tags import FIGURE_TAG, REASON_TAG, UNDECIDED
 
 if TYPE_CHECKING:
     from atelier.registry.versions import Version
@@ -48,7 +48,7 @@ class CardParts:
 
 def verdict(version: "Version") -> str:
     """What the gate said, and who overruled it."""
-    said = version.tags.get("gate.reason", "the gate has not decided")
+    said = version.tags.get(REASON_TAG, UNDECIDED[REASON_TAG])
     if forced := [event for event in history([version]) if event.what == FORCED]:
         return f"{FORCED}: {forced[-1].why} (the gate said: {said})"
     return said
@@ -194,7 +194,7 @@ def _list(found: list[Headline]) -> str:
     lines = []
     for one in found:
         name = " ".join(word for word in (one.name, one.part) if word)
-        by = f", features of the {one.by}" if one.by else ""
+        by = f" ({one.by})" if one.by else ""
         line = f"- {name}{by}: **{number(one.value, one.error)}**"
         if one.beside_value is not None:
             line += f"; {one.beside}: {number(one.beside_value, one.beside_error)}"

@@ -14,16 +14,16 @@ before, with a tag for each.
 import json
 from collections.abc import Mapping
 
-PROMOTED_TAG = "gate.promoted"
-UNDECIDED = "undecided"
-"""Until the gate decides; then "true" or "false"."""
+PROMOTED_TAG, REASON_TAG = "gate.promoted", "gate.reason"
+UNDECIDED = {PROMOTED_TAG: "undecided", REASON_TAG: "the gate has not decided"}
+"""Until the gate decides; then "true" or "false", and why. Set at once, to stand where they do."""
 FIRST = ("experiment", "scale", "dataset", "task", PROMOTED_TAG)
 FIGURE_TAG = "figure"
 """The test figure that the gate compares by, with its error, in words."""
 DIGEST_TAG, CODE_TAG = "bundle_digest", "code_digest"
 WARNINGS_TAG = "atelier.warnings"
 """What looked ill in its training."""
-ALONE = (FIGURE_TAG, WARNINGS_TAG, DIGEST_TAG, CODE_TAG)
+ALONE = (FIGURE_TAG, REASON_TAG, WARNINGS_TAG, DIGEST_TAG, CODE_TAG)
 READ_BY_OTHERS = ("mlflow.", "prefect.")
 """How the tags begin that others' pages read, or that lead to them."""
 PACKED_TAG = "atelier.lineage"
@@ -31,7 +31,7 @@ PACKED_TAG = "atelier.lineage"
 
 def packed(facts: Mapping[str, str]) -> dict[str, str]:
     """As a new version is tagged."""
-    facts = {PROMOTED_TAG: UNDECIDED, **facts}
+    facts = {**UNDECIDED, **facts}
     seen = [key for key in (*FIRST, *ALONE) if key in facts]
     seen += [key for key in facts if key.startswith(READ_BY_OTHERS)]
     rest = {key: text for key, text in facts.items() if key not in seen}

@@ -16,7 +16,7 @@ from atelier.registry import history, packaging, pages, scored
 from atelier.registry.gate import Decision
 from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
 from atelier.registry.store import FOLDER, Store
-from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, packed, unpacked
+from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, REASON_TAG, packed, unpacked
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -223,10 +223,11 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
         before = champion(store, challenger.name)
         tags = {
             PROMOTED_TAG: str(decision.promote).lower(),
-            "gate.reason": decision.reason,
+            REASON_TAG: decision.reason,
             "gate.decision": json.dumps(decision.to_dict(), sort_keys=True),
-            "gate.champion": before.number if before else "",
         }
+        if before:
+            tags["gate.champion"] = before.number
         if decision.promote and before and before.number != challenger.number:
             tags[PREVIOUS_TAG] = before.number
         for key, value in tags.items():
