@@ -12,7 +12,7 @@ from PIL import Image
 from tests.invoking import invoke
 
 from atelier.cli.generate import generate
-from atelier.cli.registry import registry
+from atelier.cli.registry import human, registry
 from atelier.errors import UserError
 from atelier.registry import loading as generator
 from atelier.registry import versions
@@ -122,6 +122,9 @@ def test_the_same_for_programs(published: Store) -> None:
         "version": str(second),
         "aliases": ["challenger", "champion"],
         "created": second.created,
+        "figure": "score 0.1",
+        "makes": "Makes toys",
+        "bytes": sum(file.stat().st_size for file in bundle_of(second).iterdir()),
         "gate": second.tags["gate.reason"],
     }
     assert abs(datetime.fromisoformat(f"{second.created}+00:00") - datetime.now(UTC)).days == 0
@@ -130,6 +133,49 @@ def test_the_same_for_programs(published: Store) -> None:
     told = json.loads(run("registry", "history", "faces-gan-tiny", "--json"))
     assert [one["version"] for one in told] == [str(first), str(second)]
     assert told[1]["why"] == second.tags["gate.reason"]
+
+
+def bundle_of(version: versions.Version) -> Path:
+    return Path(version.source) / "artifacts/bundle"
+
+
+def test_a_version_is_a_row_that_says_what_it_is(published: Store) -> None:
+    published.client.set_model_version_tag("faces-gan-tiny", "2", "figure", "KID 0.030 ± 0.004")
+    reason = "worse (round 1: +0.3 +- 0.1, p = 0.99, witness says worse, recall 0.16 -> 0.08)"
+    published.client.set_model_version_tag("faces-gan-tiny", "1", "gate.reason", reason)
+    first, second = (
+        next(line for line in run("registry", "list").splitlines() if name in line)
+        for name in ("faces-gan-tiny/1", "faces-gan-tiny/2")
+    )
+    assert "KID 0.030 ± 0.004  Makes toys" in second
+    assert " kB  better in each of 2 rounds" in second
+    assert first.endswith("worse (round 1: +0.3 +- 0.1, p = 0.99, witness says worse, …")
+    listed = json.loads(run("registry", "list", "--json"))
+    assert {one["gate"] for one in listed if one["version"] == "faces-gan-tiny/1"} == {reason}
+
+
+def test_show_begins_with_a_card(published: Store) -> None:
+    shown = run("registry", "show", "faces-gan-tiny@champion").splitlines()
+    card, lineage = shown[: shown.index("")], shown[shown.index("") + 1 :]
+    facts = {line.split()[0]: line.partition(" ")[2].strip() for line in card}
+    assert facts["version"] == "faces-gan-tiny/2"
+    assert facts["makes"] == "Makes toys"
+    assert facts["figure"] == "score 0.1"
+    assert facts["gate"].startswith("better in each of 2 rounds")
+    assert facts["load"] == 'mlflow.pyfunc.load_model("models:/faces-gan-tiny@champion")'
+    assert any(line.startswith("bundle_digest") for line in lineage)
+    shown = json.loads(run("registry", "show", "faces-gan-tiny/1", "--json"))
+    assert shown["load"] == 'mlflow.pyfunc.load_model("models:/faces-gan-tiny/1")'
+    assert shown["figures"] == {}
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(None, ""), (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (364_123, "364 kB"),
+     (1_020_000, "1.02 MB"), (10**17, "1e+05 TB")],
+)  # fmt: skip
+def test_a_size_is_read_by_people(size: int | None, words: str) -> None:
+    assert human(size) == words
 
 
 def test_an_empty_registry_lists_what_to_run(store: Store) -> None:

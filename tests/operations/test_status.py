@@ -9,13 +9,14 @@ from atelier.operations.status import (
     latest_pictures,
     status_of,
 )
+from atelier.registry.tags import REASON_TAG, UNDECIDED
 
 
 @pytest.mark.parametrize("name", ["numbers", "faces-gan", "horse2zebra"])
 def test_a_registered_version_stands_with_its_reason(in_pipeline, name):
     found = status_of(name, "tiny")
     assert found.latest == f"{name}-tiny/1"
-    assert found.reason != "not decided yet"
+    assert found.reason not in ("", UNDECIDED[REASON_TAG])
     assert found.champion == (found.latest if found.promoted else "")
     assert champion_of(name, "tiny") == found.champion
     assert found.links == ()

@@ -1,5 +1,6 @@
 """The same registry on a real MLflow server over HTTP, on the loopback."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -82,12 +83,18 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         assert pictures(store, follower.run_id) == 1
         assert tracking.restore(store, DESCRIPTION, history) == (follower.run_id, 0)
 
-        with pytest.raises(UserError, match="a server keeps a bundle below a run"):
+        with pytest.raises(UserError, match="a version on a server needs the run"):
             versions.register(store, image_bundle)
         version, is_new = versions.register(store, image_bundle, follower.run_id)
         assert is_new
         assert versions.register(store, image_bundle, follower.run_id) == (version, False)
         versions.record(store, version, decide(GOOD, None))
+        version = versions.find(store, str(version))
+        model = store.client.get_logged_model(version.tags["atelier.model"])
+        assert version.source == model.artifact_location
+        (named,) = json.loads(model.tags["mlflow.modelVersions"])
+        assert (named["name"], str(named["version"])) == (version.name, version.number)
+        assert "mlflow.pyfunc.load_model" in version.description
         loaded = loading.load("faces-gan-tiny@champion")
         assert (loaded.sample(3, 7) == open_bundle(image_bundle).sample(3, 7)).all()
         assert (loading.CACHE / packaging.place_of(*version.digests).name).is_dir()
@@ -102,7 +109,7 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         stop(server)
 
 
-def test_what_a_collected_run_took_along_is_put_back(
+def test_a_bundle_outlives_its_run_and_is_put_back_where_the_server_lost_it(
     address: tuple[Path, int], image_bundle: Path
 ) -> None:
     folder, _ = address
@@ -116,8 +123,11 @@ def test_what_a_collected_run_took_along_is_put_back(
         collect = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri"]
         collect += ["sqlite:///server.db", "--run-ids", first]
         subprocess.run(collect, cwd=folder, check=True, capture_output=True)
-        assert not list((folder / "kept").rglob("*.safetensors"))
         shutil.rmtree(BUNDLES)
+        assert len(loading.load("faces-gan-tiny@champion").sample(2)) == 2
+        shutil.rmtree(loading.CACHE)
+        for models in (folder / "kept").rglob("models"):
+            shutil.rmtree(models)
         with pytest.raises(loading.BundleGone, match=r"gone from the server.*registry sync"):
             loading.load("faces-gan-tiny@champion")
 

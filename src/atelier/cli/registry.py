@@ -1,9 +1,10 @@
 """`atelier registry`: what is published."""
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,12 +12,16 @@ from atelier.display import print_json, print_table
 from atelier.errors import UserError
 
 if TYPE_CHECKING:
+    from atelier.registry.store import Store
     from atelier.registry.versions import Version
 
 registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
 
 TOLD_BETTER = ("gate.decision", "atelier.events")
 """Tags that are JSON: `list` and `history` have what they say."""
+LONGEST_MAKES, LONGEST_VERDICT = 45, 60
+"""Characters of what a version makes and of what the gate said, in `list`; `show` has all."""
+UNITS = ("B", "kB", "MB", "GB", "TB")
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
 
@@ -29,50 +34,124 @@ def list_(as_json: AsJson = False) -> None:
 
     store = open_store() if has_store() else None
     found = [one for name in names(store) for one in versions(store, name)] if store else []
+    rows = [_row(store, one) for one in found] if store else []
     if as_json:
-        print_json([
-            {"version": str(one), "aliases": list(one.aliases), "created": one.created,
-             "gate": _verdict(one)}
-            for one in found
-        ])  # fmt: skip
-    elif found:
-        rows = [
-            (str(one), ", ".join(one.aliases) or "-", one.created, _verdict(one)) for one in found
-        ]
-        print_table(("version", "aliases", "registered, UTC", "what the gate said"), rows)
+        print_json(rows)
+    elif rows:
+        header = (
+            "version", "aliases", "registered, UTC", "figure", "what it does", "size",
+            "what the gate said",
+        )  # fmt: skip
+        print_table(header, [_in_words(row) for row in rows])
     else:
         typer.echo("Nothing is registered yet. Run: atelier repro")
 
 
-def _verdict(version: "Version") -> str:
-    from atelier.registry.history import FORCED, history
+def _row(store: "Store", version: "Version") -> dict[str, Any]:
+    """What `list` says of a version."""
+    from atelier.registry import packaging, pages
 
-    said = version.tags.get("gate.reason", "the gate has not decided")
-    if forced := [event for event in history([version]) if event.what == FORCED]:
-        return f"{FORCED}: {forced[-1].why} (the gate said: {said})"
-    return said
+    return {
+        "version": str(version),
+        "aliases": list(version.aliases),
+        "created": version.created,
+        "figure": _figure(version),
+        "makes": pages.makes(store, version),
+        "bytes": packaging.size_of(store, version.source, version.tags.get(pages.SIZE)),
+        "gate": pages.verdict(version),
+    }
+
+
+def _in_words(row: dict[str, Any]) -> tuple[str, ...]:
+    aliases, makes = ", ".join(row["aliases"]), _cut(row["makes"], LONGEST_MAKES)
+    said = _cut(row["gate"], LONGEST_VERDICT)
+    cells = (row["version"], aliases, row["created"], row["figure"], makes, human(row["bytes"]))
+    return (*(cell or "-" for cell in cells), said)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Whole words of it, and a sign that there are more."""
+    return text if len(text) <= longest else f"{text[:longest].rpartition(' ')[0]} …"
+
+
+def _figure(version: "Version") -> str:
+    """What the gate compares by: with its error from the evaluation, else as the gate found it."""
+    from atelier.registry.tags import FIGURE_TAG
+
+    if known := version.tags.get(FIGURE_TAG):
+        return known
+    decided = json.loads(version.tags.get("gate.decision", "{}")).get("challenger")
+    return f"score {decided['score']:.3g}" if decided else ""
+
+
+def human(size: int | None) -> str:
+    """`4.3 MB`; empty if unknown."""
+    if size is None:
+        return ""
+    power = min(max(0, len(str(size)) - 1) // 3, len(UNITS) - 1)
+    value = size / 1000**power
+    return f"{value:.0f} B" if not power else f"{value:.3g} {UNITS[power]}"
 
 
 @registry.command()
 def show(reference: Reference, as_json: AsJson = False) -> None:
-    """Show a version's lineage, its place and what the gate said."""
+    """Show a version's card (what it is, its figures, how to load it), then its lineage."""
+    from atelier.registry import scored
     from atelier.registry.store import open_store
     from atelier.registry.versions import find
 
     need_store()
-    version = find(open_store(), reference)
-    facts = {
-        "version": str(version),
-        "aliases": ", ".join(version.aliases),
+    store = open_store()
+    version = find(store, reference)
+    figures = scored.figures_of(store, version)
+    row = _row(store, version)
+    lineage = {
         "registered": version.created,
         "bundle": version.source,
         "run": version.run_id or "",
         **{key: text for key, text in sorted(version.tags.items()) if key not in TOLD_BETTER},
     }
     if as_json:
-        print_json(facts)
-    else:
-        print_table(("fact", "value"), [(key, text or "-") for key, text in facts.items()])
+        row |= {"aliases": ", ".join(version.aliases), "figures": figures}
+        print_json({**row, "load": _load(version), **lineage})
+        return
+    print_table(("card", str(version)), _card(row, version, figures))
+    typer.echo()
+    print_table(("fact", "value"), [(key, text or "-") for key, text in lineage.items()])
+
+
+def _card(
+    row: dict[str, Any], version: "Version", figures: dict[str, float]
+) -> list[tuple[str, str]]:
+    from atelier.registry.headline import headlines, number
+
+    tags = version.tags
+    of = f"{tags.get('experiment')} at scale {tags.get('scale')}, dataset {tags.get('dataset')}"
+    lines = [
+        ("version", str(version)),
+        ("aliases", ", ".join(version.aliases) or "-"),
+        ("makes", row["makes"] or "-"),
+        ("experiment", of),
+        ("size", human(row["bytes"]) or "-"),
+    ]
+    found = headlines(figures)
+    for one in found:
+        beside = ""
+        if one.beside_value is not None:
+            beside = f"; {one.beside}: {number(one.beside_value, one.beside_error)}"
+        lines.append(("figure", f"{one}{beside}"))
+    if not found:
+        lines.append(("figure", row["figure"] or "-"))
+    return [*lines, ("gate", row["gate"]), ("load", _load(version))]
+
+
+def _load(version: "Version") -> str:
+    from atelier.registry.versions import CHAMPION
+
+    named = f"{version.name}/{version.number}"
+    if CHAMPION in version.aliases:
+        named = f"{version.name}@{CHAMPION}"
+    return f'mlflow.pyfunc.load_model("models:/{named}")'
 
 
 Experiments = Annotated[

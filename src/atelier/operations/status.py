@@ -12,7 +12,9 @@ from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
+from atelier.registry.scored import figures_of
 from atelier.registry.store import has_store, open_store
+from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, UNDECIDED
 from atelier.registry.tracking import run_at
 
 MLFLOW_URL = "ATELIER_MLFLOW_URL"
@@ -66,8 +68,8 @@ def status_of(experiment: str, scale: str) -> Status:
         experiment=experiment,
         champion=str(champion or ""),
         latest=str(latest),
-        reason=latest.tags.get("gate.reason", "not decided yet"),
-        promoted=latest.tags.get("gate.promoted") == "true",
+        reason=latest.tags.get(REASON_TAG, UNDECIDED[REASON_TAG]),
+        promoted=latest.tags.get(PROMOTED_TAG) == "true",
         links=tuple(links),
     )
 
@@ -85,14 +87,11 @@ def figures_beside_champion(experiment: str, scale: str) -> list[dict[str, str]]
 
 
 def _champions_figures(experiment: str, scale: str) -> dict[str, str]:
-    """The test figures of the champion's MLflow run."""
+    """The champion's test figures, as the registry has them."""
     name, store = load_experiment(scale, experiment).registered_name, open_store()
     champion = versions.champion(store, name)
-    run = run_at(store, champion.training_run) if champion else None
-    if run is None:
-        return {}
-    figures = {key: value for key, value in run.data.metrics.items() if key.startswith("test/")}
-    return {key.removeprefix("test/"): f"{value:.4g}" for key, value in figures.items()}
+    found = figures_of(store, champion) if champion else {}
+    return {key: f"{value:.4g}" for key, value in found.items()}
 
 
 def latest_pictures(experiment: str, scale: str) -> Path | None:

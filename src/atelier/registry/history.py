@@ -36,7 +36,7 @@ def note(store: Store, version: "Version", what: str, why: str) -> None:
     """Adds an event to a version. The caller holds the store's lock."""
     found = store.client.get_model_version(version.name, version.number).tags.get(EVENTS_TAG)
     now = as_utc(datetime.now(UTC), "milliseconds")
-    events = [*json.loads(found or "[]"), {"at": now, "what": what, "who": _user(), "why": why}]
+    events = [*json.loads(found or "[]"), {"at": now, "what": what, "who": user(), "why": why}]
     words = json.dumps(events, sort_keys=True)
     store.client.set_model_version_tag(version.name, version.number, EVENTS_TAG, words)
 
@@ -56,7 +56,8 @@ def as_utc(moment: datetime, to_the: str = "seconds") -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=to_the)
 
 
-def _user() -> str:
+def user() -> str:
+    """Whose process this is."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # in a container, a user may have no name

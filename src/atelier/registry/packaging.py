@@ -56,6 +56,16 @@ def is_kept(store: Store, bundle: Path, source: str) -> bool:
     return kept >= {file.name for file in bundle.iterdir() if file.is_file()}
 
 
+def size_of(store: Store, source: str, known: str | None) -> int | None:
+    """Bytes of a version's bundle: as `known` tells, else by its files; None where neither does."""
+    if known:
+        return int(known)
+    folder = store.root / source / INSIDE
+    if store.is_server or not folder.is_dir():
+        return None
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
 def place_of(digest: str, code: str) -> Path:
     """The folder of a bundle in mlruns/: by its model and its code."""
     return BUNDLES / f"{digest}-{code[:12]}"

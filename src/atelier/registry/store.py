@@ -33,6 +33,8 @@ DATABASE = FOLDER / "mlflow.db"
 LOCAL_URI = f"{SQLITE}{DATABASE.as_posix()}"
 BUNDLES = FOLDER / "bundles"
 """Below the store's root, as FOLDER is."""
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+"""Of an MLflow experiment: that MLflow's pages show runs and models, not traces and prompts."""
 TRIALS = (".dvc", "tmp", "exps")
 """Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
 LOCK_SECONDS = 120
@@ -87,11 +89,14 @@ class Store:
             if found := self.client.get_experiment_by_name(name):
                 if found.lifecycle_stage == "deleted":
                     self.client.restore_experiment(found.experiment_id)
+                if found.tags.get(KIND_TAG) != KIND:
+                    self.client.set_experiment_tag(found.experiment_id, KIND_TAG, KIND)
                 return str(found.experiment_id)
+            tags = {KIND_TAG: KIND}
             if self.is_server:
-                return str(self.client.create_experiment(name))
+                return str(self.client.create_experiment(name, tags=tags))
             location = (self.root / FOLDER / "artifacts" / name).absolute()
-            made = str(self.client.create_experiment(name, artifact_location=str(location)))
+            made = str(self.client.create_experiment(name, str(location), tags))
             if database := database_of(self.uri):
                 _make_locations_relative(database, self.root)
             return made

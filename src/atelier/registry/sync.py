@@ -5,20 +5,17 @@ trained, and what is there already is not made again.
 """
 
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import Bundle, OtherFormat, Refused, open_bundle
 from atelier.bundle.comparison import Comparer, ComparerFactory, Figures
 from atelier.config import Experiment
 from atelier.display import say
 from atelier.errors import UserError
-from atelier.evaluation import report
 from atelier.files import write_whole
 from atelier.paths import Paths
-from atelier.registry import loading, versions
+from atelier.registry import completing, datasets, loading, versions
 from atelier.registry.gate import (
     Decision,
     broken_floors,
@@ -28,6 +25,7 @@ from atelier.registry.gate import (
 )
 from atelier.registry.lineage import Lineage, lineage_of
 from atelier.registry.store import FOLDER, Store
+from atelier.registry.tags import WARNINGS_TAG
 from atelier.registry.tracking import (
     HISTORY,
     RunDescription,
@@ -37,8 +35,10 @@ from atelier.registry.tracking import (
     run_at,
 )
 from atelier.registry.turns import turn
-from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, WARNINGS_TAG, Version
+from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, Version
 
+KEPT_EVALUATION = "evaluation"
+"""Below a training's run."""
 TRAINED_TAGS = "atelier.trained."
 RAN_ON = ("device", "instruction_set", "precision", "threads", "processes", "torch")
 """What of train.json decides the last bits of what was trained, beside source and data."""
@@ -113,16 +113,23 @@ def sync(
     if not folder.is_dir() or not metrics.exists():
         return Synced(experiment.name, run_id, None, False, False, "")
     if run_id is not None:
-        _log_evaluation(store, run_id, folder, metrics, paths.evaluation(experiment.name))
+        _keep_evaluation(store, run_id, metrics, paths.evaluation(experiment.name))
+    words = json.loads(metrics.read_text(encoding="utf-8"))
 
     def origin() -> dict[str, str]:
-        made_by = lineage_of(folder, lineage).tags()
+        made_by = completing.figure_of(words) | lineage_of(folder, lineage).tags()
         return made_by | {RUN_TAG: run_id or ""} | _training_tags(paths.train(experiment.name))
 
     version, is_new = versions.register(store, folder, run_id, origin)
     if run_id and run_at(store, version.training_run) is None:
         store.client.set_model_version_tag(version.name, version.number, RUN_TAG, run_id)
         version = versions.version(store, version.name, version.number)
+    with store.locked():
+        splits = datasets.splits(paths, experiment.dataset)
+        completing.complete(store, version, run_id, words, splits)
+        completing.complete_others(store, version.name)
+        if DECIDED_TAG in version.tags:
+            versions.describe(store, version)
     if DECIDED_TAG in version.tags:
         return Synced(experiment.name, run_id, version, is_new, False, "")
     decision = submit(store, version, folder, comparer)
@@ -264,21 +271,14 @@ def _open(folder: Path) -> Bundle:
         raise UserError(folder, str(refusal), "Run the bundle stage again.") from None
 
 
-def _log_evaluation(store: Store, run_id: str, folder: Path, metrics: Path, plots: Path) -> None:
-    """The figures of the published bundle, at the images of its snapshot, once."""
-    from mlflow.entities import Metric
-
-    words = json.loads(metrics.read_text(encoding="utf-8"))
-    step, now = int(bundle.read(folder)["selected_images"]), time.time_ns() // 1_000_000
-    known = store.client.get_run(run_id).data.metrics
-    found = {f"test/{key}": value for key, value in report.flatten(words).items()}
-    fresh = [Metric(key, value, now, step) for key, value in found.items() if key not in known]
-    if not fresh:
+def _keep_evaluation(store: Store, run_id: str, metrics: Path, plots: Path) -> None:
+    """What the evaluation wrote, tables and pictures too, beside the training; once."""
+    kept = {Path(file.path).name for file in store.client.list_artifacts(run_id, KEPT_EVALUATION)}
+    if metrics.name in kept:
         return
-    store.client.log_batch(run_id, metrics=fresh)
-    store.client.log_artifact(run_id, str(metrics), "evaluation")
     if plots.is_dir():
-        store.client.log_artifacts(run_id, str(plots), "evaluation")
+        store.client.log_artifacts(run_id, str(plots), KEPT_EVALUATION)
+    store.client.log_artifact(run_id, str(metrics), KEPT_EVALUATION)
 
 
 def write_receipt(synced: Synced, scale: str) -> Path:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from atelier.registry.history import user
 from atelier.registry.store import Store
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ NETWORKS_FOLDER = "training"
 """Below a run: the networks that other trainings may begin with."""
 KEY_TAG = "atelier.key"
 HISTORY_TAG = "atelier.history"
+USER_TAG = "mlflow.user"
+SOURCE_TAG, SOURCE_TYPE_TAG = "mlflow.source.name", "mlflow.source.type"
+LOCAL = "LOCAL"
+"""Of MLflow's types of sources: a command on this machine."""
 METRICS_PER_CALL = 1000
 PARAMS_PER_CALL = 100
 LONGEST_PARAM = 6000
@@ -59,7 +64,8 @@ def find_or_create(store: Store, description: RunDescription) -> str:
     with store.locked():
         if found := find_run(store, experiment, KEY_TAG, description.key):
             return str(found.info.run_id)
-        tags = {**description.tags, KEY_TAG: description.key}
+        started = started_by(f"train@{description.name}")
+        tags = {**started, **description.tags, KEY_TAG: description.key}
         run = store.client.create_run(experiment, run_name=description.name, tags=tags)
     run_id = str(run.info.run_id)
     _log_params(store, run_id, flatten(description.params))
@@ -68,6 +74,11 @@ def find_or_create(store: Store, description: RunDescription) -> str:
     if description.patch:
         store.client.log_text(run_id, description.patch, PATCH)
     return run_id
+
+
+def started_by(source: str) -> dict[str, str]:
+    """Who and what made a run, under the keys that MLflow's pages show: a user and a DVC stage."""
+    return {USER_TAG: user(), SOURCE_TAG: source, SOURCE_TYPE_TAG: LOCAL}
 
 
 def find_run(store: Store, experiment: str, tag: str, value: str) -> "Run | None":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,29 +12,28 @@ from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import code_digest_of
 from atelier.errors import UserError
 from atelier.files import write_whole
-from atelier.registry import history, packaging
+from atelier.registry import history, packaging, pages, scored
 from atelier.registry.gate import Decision
 from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
 from atelier.registry.store import FOLDER, Store
+from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, REASON_TAG, packed, unpacked
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-DIGEST_TAG, CODE_TAG, RUN_TAG = "bundle_digest", "code_digest", "atelier.run"
+RUN_TAG = "atelier.run"
 PREVIOUS_TAG = "previous_champion"
 DECIDED_TAG = "gate.decision"
 """Figures and rounds that the gate decided on, as JSON."""
 START_TAGS = "atelier.start."
 """How the tags begin that say whose networks a version began with."""
-WARNINGS_TAG = "atelier.warnings"
-"""What looked ill in its training."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version of a generator; `tags` are MLflow's, all text."""
+    """A registered version of a generator; `tags` are MLflow's, all text, each by its name."""
 
     name: str
     number: str
@@ -44,6 +43,8 @@ class Version:
     run_id: str | None
     created: str
     """When it was registered: UTC, to the second, as ISO 8601 has it."""
+    description: str = field(default="", compare=False)
+    """Its page in MLflow: Markdown."""
 
     @property
     def digest(self) -> str:
@@ -85,7 +86,7 @@ def register(
 
     A bundle whose model and code a version already has makes no second one, and is put back where
     the store has lost it; the same model with other code is a new version. A server needs `run_id`,
-    below which it keeps the bundle.
+    and keeps the bundle with the version's LoggedModel.
 
     Args:
         origin: called for a new version: the tags that say where it came from.
@@ -101,30 +102,33 @@ def register(
             if not packaging.is_kept(store, folder, found.source):
                 packaging.put(store, folder, digests, found.source)
             return found, False
-        words = ("experiment", "scale", "dataset", "task", "selected_images", "torch")
-        all_tags = {word: str(manifest[word]) for word in words} | dict(origin())
-        all_tags |= {DIGEST_TAG: digest, CODE_TAG: code}
-        all_tags["output_shape"] = json.dumps(manifest["output_shape"])
-        source = _source(store, digests, run_id)
+        if store.is_server and run_id is None:
+            problem = "a version on a server needs the run of its training, and there is none"
+            raise UserError(store.uri, problem)
+        model = scored.make_model(store, manifest, digests, run_id)
+        # A database's bundles lie in mlruns/, by their digests; a server's with its LoggedModel.
+        local = packaging.place_of(*digests).as_posix()
+        source = str(model.artifact_location) if store.is_server else local
         packaging.put(store, folder, digests, source)
         if name not in names(store):
-            store.client.create_registered_model(name, description=_describe(manifest))
-        made = store.client.create_model_version(name, source, run_id=run_id, tags=all_tags)
+            store.client.create_registered_model(name)
+        facts = _facts(manifest) | pages.facts_of(folder) | dict(origin())
+        facts |= {DIGEST_TAG: digest, CODE_TAG: code, scored.MODEL_TAG: model.model_id}
+        # Without a run, MLflow would look for the model's in the store of its own default.
+        model_id = model.model_id if run_id else None
+        made = store.client.create_model_version(
+            name, source, run_id=run_id, tags=packed(facts), model_id=model_id
+        )
         store.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    return version(store, name, str(made.version)), True
+        found = version(store, name, str(made.version))
+        scored.tie(store, found, store.client.get_logged_model(model.model_id), folder)
+    return found, True
 
 
-def _source(store: Store, digests: tuple[str, str], run_id: str | None) -> str:
-    """Where the store is to keep the model folder of a new version."""
-    if not store.is_server:
-        return packaging.place_of(*digests).as_posix()
-    if run_id is None:
-        raise UserError(store.uri, "a server keeps a bundle below a run, and there is none")
-    return f"{store.client.get_run(run_id).info.artifact_uri}/bundle"
-
-
-def _describe(manifest: dict[str, Any]) -> str:
-    return f"{manifest['experiment']} at scale {manifest['scale']}, dataset {manifest['dataset']}"
+def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    words = ("experiment", "scale", "dataset", "task", "selected_images", "torch")
+    shape = json.dumps(manifest["output_shape"])
+    return {word: str(manifest[word]) for word in words} | {"output_shape": shape}
 
 
 def names(store: Store) -> list[str]:
@@ -220,11 +224,12 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
     with store.locked():
         before = champion(store, challenger.name)
         tags = {
-            "gate.promoted": str(decision.promote).lower(),
-            "gate.reason": decision.reason,
+            PROMOTED_TAG: str(decision.promote).lower(),
+            REASON_TAG: decision.reason,
             DECIDED_TAG: json.dumps(decision.to_dict(), sort_keys=True),
-            "gate.champion": before.number if before else "",
         }
+        if before:
+            tags["gate.champion"] = before.number
         if decision.promote and before and before.number != challenger.number:
             tags[PREVIOUS_TAG] = before.number
         for key, value in tags.items():
@@ -240,7 +245,16 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
         history.note(store, challenger, what, decision.reason)
         if decision.promote:
             _set_champion(store, challenger)
+        describe(store, challenger)
     return path
+
+
+def describe(store: Store, *changed: Version) -> None:
+    """Writes MLflow's pages of these versions, of one name, and of their model anew."""
+    anew = [version(store, one.name, one.number) for one in changed]
+    for one in anew:
+        pages.describe_version(store, one)
+    pages.describe_model(store, anew[0], champion(store, anew[0].name))
 
 
 def promote(store: Store, chosen: Version, reason: str) -> None:
@@ -259,6 +273,7 @@ def promote(store: Store, chosen: Version, reason: str) -> None:
             )
         history.note(store, chosen, history.FORCED, reason)
         _set_champion(store, chosen)
+        describe(store, chosen)
 
 
 def rollback(store: Store, name: str) -> tuple[Version, Version]:
@@ -278,6 +293,7 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
         history.note(store, now, history.ROLLED_BACK, f"to {before}")
         history.note(store, before, history.RESTORED, f"instead of {now}")
         _set_champion(store, before)
+        describe(store, before, now)
     return version(store, name, number), version(store, name, now.number)
 
 
@@ -310,8 +326,9 @@ def _version(found: "ModelVersion", aliases: dict[str, tuple[str, ...]]) -> Vers
         name=found.name,
         number=number,
         aliases=aliases.get(number, ()),
-        tags=dict(found.tags),
+        tags=unpacked(found.tags),
         source=str(found.source),
         run_id=found.run_id or None,
         created=history.as_utc(datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)),
+        description=str(found.description or ""),
     )

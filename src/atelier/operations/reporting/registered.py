@@ -14,9 +14,8 @@ from atelier.operations.reporting.reading import read_json
 from atelier.operations.reporting.sheets import REALS, Sheet, sheets_in
 from atelier.registry import history, loading, versions
 from atelier.registry.store import Store, has_store, open_store
-from atelier.registry.sync import DECIDED_TAG
 from atelier.registry.tracking import run_at
-from atelier.registry.versions import CHALLENGER, CHAMPION, Version
+from atelier.registry.versions import CHALLENGER, CHAMPION, DECIDED_TAG, Version
 
 NOT_DECIDED = "the gate has not decided"
 REASON_TAG = "gate.reason"

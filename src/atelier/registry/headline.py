@@ -1,0 +1,130 @@
+"""Which of a version's test figures to say first, and how: a value, its error, what is beside it.
+
+Keys are those of metrics.json, flattened: `judge/kid`, `A2B/judge/kid`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from atelier.data.numbers import STOPPING_SCORE
+from atelier.evaluation.keys import (
+    ACCURACY,
+    CEILING,
+    EXTRACTORS,
+    KID,
+    MINIMUM,
+    MIXTURE,
+    MULTIPLES_SHARE,
+    PSNR_DB,
+    distance_to,
+    error_of,
+    of_components,
+)
+
+RECONSTRUCTION, MEAN_ERROR, NUMBERS = "reconstruction", "mse", "numbers"
+BOUND = "elbo/nats_per_image"
+COMPONENTS = "principal components"
+"""Beside an autoencoder: the best linear one of as many numbers."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One figure that stands for many."""
+
+    name: str
+    key: str
+    value: float
+    error: float | None = None
+    """Its standard error, where one is known."""
+    part: str = ""
+    """Of the task, where it has several: a translation's direction."""
+    by: str = ""
+    """Whose features it is taken in."""
+    beside: str = ""
+    """What it is held to, in words; empty where that is a plain 0 or 1."""
+    beside_value: float | None = None
+    beside_error: float | None = None
+
+    def __str__(self) -> str:
+        """`KID A2B 0.030 ± 0.0040 (judge)`."""
+        words = [self.name, self.part, number(self.value, self.error)]
+        words.append(f"({self.by})" if self.by else "")
+        return " ".join(word for word in words if word)
+
+
+def headlines(figures: Mapping[str, float]) -> list[Headline]:
+    """The few figures that people compare versions by; those that the gate compares by first."""
+    found = [*_of_errors(figures), *_of_numbers(figures)]
+    for extractor in EXTRACTORS:
+        for part in _parts(figures, extractor):
+            found += _of_distances(figures, part, extractor)
+    if (key := f"{ACCURACY}/{MINIMUM}") in figures:
+        found.append(Headline("requests met, of the attribute least heeded", key, figures[key]))
+    return found
+
+
+def gate_figure(figures: Mapping[str, float]) -> str:
+    """What the gate compares by, in words: `KID 0.030 ± 0.0040 (judge)`; empty if unknown."""
+    found = headlines(figures)
+    if not found:
+        return ""
+    first = found[0]
+    parts = [one for one in found if (one.name, one.by) == (first.name, first.by)]
+    if len(parts) == 1:
+        return str(first)
+    values = ", ".join(f"{one.part} {number(one.value, one.error)}" for one in parts)
+    return f"{first.name} {values} ({first.by})"
+
+
+def number(value: float, error: float | None = None) -> str:
+    """The error with two significant digits, the value with as many decimals."""
+    if not error or not math.isfinite(error):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def _of_errors(figures: Mapping[str, float]) -> Iterator[Headline]:
+    """Of an autoencoder: a variational one is held to its bound, the other to its error."""
+    if BOUND in figures:
+        yield Headline("negative ELBO in nats per image", BOUND, figures[BOUND])
+    for name, word in (("MSE", MEAN_ERROR), ("PSNR in dB", PSNR_DB)):
+        key, linear = f"{RECONSTRUCTION}/{word}", f"{RECONSTRUCTION}/{of_components(word)}"
+        if key in figures:
+            beside = COMPONENTS if linear in figures else ""
+            yield Headline(name, key, figures[key], beside=beside, beside_value=figures.get(linear))
+
+
+def _of_numbers(figures: Mapping[str, float]) -> Iterator[Headline]:
+    for name, word in (
+        ("stopping score", STOPPING_SCORE),
+        ("share of multiples of 5", MULTIPLES_SHARE),
+    ):
+        if (key := f"{NUMBERS}/{word}") in figures:
+            yield Headline(name, key, figures[key])
+
+
+def _parts(figures: Mapping[str, float], extractor: str) -> list[str]:
+    """Of the task, that have distances in the features of that extractor; "" is the whole."""
+    paths = [key.split("/") for key in figures]
+    return sorted({"/".join(path[:-2]) for path in paths if path[-2:-1] == [extractor]})
+
+
+def _of_distances(figures: Mapping[str, float], part: str, extractor: str) -> Iterator[Headline]:
+    """The KID; of an autoencoder, that of its samples."""
+    folder = f"{part}/{extractor}" if part else extractor
+    ceiling = f"{folder}/{distance_to(CEILING)}"
+    for name, word in (("KID", KID), ("KID of samples", distance_to(MIXTURE))):
+        if (key := f"{folder}/{word}") in figures:
+            yield Headline(
+                name=name,
+                key=key,
+                value=figures[key],
+                error=figures.get(error_of(key)),
+                part=part,
+                by=extractor,
+                beside="ceiling of training images" if ceiling in figures else "",
+                beside_value=figures.get(ceiling),
+                beside_error=figures.get(error_of(ceiling)),
+            )
