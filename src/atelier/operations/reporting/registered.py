@@ -12,15 +12,9 @@ from atelier.config import Experiment
 from atelier.errors import UserError
 from atelier.operations.reporting.reading import read_json
 from atelier.operations.reporting.sheets import REALS, Sheet, sheets_in
-from atelier.registry import history, loading, versions
+from atelier.registry import history, loading, pages, scored, versions
 from atelier.registry.store import Store, has_store, open_store
-from atelier.registry.tracking import run_at
 from atelier.registry.versions import CHALLENGER, CHAMPION, DECIDED_TAG, Version
-
-NOT_DECIDED = "the gate has not decided"
-REASON_TAG = "gate.reason"
-FIGURES_OF_RUN = "test/"
-"""How the keys of the bundle's figures begin in the MLflow run of its training."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def registered(
             return told
         return replace(
             told,
-            champions_figures=_champions_figures(store, told.champion),
+            champions_figures=scored.figures_of(store, told.champion),
             champions_sheets=_champions_sheets(store, told.champion, aside, experiment),
         )
     except UserError as error:
@@ -124,17 +118,11 @@ def _told(found: Sequence[Version], digest: str) -> Registered:
         champion=by_alias.get(CHAMPION),
         challenger=by_alias.get(CHALLENGER),
         decided=decided,
-        reason=_reason(decided),
+        reason=pages.verdict(decided),
         floors=tuple((decision.get("challenger") or {}).get("broken_floors", ())),
         compared=_compared(decision),
         events=tuple(history.history(found)),
     )
-
-
-def _reason(version: Version) -> str:
-    said = version.tags.get(REASON_TAG, NOT_DECIDED)
-    forced = [one for one in history.history([version]) if one.what == history.FORCED]
-    return f"{history.FORCED}: {forced[-1].why} (the gate said: {said})" if forced else said
 
 
 def _compared(decision: Mapping[str, Any]) -> tuple[Compared, ...]:
@@ -151,17 +139,6 @@ def _compared(decision: Mapping[str, Any]) -> tuple[Compared, ...]:
         for number, parts in enumerate(decision.get("rounds", ()), start=1)
         for part in parts
     )
-
-
-def _champions_figures(store: Store, champion: Version) -> dict[str, float]:
-    """What its own evaluation found, as the MLflow run of its training keeps it."""
-    run = run_at(store, champion.training_run)
-    found = run.data.metrics if run else {}
-    return {
-        key.removeprefix(FIGURES_OF_RUN): value
-        for key, value in found.items()
-        if key.startswith(FIGURES_OF_RUN)
-    }
 
 
 def _champions_sheets(
