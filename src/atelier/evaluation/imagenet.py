@@ -19,9 +19,11 @@ from atelier.errors import AtelierError
 NAME = "efficientnet-lite0"
 DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """sha256 of the weights' file."""
-SMALLEST, LARGEST = 96, 224
-"""Sides in pixels that pictures are brought between: the network learnt at 224 and halves a picture
-five times."""
+ENLARGED = 1.5
+"""By how much pictures are enlarged: the network learnt at 224 pixels and halves a picture five
+times."""
+SMALLEST, LARGEST = 64, 224
+"""Sides in pixels that they are brought between."""
 
 
 class Imagenet:
@@ -31,7 +33,7 @@ class Imagenet:
         self.network = _network()
 
     def __call__(self, images: Tensor) -> Tensor:
-        side = min(max(images.shape[-1], SMALLEST), LARGEST)
+        side = min(max(round(ENLARGED * images.shape[-1]), SMALLEST), LARGEST)
         if side != images.shape[-1]:
             images = interpolate(images, (side, side), mode="bilinear", antialias=True)
         images = images.contiguous(memory_format=torch.channels_last)
