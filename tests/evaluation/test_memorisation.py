@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from atelier.evaluation import memorisation as memorised
+from atelier.evaluation.degraded import blurred
 from atelier.evaluation.features import Images, WitnessFeatures
 from atelier.evaluation.memorisation import (
+    copies,
     evaluate_memorisation,
     memorisation,
     nearest_known,
@@ -78,11 +81,35 @@ def test_the_interval_is_that_of_a_proportion(reference: ReferenceSet, discs: Dr
     assert binom.cdf(count, 300, found["high"]) == pytest.approx(0.025, abs=0.01)
 
 
-def test_the_nearest_of_all_known_is_found_mirrored_too(discs: Draw) -> None:
+def test_the_nearest_of_all_known_is_found_mirrored_too(
+    discs: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = discs(60, 40)
     copied = known[[3, 7]].copy()
     copied[1] = known[7, ..., ::-1]
     moved = (known[:1].astype(np.int64) + 5).clip(0, 255).astype(np.uint8)
-    found = nearest_known(np.concatenate([copied, moved]), known)
-    assert found[:2] == pytest.approx([0, 0], abs=1e-3)
-    assert 0 < found[2] <= 5 + 1e-3
+    found = nearest_known(np.concatenate([copied, moved]), known, 3)
+    assert found[:2, 0] == pytest.approx([0, 0], abs=1e-1)
+    assert 0 < found[2, 0] <= 5 + 1e-3
+    assert (np.diff(found, axis=1) >= 0).all()
+    monkeypatch.setattr(memorised, "KNOWN_AT_ONCE", 7)
+    assert nearest_known(np.concatenate([copied, moved]), known, 3) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_copies_are_counted_and_blurred_pictures_are_none(
+    reference: ReferenceSet, discs: Draw, share: float
+) -> None:
+    """Mirrored, with grain; from images that a thinned set would not have."""
+    fresh, training = discs(61, 300), reference.training
+    some = round(share * 300)
+    grain = np.random.default_rng(1).integers(-4, 5, (some, *training.shape[1:]))
+    made = fresh.copy()
+    made[:some] = np.clip(training[1 : 2 * some : 2, ..., ::-1] + grain, 0, 255)
+    found = copies(made, training, reference.reals)
+    assert found.share == pytest.approx(share, abs=0.03)
+    assert found.in_words() == [
+        f"copies training images ({found.share:.1%} of samples, at most 2%)"
+    ]
+    for honest in (fresh, blurred(fresh)):
+        assert copies(honest, training, reference.reals).in_words() == []
