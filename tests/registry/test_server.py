@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -15,12 +16,14 @@ from tests.toys import GOOD
 
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import loading, packaging, tracking, versions
+from atelier.registry import loading, packaging, tracking, turns, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import BUNDLES, open_store
 
+from .test_sync import NUMBERS, pack, patterned_numbers
 from .test_tracking import DESCRIPTION, held, pictures, wait_until, write
+from .test_turns import submit
 
 pytestmark = pytest.mark.server
 START_SECONDS = 120
@@ -135,5 +138,33 @@ def test_a_bundle_outlives_its_run_and_is_put_back_where_the_server_lost_it(
         assert second != first
         assert versions.register(store, image_bundle, second)[1] is False
         assert len(loading.load("faces-gan-tiny@champion").sample(2)) == 2
+    finally:
+        stop(server)
+
+
+def test_of_two_at_the_same_moment_the_better_is_champion(
+    address: tuple[Path, int], tmp_path: Path
+) -> None:
+    """Each with a client of its own, as two machines have it; the worse is the slower."""
+    server = start(*address)
+    try:
+        stores = [open_store(), open_store()]
+        run = tracking.find_or_create(stores[0], DESCRIPTION)
+        scores: dict[str, float] = {}
+        for pair in range(2):
+            made = []
+            for seed in (2 * pair, 2 * pair + 1):
+                pack(tmp_path / str(seed), {"generator": patterned_numbers(seed)}, NUMBERS)
+                made.append(versions.register(stores[0], tmp_path / str(seed), run)[0])
+                scores[made[-1].number] = float(seed - 2 * pair) - pair
+            threads = [
+                threading.Thread(target=submit, args=(store, one, scores, seconds, turns.turn))
+                for store, one, seconds in zip(stores, made, (0.0, 1.0), strict=True)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert str(versions.champion(stores[1], "numbers-tiny")) == str(made[0])
     finally:
         stop(server)
