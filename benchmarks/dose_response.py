@@ -1,6 +1,6 @@
 r"""Which figure sees which fault? Faces that are right are spoilt in known doses, and scored.
 
-    python benchmarks/dose_response.py --out docs/lab/dose-response.md --pictures docs/images
+    python benchmarks/dose_response.py --out table.md --pictures docs/images
 
 Run it where `atelier repro judge@celeba` has run. The faces are drawn anew, from scenes of no
 split, so they are what a perfect generator would make; the last columns say what the gate finds of

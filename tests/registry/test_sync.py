@@ -21,6 +21,7 @@ from atelier.paths import Paths
 from atelier.pipeline import registering
 from atelier.registry import loading, sync, versions
 from atelier.registry.gate import decide
+from atelier.registry.history import PROMOTED, history
 from atelier.registry.lineage import Lineage, dvc_digest
 from atelier.registry.store import LOCAL_URI, Store
 from atelier.registry.sync import Synced, write_receipt
@@ -147,6 +148,22 @@ def test_a_champion_that_comes_meanwhile_is_compared_with(
     assert not result.promoted
     assert versions.find(store, "numbers-tiny@champion").number == "3"
     assert "numbers-tiny/3 has become champion meanwhile" in capsys.readouterr().err
+
+
+def test_a_version_that_two_decide_on_is_decided_on_once(
+    store: Store, experiment: Experiment
+) -> None:
+    """Two syncs at once, of the same artifacts."""
+    trained_again(store, experiment)
+
+    def overtake() -> None:
+        found = versions.version(store, "numbers-tiny", "2")
+        versions.record(store, found, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+
+    result = synced(store, experiment, Overtaken(overtake, [replace(BETTER, difference=0.0)]))
+    assert result.promoted
+    found = versions.version(store, "numbers-tiny", "2")
+    assert [event.what for event in history([found])] == [PROMOTED]
 
 
 def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:

@@ -35,10 +35,11 @@ from atelier.operations.workspace import (
     share_cache,
 )
 from atelier.paths import Paths
+from atelier.registry import loading
 from atelier.registry.lineage import read_lineage
 from atelier.registry.store import ADDRESS, LOCAL_URI, Store
 from atelier.registry.sync import RAN_ON, TRAINED_TAGS
-from atelier.registry.tracking import PATCH, run_at
+from atelier.registry.tracking import PATCH
 from atelier.registry.versions import START_TAGS, Version
 
 PLACES = Path(".atelier", "reproductions")
@@ -144,17 +145,9 @@ def _figures(store: Store, version: Version) -> Mapping[str, float]:
 
 def _text(store: Store, version: Version, name: str) -> str:
     """A file of the run of its training; empty where it is not there."""
-    from mlflow.exceptions import MlflowException
-
-    found = run_at(store, version.training_run)
-    if found is None:
-        return ""
     with TemporaryDirectory() as folder:
-        try:
-            path = store.client.download_artifacts(found.info.run_id, name, folder)
-        except (MlflowException, OSError):
-            return ""
-        return Path(path).read_text(encoding="utf-8")
+        path = loading.fetch_of_run(store, version, name, folder)
+        return path.read_text(encoding="utf-8") if path else ""
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from atelier.registry.gate import (
 )
 from atelier.registry.lineage import Lineage, lineage_of
 from atelier.registry.store import FOLDER, Store
-from atelier.registry.tags import WARNINGS_TAG
+from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, WARNINGS_TAG
 from atelier.registry.tracking import (
     HISTORY,
     RunDescription,
@@ -160,11 +160,22 @@ def submit(
             champion = versions.champion(store, challenger.name)
             decision = _decide(store, challenger, champion, folder, open_comparer)
             with store.locked():
+                if decided := _decided_meanwhile(store, challenger):
+                    return decided
                 now = versions.champion(store, challenger.name)
                 if str(now) == str(champion):
                     versions.record(store, challenger, decision)
                     return decision
             say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
+
+
+def _decided_meanwhile(store: Store, challenger: Version) -> Decision | None:
+    """What another process, which was asked for the same version, has written down."""
+    found = versions.version(store, challenger.name, challenger.number)
+    if DECIDED_TAG not in found.tags or DECIDED_TAG in challenger.tags:
+        return None
+    promoted = found.tags.get(PROMOTED_TAG) == "true"
+    return Decision(promoted, found.tags.get(REASON_TAG, ""), None, None)
 
 
 def _decide(
