@@ -106,6 +106,13 @@ def test_images_nearer_to_the_reals_are_promoted() -> None:
     assert not verdict(picture_comparer(), generator(70), generator(70))[0]
 
 
+def test_the_truly_better_is_promoted_nine_times_of_ten_and_equals_never() -> None:
+    """Whatever else is looked at: what objects by chance alone would keep the better from it."""
+    comparer = picture_comparer()
+    assert sum(verdict(comparer, generator(70), generator(80))[0] for _ in range(10)) >= 9
+    assert not any(verdict(comparer, generator(72), generator(72))[0] for _ in range(10))
+
+
 def test_collapsed_images_and_those_that_are_not_finite_break_a_floor() -> None:
     promoted, reason = verdict(picture_comparer(), generator(70, spread=2), generator(90))
     assert not promoted
