@@ -163,28 +163,23 @@ def _operations(
 ) -> float:
     """Of a whole step, on average over a training."""
     nets, objective, batch_at = _outline(work, shape, labels)
-    return sum(_mean_over_parts(phase, nets, objective, batch_at) for phase in objective.phases)
-
-
-def _mean_over_parts(
-    phase: Phase, nets: nn.ModuleDict, objective: Objective, batch_at: Callable[[float], Batch]
-) -> float:
-    """Operations of one phase in a step, on average over a training."""
-    middles = [(part + 0.5) / PARTS for part in range(PARTS)]
-    due = [progress for progress in middles if phase.is_due(0, progress)]
 
     @cache
-    def step(at: int) -> int:
-        return _phase(phase, nets, objective, batch_at(due[at]))
+    def step(part: int) -> float:
+        progress = (part + 0.5) / PARTS
+        batch = batch_at(progress)
+        due = [phase for phase in phases if phase.is_due(0, progress)]
+        return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in due))
 
-    def over(first: int, last: int) -> int:
+    def over(first: int, last: int) -> float:
         """The sum over parts; a term begins or ends once, so what ends alike is alike between."""
         if step(first) == step(last):
             return step(first) * (last + 1 - first)
         middle = (first + last) // 2
         return over(first, middle) + over(middle + 1, last)
 
-    return over(0, len(due) - 1) / PARTS / phase.every if due else 0.0
+    phases = objective.phases
+    return over(0, PARTS - 1) / PARTS
 
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
