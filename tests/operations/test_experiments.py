@@ -57,8 +57,10 @@ def test_every_objective_makes_sound_files(repository, source, objective):
         assert adams.items() <= before["training"].pop("optimizers").items()
         for key in before.keys() - {"name", "registered_name", "objective", "plan"}:
             assert made[key] == before[key]
-        counted = cost_of(found, config.load_dataset(scale, found.dataset))
-        assert made["plan"]["gflop_per_image"] == pytest.approx(counted, rel=0.02)
+        assert (said := made["plan"]["gflop_per_image"]) > 0
+        if scale == "tiny":  # counted alike at every scale, which takes seconds
+            counted = cost_of(found, config.load_dataset(scale, found.dataset))
+            assert said == pytest.approx(counted, rel=0.02)
         assert config.load_experiment(scale, "another").objective.name == objective
 
 
