@@ -47,7 +47,7 @@ AT_TINY_SCALE = {
     "Eyeglasses=1,Blond_Hair=1": "Blond_Hair=1",
 }
 SAYS = {
-    "dvc exp show": "Experiment",  # its width cuts the many columns behind
+    "dvc exp show": "training.images",
     "dvc metrics show": "judge.kid",
     "dvc plots show": "index.html",
     "dvc pull": "up to date",

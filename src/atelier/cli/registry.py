@@ -123,7 +123,7 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
 def _card(
     row: dict[str, Any], version: "Version", figures: dict[str, float]
 ) -> list[tuple[str, str]]:
-    from atelier.registry.headline import headlines, number
+    from atelier.registry.headline import headlines
 
     tags = version.tags
     of = f"{tags.get('experiment')} at scale {tags.get('scale')}, dataset {tags.get('dataset')}"
@@ -135,11 +135,7 @@ def _card(
         ("size", human(row["bytes"]) or "-"),
     ]
     found = headlines(figures)
-    for one in found:
-        beside = ""
-        if one.beside_value is not None:
-            beside = f"; {one.beside}: {number(one.beside_value, one.beside_error)}"
-        lines.append(("figure", f"{one}{beside}"))
+    lines += [("figure", f"{one}{one.held_to}") for one in found]
     if not found:
         lines.append(("figure", row["figure"] or "-"))
     return [*lines, ("gate", row["gate"]), ("load", _load(version))]

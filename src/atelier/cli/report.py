@@ -25,12 +25,10 @@ def report(
     """
     from atelier.files import write_whole
     from atelier.operations.reporting import page
-    from atelier.params import default_scale
-    from atelier.paths import check_scale
+    from atelier.pipeline.stages import scale_or_default
 
     check_free([out], overwrite or page.is_report(out))
-    chosen = default_scale() if scale is None else check_scale(scale)
-    text = page.report(experiments or (), chosen)
+    text = page.report(experiments or (), scale_or_default(scale))
     with writing(str(out)):
         write_whole(out, text)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

@@ -90,7 +90,7 @@ class NetworkFeatures:
     def __call__(self, images: Images) -> Features:
         return self.standardise(in_batches(self.network, images))
 
-    @property
+    @cached_property
     def training(self) -> Features:
         return self.standardise(self._raw)
 

@@ -36,16 +36,14 @@ from atelier.operations.workspace import (
 )
 from atelier.paths import Paths
 from atelier.registry import loading
-from atelier.registry.lineage import read_lineage
+from atelier.registry.lineage import DATA_TAG, DIRTY_TAG, read_lineage
 from atelier.registry.store import ADDRESS, LOCAL_URI, Store
 from atelier.registry.sync import RAN_ON, TRAINED_TAGS
-from atelier.registry.tracking import PATCH
+from atelier.registry.tracking import EVALUATION_FOLDER, PATCH
 from atelier.registry.versions import START_TAGS, Version
 
 PLACES = Path(".atelier", "reproductions")
-DIRTY = "atelier.dirty"
-DATA = "atelier.data"
-METRICS = "evaluation/metrics.json"
+METRICS = f"{EVALUATION_FOLDER}/metrics.json"
 """Below a run: the figures of what was published."""
 
 
@@ -130,7 +128,7 @@ def _patch(store: Store, version: Version) -> str:
     if not answer("git", "cat-file", "-t", f"{version.commit}^{{commit}}"):
         problem = f"made by commit {version.commit[:12]}, which this repository has not"
         raise UserError(version, problem, "Run: git fetch --all")
-    if version.tags.get(DIRTY) != "true":
+    if version.tags.get(DIRTY_TAG) != "true":
         return ""
     text = _text(store, version, PATCH)
     if not text:
@@ -201,7 +199,7 @@ def _elsewhere(version: Version, ran: Mapping[str, Any], data: str) -> Iterator[
         if before is not None and before != now:
             yield f"{key} {before}, now {now}"
     # What needs no pictures leaves data/ unread, and unknown.
-    if data and (before := version.tags.get(DATA)) and before != data:
+    if data and (before := version.tags.get(DATA_TAG)) and before != data:
         yield f"data {before}, now {data}"
 
 

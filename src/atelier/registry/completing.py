@@ -91,11 +91,7 @@ def _figures_in_run(store: Store, version: Version) -> dict[str, float]:
     run = run_at(store, version.training_run)
     if run is None:
         return {}
-    found = {
-        key.removeprefix(PREFIX): value
-        for key, value in run.data.metrics.items()
-        if key.startswith(PREFIX)
-    }
+    found = scored.on_test(run.data.metrics)
     key = next(iter(found), None)
     if key is None:
         return {}

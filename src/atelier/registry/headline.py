@@ -46,6 +46,13 @@ class Headline:
     beside_value: float | None = None
     beside_error: float | None = None
 
+    @property
+    def held_to(self) -> str:
+        """`; ceiling of training images: 0.002 ± 0.0013`, to follow it; empty where nothing is."""
+        if self.beside_value is None:
+            return ""
+        return f"; {self.beside}: {number(self.beside_value, self.beside_error)}"
+
     def __str__(self) -> str:
         """`KID A2B 0.030 ± 0.0040 (judge)`."""
         words = [self.name, self.part, number(self.value, self.error)]

@@ -18,6 +18,7 @@ FLOW_RUN, FLOW_RUN_URL = "ATELIER_FLOW_RUN_ID", "ATELIER_FLOW_RUN_URL"
 """Set by a flow for the stages that it runs: who ordered the work, and its page."""
 COMMIT_TAG = "mlflow.source.git.commit"
 """The key that MLflow's own pages show."""
+DIRTY_TAG, DATA_TAG = "atelier.dirty", "atelier.data"
 UNKNOWN = "unknown"
 SOURCE = (
     "src", "flows", "experiments", "params.yaml", "dvc.yaml", "pyproject.toml", "requirements.lock",
@@ -51,8 +52,8 @@ class Lineage:
         ordered = {"prefect.flow_run": self.flow_run, "prefect.flow_run_url": self.flow_run_url}
         return {
             COMMIT_TAG: self.commit or UNKNOWN,
-            "atelier.dirty": str(bool(self.patch)).lower() if self.commit else UNKNOWN,
-            "atelier.data": self.data_digest,
+            DIRTY_TAG: str(bool(self.patch)).lower() if self.commit else UNKNOWN,
+            DATA_TAG: self.data_digest,
             **{key: text for key, text in ordered.items() if text},
         }
 

@@ -108,9 +108,7 @@ def version_page(
         f"[All {len(figures)} test figures]({link})" if link and figures else "",
         f"**The gate:** {verdict(version)}.",
         _since(version),
-        _code(
-            card.request.replace(f"{version.name}{BY_ALIAS}", f"{version.name}/{version.number}")
-        ),
+        _code(_by_number(card.request, version)),
         sheet if card.sheet else "",
     ]
     whole = _joined([*parts, card.notes])
@@ -195,10 +193,7 @@ def _list(found: list[Headline]) -> str:
     for one in found:
         name = " ".join(word for word in (one.name, one.part) if word)
         by = f" ({one.by})" if one.by else ""
-        line = f"- {name}{by}: **{number(one.value, one.error)}**"
-        if one.beside_value is not None:
-            line += f"; {one.beside}: {number(one.beside_value, one.beside_error)}"
-        lines.append(line)
+        lines.append(f"- {name}{by}: **{number(one.value, one.error)}**{one.held_to}")
     return "\n".join(lines)
 
 

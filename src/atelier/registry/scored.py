@@ -115,8 +115,13 @@ def figures_of(store: Store, version: "Version") -> dict[str, float]:
     else:
         run = run_at(store, version.training_run)
         found = run.data.metrics if run else {}
+    return on_test(found)
+
+
+def on_test(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Those of the test split among MLflow's metrics, by their keys in metrics.json."""
     return {
-        key.removeprefix(PREFIX): value for key, value in found.items() if key.startswith(PREFIX)
+        key.removeprefix(PREFIX): value for key, value in metrics.items() if key.startswith(PREFIX)
     }
 
 

@@ -27,6 +27,7 @@ from atelier.registry.lineage import Lineage, lineage_of
 from atelier.registry.store import FOLDER, Store
 from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, WARNINGS_TAG
 from atelier.registry.tracking import (
+    EVALUATION_FOLDER,
     HISTORY,
     RunDescription,
     finished_run,
@@ -37,8 +38,6 @@ from atelier.registry.tracking import (
 from atelier.registry.turns import turn
 from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, Version
 
-KEPT_EVALUATION = "evaluation"
-"""Below a training's run."""
 TRAINED_TAGS = "atelier.trained."
 RAN_ON = ("device", "instruction_set", "precision", "threads", "processes", "torch")
 """What of train.json decides the last bits of what was trained, beside source and data."""
@@ -284,12 +283,12 @@ def _open(folder: Path) -> Bundle:
 
 def _keep_evaluation(store: Store, run_id: str, metrics: Path, plots: Path) -> None:
     """What the evaluation wrote, tables and pictures too, beside the training; once."""
-    kept = {Path(file.path).name for file in store.client.list_artifacts(run_id, KEPT_EVALUATION)}
+    kept = {Path(file.path).name for file in store.client.list_artifacts(run_id, EVALUATION_FOLDER)}
     if metrics.name in kept:
         return
     if plots.is_dir():
-        store.client.log_artifacts(run_id, str(plots), KEPT_EVALUATION)
-    store.client.log_artifact(run_id, str(metrics), KEPT_EVALUATION)
+        store.client.log_artifacts(run_id, str(plots), EVALUATION_FOLDER)
+    store.client.log_artifact(run_id, str(metrics), EVALUATION_FOLDER)
 
 
 def write_receipt(synced: Synced, scale: str) -> Path:

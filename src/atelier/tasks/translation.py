@@ -74,12 +74,12 @@ def _card(context: Context) -> Card:
 {size_of(context.shape)}, the size that it was trained at, is enlarged and added to the full
 picture.""",
             f"""`direction` is "{A2B}" or "{B2A}": domain A are the dataset's pictures with
-{_rule(domains.a)}, domain B those with {_rule(domains.b)}.""",
+{rule_in_words(domains.a)}, domain B those with {rule_in_words(domains.b)}.""",
         ),
     )
 
 
-def _rule(domain: Mapping[str, int]) -> str:
+def rule_in_words(domain: Mapping[str, int]) -> str:
     """`Black_Hair = 1 and Blond_Hair = 0`."""
     return " and ".join(f"{name} = {value}" for name, value in domain.items())
 

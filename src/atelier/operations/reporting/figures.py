@@ -71,8 +71,7 @@ def figure(metrics: Metrics, path: Sequence[str]) -> Figure | None:
         return None
     key = "/".join(path)
     if isinstance(error := parent.get(error_of(path[-1])), int | float):
-        spread = CLEARLY * error
-        return Figure(key, value, value - spread, value + spread, spread)
+        return _with_error(key, value, error)
     low, high = parent.get("low"), parent.get("high")
     if isinstance(low, float) and isinstance(high, float) and low <= value <= high:
         return Figure(key, value, low, high)
@@ -84,14 +83,17 @@ def figure(metrics: Metrics, path: Sequence[str]) -> Figure | None:
 
 def of_keys(values: Mapping[str, float]) -> dict[str, Figure]:
     """Figures that are kept by their whole keys, as MLflow keeps them."""
-    found = {}
-    for key, value in values.items():
-        if (error := values.get(error_of(key))) is None:
-            found[key] = Figure(key, value)
-        else:
-            spread = CLEARLY * error
-            found[key] = Figure(key, value, value - spread, value + spread, spread)
-    return found
+    return {
+        key: _with_error(key, value, values.get(error_of(key))) for key, value in values.items()
+    }
+
+
+def _with_error(key: str, value: float, error: float | None) -> Figure:
+    """A figure, and two of its standard errors to either side where that is known."""
+    if error is None:
+        return Figure(key, value)
+    spread = CLEARLY * error
+    return Figure(key, value, value - spread, value + spread, spread)
 
 
 def _count(metrics: Metrics, path: Sequence[str]) -> int | None:

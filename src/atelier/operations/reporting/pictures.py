@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from atelier.data.sheet import GAP
+
 LARGEST_BYTES = 7_000_000
 """Of all pictures of a page together; as text they take a third more."""
 LARGEST_OF_ONE = 400_000
 QUALITIES = (92, 80, 65, 50)
 SMALLEST_PIXELS = 64
-GAP = 2
-"""Pixels between the pictures of a sheet."""
 
 
 @dataclass(frozen=True)

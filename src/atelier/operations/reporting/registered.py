@@ -14,6 +14,7 @@ from atelier.operations.reporting.reading import read_json
 from atelier.operations.reporting.sheets import REALS, Sheet, sheets_in
 from atelier.registry import history, loading, pages, scored, versions
 from atelier.registry.store import Store, has_store, open_store
+from atelier.registry.tracking import EVALUATION_FOLDER
 from atelier.registry.versions import CHALLENGER, CHAMPION, DECIDED_TAG, Version
 
 
@@ -146,7 +147,7 @@ def _champions_sheets(
 ) -> tuple[Sheet, ...]:
     """Those of its own evaluation; else the example that its bundle has."""
     aside.mkdir(parents=True, exist_ok=True)
-    folder = loading.fetch_of_run(store, champion, "evaluation", str(aside))
+    folder = loading.fetch_of_run(store, champion, EVALUATION_FOLDER, str(aside))
     if folder and (sheets := sheets_in(folder, read_json(folder / "metrics.json"), experiment)):
         return tuple(sheet for sheet in sheets if sheet.path.stem != REALS)
     try:

@@ -9,6 +9,7 @@ from atelier.config import Experiment
 from atelier.data.sampling import Domains
 from atelier.evaluation.domains import A2B, B2A
 from atelier.evaluation.keys import MIXTURE, NORMAL, SETTINGS
+from atelier.tasks.translation import rule_in_words
 
 GRID, REALS, WORST, NEAREST = "grid", "reals", "worst", "nearest"
 ORDER = (GRID, MIXTURE, NORMAL, A2B, B2A, WORST, NEAREST, REALS)
@@ -66,7 +67,7 @@ def _sheet(path: Path, metrics: Mapping[str, Any], experiment: Experiment) -> Sh
 def _translation(path: Path, direction: str, twins: bool, experiment: Experiment) -> Sheet:
     words = direction
     if isinstance(rule := experiment.sampling, Domains):
-        ends = [" and ".join(f"{k} = {v}" for k, v in end.items()) for end in (rule.a, rule.b)]
+        ends = [rule_in_words(end) for end in (rule.a, rule.b)]
         words += " ({} to {})".format(*(ends if direction == "A2B" else ends[::-1]))
     if twins:
         caption = f"{words}: inputs, what became of them, and the true twin of each"
