@@ -22,6 +22,11 @@ NEWER = {
     "memorisation/copied/low",
     "memorisation/copied/high",
     "DIRECTION/follows_input",
+    "EXTRACTOR/of_the_way",
+    "EXTRACTOR/of_the_way_mixture",
+    "EXTRACTOR/of_the_way_normal",
+    "EXTRACTOR/of_the_way_reconstructions",
+    "DIRECTION/EXTRACTOR/of_the_way",
 }
 """Than the published figures, which the next whole run will make anew."""
 

@@ -37,11 +37,12 @@ def test_a_value_has_as_many_decimals_as_its_error(
     ("figures", "words"),
     [
         (DISTANCES, "KID 0.0302 ± 0.0041 (judge)"),
+        ({**DISTANCES, "judge/of_the_way": 0.938}, "KID 0.0302 ± 0.0041 = 94% of the way (judge)"),
         ({"witness/kid": 1.5}, "KID 1.5 (witness)"),
         (
             {"A2B/judge/kid": 0.5, "A2B/judge/kid_standard_error": 0.1, "B2A/judge/kid": 0.25,
-             "A2B/witness/kid": 3.0},
-            "KID A2B 0.50 ± 0.10, B2A 0.25 (judge)",
+             "A2B/witness/kid": 3.0, "B2A/judge/of_the_way": -0.25},
+            "KID A2B 0.50 ± 0.10, B2A 0.25 = -25% of the way (judge)",
         ),
         (
             {"reconstruction/mse": 0.005, "reconstruction/psnr_db": 23.0},

@@ -23,6 +23,7 @@ from atelier.evaluation.keys import (
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reference import COLLAPSED_BELOW, ReferenceSet
 from atelier.evaluation.report import settings_of
+from atelier.evaluation.scale import ways
 
 Bounds = dict[str, Mapping[str, Features]]
 """Features by extractor of sets that scale a figure: `ceiling`, `blurred`, `shuffled`."""
@@ -82,7 +83,7 @@ def _kid_figures(reals: Features, fakes: Features, bounds: dict[str, Features]) 
         found = kid(reals, features)
         figures[key] = found.value
         figures[error_of(key)] = found.standard_error
-    return figures
+    return figures | ways(figures)
 
 
 def _frechet_figures(

@@ -35,6 +35,8 @@ NORMAL = "normal"
 # Figures of any generator of pictures.
 KID = "kid"
 """The distance that chooses and gates."""
+OF_THE_WAY = "of_the_way"
+"""How much of the way from a known wrong set to training images lies behind a KID: 1 is all."""
 MEMORISATION = "memorisation"
 """Whether samples are copies, by pixels and by witness features."""
 EDITING = "editing"

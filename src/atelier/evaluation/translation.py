@@ -38,6 +38,7 @@ from atelier.evaluation.keys import (
     error_of,
 )
 from atelier.evaluation.report import settings_of
+from atelier.evaluation.scale import ways
 from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
 
 Translate = Callable[[Images], Images]
@@ -215,6 +216,7 @@ def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
         for name, estimate in direction.target.kid(features).items():
             found[name][key] = estimate.value
             found[name][error_of(key)] = estimate.standard_error
+    found = {name: figures | ways(figures) for name, figures in found.items()}
     found["kid_inputs"] = len(direction.matched)
     found["kid_reals"] = len(direction.target.reals)
     return found

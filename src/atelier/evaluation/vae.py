@@ -26,6 +26,7 @@ from atelier.evaluation.keys import (
 from atelier.evaluation.kid import kid
 from atelier.evaluation.reconstruction import Codes, Decode, reconstruct
 from atelier.evaluation.reference import ReferenceSet
+from atelier.evaluation.scale import ways
 
 Distribution = Callable[[Images], tuple[Codes, Codes]]
 """uint8 [N, 3, S, S] -> means and log-variances, [N, L] each."""
@@ -107,7 +108,7 @@ def _distances(reals: Features, sets: dict[str, Features]) -> dict[str, Any]:
     )
     gap, allowed = mixture - reconstructions, LARGEST_GAP * (blur - ceiling)
     within = bool(gap <= allowed)
-    return {**figures, "gap": gap, "largest_gap": allowed, "within_bound": within}
+    return {**figures, **ways(figures), "gap": gap, "largest_gap": allowed, "within_bound": within}
 
 
 def decoder_sigma(distribution: Distribution, decode: Decode, training: Images, seed: int) -> float:

@@ -16,6 +16,7 @@ from atelier.evaluation.keys import (
     MINIMUM,
     MIXTURE,
     MULTIPLES_SHARE,
+    OF_THE_WAY,
     PSNR_DB,
     distance_to,
     error_of,
@@ -45,6 +46,8 @@ class Headline:
     """What it is held to, in words; empty where that is a plain 0 or 1."""
     beside_value: float | None = None
     beside_error: float | None = None
+    of_the_way: float | None = None
+    """From the best of the known wrong sets to training images: see evaluation/scale.py."""
 
     @property
     def held_to(self) -> str:
@@ -53,9 +56,15 @@ class Headline:
             return ""
         return f"; {self.beside}: {number(self.beside_value, self.beside_error)}"
 
+    @property
+    def measured(self) -> str:
+        """`0.030 ± 0.0040 = 94% of the way`; the share where it is known."""
+        way = "" if self.of_the_way is None else f" = {self.of_the_way:.0%} of the way"
+        return number(self.value, self.error) + way
+
     def __str__(self) -> str:
-        """`KID A2B 0.030 ± 0.0040 (judge)`."""
-        words = [self.name, self.part, number(self.value, self.error)]
+        """`KID A2B 0.030 ± 0.0040 = 94% of the way (judge)`."""
+        words = [self.name, self.part, self.measured]
         words.append(f"({self.by})" if self.by else "")
         return " ".join(word for word in words if word)
 
@@ -72,7 +81,7 @@ def headlines(figures: Mapping[str, float]) -> list[Headline]:
 
 
 def gate_figure(figures: Mapping[str, float]) -> str:
-    """What the gate compares by, in words: `KID 0.030 ± 0.0040 (judge)`; empty if unknown."""
+    """What the gate compares by, as a headline's words; empty if unknown."""
     found = headlines(figures)
     if not found:
         return ""
@@ -80,7 +89,7 @@ def gate_figure(figures: Mapping[str, float]) -> str:
     parts = [one for one in found if (one.name, one.by) == (first.name, first.by)]
     if len(parts) == 1:
         return str(first)
-    values = ", ".join(f"{one.part} {number(one.value, one.error)}" for one in parts)
+    values = ", ".join(f"{one.part} {one.measured}" for one in parts)
     return f"{first.name} {values} ({first.by})"
 
 
@@ -122,7 +131,10 @@ def _of_distances(figures: Mapping[str, float], part: str, extractor: str) -> It
     """The KID; of an autoencoder, that of its samples."""
     folder = f"{part}/{extractor}" if part else extractor
     ceiling = f"{folder}/{distance_to(CEILING)}"
-    for name, word in (("KID", KID), ("KID of samples", distance_to(MIXTURE))):
+    for name, word, way in (
+        ("KID", KID, OF_THE_WAY),
+        ("KID of samples", distance_to(MIXTURE), distance_to(MIXTURE, OF_THE_WAY)),
+    ):
         if (key := f"{folder}/{word}") in figures:
             yield Headline(
                 name=name,
@@ -134,4 +146,5 @@ def _of_distances(figures: Mapping[str, float], part: str, extractor: str) -> It
                 beside="ceiling of training images" if ceiling in figures else "",
                 beside_value=figures.get(ceiling),
                 beside_error=figures.get(error_of(ceiling)),
+                of_the_way=figures.get(f"{folder}/{way}"),
             )

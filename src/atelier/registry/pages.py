@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atelier.registry import packaging
-from atelier.registry.headline import Headline, headlines, number
+from atelier.registry.headline import Headline, headlines
 from atelier.registry.history import FORCED, RESTORED, ROLLED_BACK, history
 from atelier.registry.scored import MODEL_TAG, figures_of, model_of
 from atelier.registry.store import KIND, KIND_TAG, Store
@@ -193,7 +193,7 @@ def _list(found: list[Headline]) -> str:
     for one in found:
         name = " ".join(word for word in (one.name, one.part) if word)
         by = f" ({one.by})" if one.by else ""
-        lines.append(f"- {name}{by}: **{number(one.value, one.error)}**{one.held_to}")
+        lines.append(f"- {name}{by}: **{one.measured}**{one.held_to}")
     return "\n".join(lines)
 
 

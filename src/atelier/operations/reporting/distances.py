@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atelier.evaluation.estimate import CLEARLY, Estimate
 from atelier.evaluation.keys import (
     BLURRED,
     CEILING,
@@ -16,10 +17,9 @@ from atelier.evaluation.keys import (
     error_of,
     kid_keys,
 )
+from atelier.evaluation.scale import WRONG, Scale
 from atelier.operations.reporting.figures import Figure, Metrics, figure
 
-FLOORS = (BLURRED, SHUFFLED, UNTOUCHED)
-"""Sets that are known to be wrong, or not changed at all."""
 WORDS = {
     "": "this bundle",
     CEILING: "training images",
@@ -47,11 +47,15 @@ class Mark:
         return WORDS.get(self.set_name, self.set_name)
 
     @property
+    def estimate(self) -> Estimate:
+        return Estimate(self.figure.value, (self.figure.spread or 0.0) / CLEARLY)
+
+    @property
     def kind(self) -> str:
         """scored, ceiling or floor."""
         if self.set_name == CEILING:
             return "ceiling"
-        return "floor" if self.set_name in FLOORS else "scored"
+        return "floor" if self.set_name in WRONG else "scored"
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,10 @@ class Distance:
     def share(self, value: float) -> float | None:
         """How much of the way from the best floor to the ceiling lies behind it: 1 is all.
 
-        Of the distance itself: KID is its square, on which all but the worst would stand at the
-        end. None where the two can't be told apart, so that there is no way to go.
+        None where the two can't be told apart, so that there is no way to go.
         """
-        ceiling, floor = self.ceiling, self.best_floor
-        if ceiling is None or floor is None:
-            return None
-        way = floor.figure.value - ceiling.figure.value
-        if way <= math.hypot(floor.figure.spread or 0, ceiling.figure.spread or 0):
-            return None
-        begin, end = _root(floor.figure.value), _root(ceiling.figure.value)
-        return (begin - _root(value)) / (begin - end)
+        scale = Scale.between({mark.set_name: mark.estimate for mark in self.marks})
+        return None if scale is None else scale.share(value)
 
     @property
     def told_apart(self) -> bool | None:
@@ -104,11 +101,6 @@ class Distance:
             return None
         apart = math.hypot(ours.spread, ceiling.figure.spread)
         return ours.value - ceiling.figure.value > apart
-
-
-def _root(kid: float) -> float:
-    """The distance whose square it estimates; without bias, so that it may lie below zero."""
-    return math.sqrt(max(0.0, kid))
 
 
 def distances(metrics: Metrics) -> list[Distance]:

@@ -29,11 +29,12 @@ from atelier.evaluation.keys import (
     error_of,
     of_components,
 )
-from atelier.operations.reporting.distances import FLOORS, WORDS, is_distances
+from atelier.evaluation.scale import WRONG
+from atelier.operations.reporting.distances import WORDS, is_distances
 from atelier.operations.reporting.figures import Figure, Metrics, figure
 
 BESIDE = {
-    **{f"_{name}": WORDS[name] for name in (CEILING, *FLOORS)},
+    **{f"_{name}": WORDS[name] for name in (CEILING, *WRONG)},
     of_components(""): "principal components",
     "_of_reals": "real pictures",
     "_of_twin": "true twins",
