@@ -12,13 +12,14 @@ from prefect.runtime import flow_run
 
 from atelier.errors import UserError
 from atelier.operations import process, progress
+from atelier.paths import JUDGE, JUDGE_B
 from atelier.registry.lineage import FLOW_RUN, FLOW_RUN_URL
 from report import unless_away
 from slot import device_slot
 
-ON_DEVICE = ("judge", "train", "bundle", "evaluate", "register")
+ON_DEVICE = (JUDGE, JUDGE_B, "train", "bundle", "evaluate", "register")
 """Stages that compute with the networks; the others need no slot."""
-HOURS = {"train": 72.0, "judge": 12.0}
+HOURS = {"train": 72.0, JUDGE: 12.0, JUDGE_B: 12.0}
 OTHER_HOURS = 3.0
 TIMEOUT_VARIABLE = "ATELIER_STAGE_TIMEOUT_SECONDS"
 

@@ -84,7 +84,8 @@ def fits(objective, model):
 def tiny(kind):
     """What the experiments of scale tiny say of each model or objective, by its name."""
     bodies = [read_yaml(path) for path in sorted(TINY.glob("*.yaml"))]
-    judges = [read_yaml(path)["judge"] for path in sorted((TINY / "datasets").glob("*.yaml"))]
+    datasets = [read_yaml(path) for path in sorted((TINY / "datasets").glob("*.yaml"))]
+    judges = [dataset[stage] for dataset in datasets for stage in ("judge", "judge_b")]
     every = [
         yaml.safe_load(plain_gan()),
         PLAIN_CONDITIONAL,

@@ -303,6 +303,10 @@ DATASETS: list[Row] = [
     ("no judge", lambda root: (root / CELEBA).write_text(
         (root / CELEBA).read_text().split("judge:")[0] + "judge: null\n"),
         [rf"{CELEBA}: judge: layout attributes takes a classifier"]),
+    ("one second judge", edit(CELEBA, "name: judge_b", "name: judge"),
+        [r"judge_b.model.name: another than judge's \(got judge\)"]),
+    ("one seed of judges", edit(CELEBA, "seed: 2", "seed: 1"),
+        [r"judge_b.training.seed: another than judge's \(got 1\)"]),
     ("no classifier", edit(CELEBA, "    name: classification\n    label_smoothing: 0.05",
         "    name: hinge"), [rf"{CELEBA}: judge: a judge is model judge"]),
     ("judge's optimizer", edit(CELEBA, "classifier: {", "generator: {"),

@@ -8,7 +8,7 @@ from typing import Any
 
 PAGE = Path("docs/judging.md")
 NAMES = {
-    "EXTRACTOR": "(judge|imagenet|witness)",
+    "EXTRACTOR": "(judge|judge_b|imagenet|witness)",
     "DIRECTION": "(A2B|B2A)",
     "ATTRIBUTE": r"\w+",
     "OTHER": r"\w+",

@@ -139,10 +139,12 @@ class Judge(Strict):
 
     @model_validator(mode="after")
     def _is_a_judge(self) -> Self:
-        if self.model.name != "judge" or self.objective.name != "classification":
+        model, objective = self.model.name, self.objective.name
+        for_tasks = (MODELS[model].task, *OBJECTIVES[objective].tasks)
+        if any(task != CLASSIFICATION for task in for_tasks):
             raise ValueError(
-                "a judge is model judge with objective classification "
-                f"(got {self.model.name} with {self.objective.name})"
+                "a judge is model judge or judge_b with objective classification "
+                f"(got {model} with {objective})"
             )
         if self.training.early_stopping is not None:
             raise ValueError("training.early_stopping: pictures follow no rule to stop by; null")
@@ -157,6 +159,8 @@ class Dataset(Strict):
     data: DatasetConfig
     judge: Judge | None
     """None where arithmetic judges (numbers), and where nothing is labelled (pictures)."""
+    judge_b: Judge | None
+    """A second opinion on the same labels, by another architecture and seed; None as `judge`."""
 
     @model_validator(mode="after")
     def _is_judged(self) -> Self:
@@ -165,6 +169,20 @@ class Dataset(Strict):
         if (self.judge is None) != (without is not None):
             wanted = f"null, because {without}" if without else "a classifier"
             raise ValueError(f"judge: layout {self.data.layout} takes {wanted}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_second_opinion(self) -> Self:
+        first, second = self.judge, self.judge_b
+        if first is None or second is None:
+            if first is not second:
+                raise ValueError("judge_b: null where judge is null, and only there")
+            return self
+        if first.model.name == second.model.name:
+            raise ValueError(f"judge_b.model.name: another than judge's (got {first.model.name})")
+        if first.training.seed == second.training.seed:
+            seed = first.training.seed
+            raise ValueError(f"judge_b.training.seed: another than judge's (got {seed})")
         return self
 
 

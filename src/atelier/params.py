@@ -6,11 +6,11 @@ Without torch, so that whoever asks only what there is does not wait for it.
 from typing import Any, Literal
 
 from atelier.errors import UserError
-from atelier.paths import PARAMETERS
+from atelier.paths import JUDGE, JUDGE_B, PARAMETERS
 from atelier.schema import Strict, load
 
 Scale = Literal["tiny", "laptop", "gpu"]
-STAGES_OF_DATASET = ("prepare", "judge")
+STAGES_OF_DATASET = ("prepare", JUDGE, JUDGE_B)
 """What dvc.yaml does for each dataset; experiments have it in common."""
 STAGES_OF_EXPERIMENT = ("train", "bundle", "evaluate", "register")
 """What it does for each experiment, in order."""

@@ -12,6 +12,8 @@ IMAGES = "img_align_celeba"
 """Where CelebA's layout keeps its pictures."""
 DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
 """CycleGAN's layout."""
+JUDGE, JUDGE_B = "judge", "judge_b"
+"""The stages that train the judges of a dataset; of files and blocks of settings, their names."""
 SPLITS = ("training", "validation", "test")
 
 
@@ -39,8 +41,9 @@ class Paths:
     def prepared(self, dataset: str) -> Path:
         return self._artifact(dataset, "prepared")
 
-    def judge(self, dataset: str) -> Path:
-        return self._artifact(dataset, "judge")
+    def judge(self, dataset: str, stage: str = JUDGE) -> Path:
+        """Of the stage `judge`, or of the second one, `judge_b`."""
+        return self._artifact(dataset, stage)
 
     def train(self, experiment: str) -> Path:
         return self._artifact(experiment, "train")
@@ -55,14 +58,14 @@ class Paths:
         """Every figure of the training by its images, a row each: for plots."""
         return self._artifact(experiment, "curves.csv")
 
-    def judge_table(self, dataset: str) -> Path:
-        """The judge's exam, a row for each label: for plots."""
-        return self._artifact(dataset, "judge-labels.csv")
+    def judge_table(self, dataset: str, stage: str = JUDGE) -> Path:
+        """A judge's exam, a row for each label: for plots."""
+        return self._artifact(dataset, f"{stage}-labels.csv")
 
     def metrics(self, experiment: str) -> Path:
         """Figures of the bundle on the test split; in git."""
         return self._artifact(experiment, "metrics.json")
 
-    def judge_metrics(self, dataset: str) -> Path:
-        """Figures of the judge itself on the test split; in git."""
-        return self._artifact(dataset, "judge-metrics.json")
+    def judge_metrics(self, dataset: str, stage: str = JUDGE) -> Path:
+        """Figures of a judge itself on the test split; in git."""
+        return self._artifact(dataset, f"{stage}-metrics.json")

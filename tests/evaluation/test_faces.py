@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from atelier.errors import UserError
 from atelier.evaluation.degraded import blurred
@@ -13,6 +14,7 @@ from atelier.evaluation.faces import kid_table, open_bounds, score_images
 from atelier.evaluation.features import Images
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.evaluation.report import rounded
+from atelier.models import judge_b
 from atelier.models.judge import Judge
 
 Draw = Callable[[int, int], Images]
@@ -63,6 +65,21 @@ def test_what_the_figures_rest_on_is_recorded(scored: dict[str, Any]) -> None:
         "nearest": 5,
         "fd_dimensions": 64,
     }
+
+
+def test_a_second_judge_is_asked_for_its_opinion_and_chooses_nothing(
+    prepared: Path, classifier: Judge, discs: Draw
+) -> None:
+    torch.manual_seed(1)
+    built = judge_b.build(judge_b.Config(name="judge_b", width=4), (3, 32, 32), 1)["classifier"]
+    assert isinstance(built, Judge)
+    reference = open_reference(prepared, classifier, "test", 300, second=built)
+    assert list(reference.extractors) == ["judge", "judge_b", "imagenet", "witness"]
+    assert reference.chooses == "judge"
+    found = score(discs(77, 300), reference)
+    assert found["settings"]["chosen_by"] == "judge"
+    assert found["judge_b"]["kid"] != found["judge"]["kid"]
+    assert found["judge_b"]["kid_blurred"] > 3 * found["judge_b"]["kid_blurred_standard_error"]
 
 
 def test_without_a_judge_imagenet_chooses_and_the_figures_say_so(

@@ -12,6 +12,7 @@ from atelier import config, params, paths
 from atelier.config import Dataset, Experiment
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
+from atelier.params import STAGES_OF_DATASET
 from atelier.pipeline.definition import define
 from atelier.task import TASKS
 from atelier.tasks import MODULES
@@ -65,8 +66,21 @@ NOT_DECIDING = {
         "training": "as of bundle",
         "plan": "what it is expected to cost",
     },
-    "prepare": {"name": "what it is called", "judge": "trained on what prepare makes"},
-    "judge": {"name": "what it is called", "data": "in the prepared folder, a dep"},
+    "prepare": {
+        "name": "what it is called",
+        "judge": "trained on what prepare makes",
+        "judge_b": "as judge",
+    },
+    "judge": {
+        "name": "what it is called",
+        "data": "in the prepared folder, a dep",
+        "judge_b": "a judge of its own",
+    },
+    "judge_b": {
+        "name": "what it is called",
+        "data": "in the prepared folder, a dep",
+        "judge": "a judge of its own",
+    },
 }
 """Blocks of an experiment's or a dataset's file that can't change a stage's result, and why."""
 ROOTS = {
@@ -75,6 +89,13 @@ ROOTS = {
         "training/loop.py",
         "training/setup.py",
         "models/judge.py",
+        "objectives/classification.py",
+        "pipeline/judging.py",
+    ],
+    "judge_b": [
+        "training/loop.py",
+        "training/setup.py",
+        "models/judge_b.py",
         "objectives/classification.py",
         "pipeline/judging.py",
     ],
@@ -129,6 +150,7 @@ EXTRACTING = ("features", "imagenet", "report", "witness")
 STAGES = [
     ("prepare", "celeba"),
     ("judge", "celeba"),
+    ("judge_b", "celeba"),
     *((stage, name) for stage in ("train", "bundle", "evaluate") for name in LISTED),
 ]
 
@@ -144,7 +166,7 @@ def test_a_stage_follows_every_file_that_can_change_its_result(stage, name):
         left -= {SOURCE / "objectives/phase.py"}
     if stage == "evaluate":  # what is published is read from the bundle, which is a dep
         left = {path for path in left if path.parent.name not in ("bundle", "models")}
-    if stage == "judge":  # of pictures alone, run over its images batch by batch
+    if stage in ("judge", "judge_b"):  # of pictures alone, run over its images batch by batch
         left -= {SOURCE / "evaluation" / f"{name}.py" for name in EXTRACTING}
         left -= {SOURCE / "data/numbers.py"}
     assert not {str(path) for path in left}
@@ -153,7 +175,7 @@ def test_a_stage_follows_every_file_that_can_change_its_result(stage, name):
 @pytest.mark.parametrize(("stage", "name"), STAGES)
 def test_a_stage_follows_every_block_that_can_change_its_result(stage, name):
     """All of the file's blocks but those that can't, so that a new one is never forgotten."""
-    file = Dataset if stage in ("prepare", "judge") else Experiment
+    file = Dataset if stage in STAGES_OF_DATASET else Experiment
     ((_, blocks),) = define(stage, name, "laptop").params.items()
     assert set(blocks) == file.model_fields.keys() - NOT_DECIDING[stage].keys()
 

@@ -8,6 +8,8 @@ import yaml
 from tests.project import carried, copy_repository, run
 
 from atelier import config
+from atelier.evaluation.keys import EXTRACTORS
+from atelier.params import STAGES_OF_DATASET
 
 CARRIED = carried()
 EXPERIMENTS = {name: f"{name}-tiny" for name in CARRIED.experiments}
@@ -18,10 +20,11 @@ def test_every_stage_left_what_it_promises(pipeline):
     lock = yaml.safe_load((pipeline / "dvc.lock").read_text())["stages"]
     for stage in ("train", "bundle", "evaluate", "register"):
         assert {f"{stage}@{name}" for name in EXPERIMENTS} <= lock.keys()
-    for stage in ("prepare", "judge"):
+    for stage in STAGES_OF_DATASET:
         assert {f"{stage}@{name}" for name in DATASETS} <= lock.keys()
     metrics = json.loads((pipeline / "artifacts/tiny/faces-gan/metrics.json").read_text())
-    assert {"kid", "kid_ceiling", "kid_blurred", "kid_shuffled"} <= metrics["judge"].keys()
+    for extractor in EXTRACTORS:
+        assert {"kid", "kid_ceiling", "kid_blurred", "kid_shuffled"} <= metrics[extractor].keys()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -156,6 +156,14 @@ def judge(dataset: Dataset, scale: Scale = None) -> None:
     stages.judge(dataset, stages.scale_or_default(scale))
 
 
+@app.command("judge_b", rich_help_panel="Stages (run by dvc)")
+def judge_b(dataset: Dataset, scale: Scale = None) -> None:
+    """Train the classifier that gives a second opinion on them."""
+    from atelier.pipeline import stages
+
+    stages.judge_b(dataset, stages.scale_or_default(scale))
+
+
 @app.command(rich_help_panel="Stages (run by dvc)")
 def train(experiment: Experiment, scale: Scale = None) -> None:
     """Train an experiment, or go on from its checkpoint."""

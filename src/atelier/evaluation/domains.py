@@ -92,12 +92,14 @@ def open_directions(
     split: str,
     seed: int,
     count: int | None = None,
+    second: Judge | None = None,
 ) -> BothDirections:
     """Both on one split, with at most `count` inputs each; opens no other split but training.
 
     Args:
         judge_labels: what the judge's logits say, in their order: all labels of the dataset.
         seed: of the choice of matched rows.
+        second: a judge for a second opinion, in whose features distances are taken, too.
 
     Raises:
         UserError: a domain, or what of it matches the other, has fewer than two images.
@@ -105,7 +107,7 @@ def open_directions(
     manifest = read_manifest(prepared)
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
-    extractors = open_extractors(judge, training)
+    extractors = open_extractors(judge, training, second)
     draw, names = np.random.default_rng(seed), tuple(manifest["labels"])
     here = _domain_rows(np.load(prepared / f"{split}_labels.npy"), names, domains, draw, count)
     there = _domain_rows(np.load(prepared / "training_labels.npy"), names, domains, draw, None)

@@ -106,8 +106,8 @@ class NetworkFeatures:
 class JudgeFeatures(NetworkFeatures):
     """Channel means and deviations at three depths of a judge."""
 
-    def __init__(self, judge: Judge, training: Images) -> None:
-        super().__init__(JUDGE, judge.eval().features, training)
+    def __init__(self, judge: Judge, training: Images, name: str = JUDGE) -> None:
+        super().__init__(name, judge.eval().features, training)
 
 
 class ImagenetFeatures(NetworkFeatures):

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.torch import load_file
 
 from atelier.errors import UserError
-from atelier.models import judge as architecture
+from atelier.models import MODELS
 from atelier.models.judge import Judge
 
 CLASSIFIER = "classifier.safetensors"
@@ -96,24 +97,25 @@ def judge_report(
 
 
 def open_judge(folder: Path) -> Judge | None:
-    """The judge of a dataset, as its stage left it; None where the dataset has none.
+    """A judge of a dataset, as its stage left it; None where the dataset has none.
 
     Raises:
         UserError: the stage has not run.
     """
     if not (folder / WORDS).exists():
-        raise UserError(folder, "no judge here yet", f"Run: dvc repro judge@{folder.parent.name}")
+        remedy = f"Run: dvc repro {folder.name}@{folder.parent.name}"
+        raise UserError(folder, "no judge here yet", remedy)
     described = json.loads((folder / WORDS).read_text())
     if not (folder / CLASSIFIER).exists():
         return None
-    config = architecture.Config.model_validate(described[MODEL])
+    config = MODELS[described[MODEL]["name"]].config.model_validate(described[MODEL])
     size, labels = described[SIZE_PIXELS], len(described[LABELS])
     return read_classifier(config, size, labels, folder / CLASSIFIER)
 
 
-def read_classifier(config: architecture.Config, size: int, labels: int, weights: Path) -> Judge:
-    """In evaluation mode; `weights` as safetensors."""
-    nets = architecture.build(config, (3, size, size), labels)
+def read_classifier(config: Any, size: int, labels: int, weights: Path) -> Judge:
+    """Of an architecture's `Config`, in evaluation mode; `weights` as safetensors."""
+    nets = MODELS[config.name].build(config, (3, size, size), labels)
     nets.load_state_dict(load_file(weights))
     judge = nets["classifier"].eval()
     assert isinstance(judge, Judge)

@@ -8,14 +8,19 @@ other word may make a trained network stale.
 from collections.abc import Mapping
 from typing import Any
 
+from atelier import paths
+
 # Extractors: a distance stands below the one whose features it is taken in.
-JUDGE = "judge"
+JUDGE = paths.JUDGE
 """The dataset's own classifier."""
+JUDGE_B = paths.JUDGE_B
+"""The second classifier of the same labels, which says how much of a figure is the judge's own: it
+neither chooses nor gates."""
 IMAGENET = "imagenet"
 """Taught by others on photographs; a second opinion, or the first where nothing is labelled."""
 WITNESS = "witness"
 """Never trained; a further opinion."""
-EXTRACTORS = (JUDGE, IMAGENET, WITNESS)
+EXTRACTORS = (JUDGE, JUDGE_B, IMAGENET, WITNESS)
 """In the order of tables. Of those that there are, the first chooses and gates."""
 
 # Sets that stand beside what is scored; see `distance_to`.

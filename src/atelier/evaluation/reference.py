@@ -26,7 +26,7 @@ from atelier.evaluation.features import (
     WitnessFeatures,
     evenly,
 )
-from atelier.evaluation.keys import EXTRACTORS, WITNESS
+from atelier.evaluation.keys import EXTRACTORS, JUDGE_B, WITNESS
 from atelier.evaluation.kid import Comparison, compare, kid
 from atelier.models.judge import Judge
 
@@ -84,8 +84,13 @@ class ReferenceSet:
         return mean_pairwise_distance(fakes[WITNESS]) / reals
 
 
-def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) -> ReferenceSet:
+def open_reference(
+    prepared: Path, judge: Judge | None, split: str, count: int, second: Judge | None = None
+) -> ReferenceSet:
     """At most `count` reals of one split, beside the training images; opens no other array.
+
+    Args:
+        second: a judge for a second opinion, which chooses nothing.
 
     Raises:
         UserError: the dataset is not prepared, or has no such split of two images or more.
@@ -97,14 +102,17 @@ def open_reference(prepared: Path, judge: Judge | None, split: str, count: int) 
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
-    extractors = open_extractors(judge, training)
+    extractors = open_extractors(judge, training, second)
     real_features = FeaturesBy(reals, extractors)
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)
 
 
-def open_extractors(judge: Judge | None, training: Images) -> dict[str, Extractor]:
-    """By name; the judge's where the dataset has one."""
+def open_extractors(
+    judge: Judge | None, training: Images, second: Judge | None = None
+) -> dict[str, Extractor]:
+    """By name; the judges' where there are any."""
     found: list[Extractor] = [] if judge is None else [JudgeFeatures(judge, training)]
+    found += [] if second is None else [JudgeFeatures(second, training, JUDGE_B)]
     found += [ImagenetFeatures(training), WitnessFeatures(training)]
     return {extractor.name: extractor for extractor in found}
 

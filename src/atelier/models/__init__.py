@@ -18,6 +18,7 @@ from atelier.models import (
     cyclegan,
     dcgan,
     judge,
+    judge_b,
     linear_baseline,
     numbers,
     translator,
@@ -133,4 +134,5 @@ MODELS: Mapping[str, Model] = {
         begin=vae.begin, group=GROUP, fitted=_fewer_maps,
     ),
     "judge": Model(CLASSIFICATION, judge.Config, judge.build),
+    "judge_b": Model(CLASSIFICATION, judge_b.Config, judge_b.build),
 }  # fmt: skip

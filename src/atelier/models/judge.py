@@ -7,6 +7,7 @@ what it is. `features` takes statistics of three depths: the last layer alone co
 labels and is blind to what a generator draws badly.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal
 
@@ -49,25 +50,19 @@ class Residual(nn.Module):
 
 
 class Judge(nn.Module):
-    """[B, C, S, S] in [-1, 1] -> [B, labels] logits, for any S from 16 pixels on."""
+    """[B, C, S, S] in [-1, 1] -> [B, labels] logits, for any S from 16 pixels on.
 
-    def __init__(self, channels: int, width: int, label_count: int) -> None:
+    `stem` halves the side, and so does each of three `depths`; the last one has `width` channels.
+    """
+
+    def __init__(
+        self, stem: nn.Module, depths: Iterable[nn.Module], width: int, label_count: int
+    ) -> None:
         super().__init__()
-        widths = [width, 2 * width, 4 * width, 8 * width]
-        self.stem = nn.Conv2d(channels, width, 4, 2, 1)
-        self.depths = nn.ModuleList()
-        for before, here in pairwise(widths):
-            layers: list[nn.Module] = [
-                nn.BatchNorm2d(before),
-                nn.ReLU(),
-                nn.Conv2d(before, here, 3, 2, 1, bias=False),
-            ]
-            # A block at the last depth would hold most of the weights, and adds no accuracy.
-            if here != widths[-1]:
-                layers.append(Residual(here))
-            self.depths.append(nn.Sequential(*layers))
-        self.norm = nn.BatchNorm2d(widths[-1])
-        self.head = nn.Linear(widths[-1] * HEAD * HEAD, label_count)
+        self.stem = stem
+        self.depths = nn.ModuleList(depths)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width * HEAD * HEAD, label_count)
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         """The maps of three depths: sides S/4, S/8 and S/16."""
@@ -98,7 +93,32 @@ def build(config: Config, shape: tuple[int, ...], label_count: int) -> nn.Module
     Raises:
         UserError: the images are smaller than 16 pixels.
     """
-    channels, size, _ = shape
-    if size < SMALLEST:
-        raise UserError("judge", f"images of {size} pixels are too small", f"From {SMALLEST} on.")
-    return nn.ModuleDict({"classifier": Judge(channels, config.width, label_count)})
+    check_size(shape)
+    widths = widths_of(config.width)
+    stem = nn.Conv2d(shape[0], config.width, 4, 2, 1)
+    depths = [_depth(*pair, last=pair[1] == widths[-1]) for pair in pairwise(widths)]
+    return nn.ModuleDict({"classifier": Judge(stem, depths, widths[-1], label_count)})
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Raises UserError where the images (channels, S, S) are smaller than 16 pixels."""
+    if shape[1] < SMALLEST:
+        problem = f"images of {shape[1]} pixels are too small"
+        raise UserError("judge", problem, f"From {SMALLEST} on.")
+
+
+def widths_of(width: int) -> list[int]:
+    """Channels after the stem and after each depth."""
+    return [width, 2 * width, 4 * width, 8 * width]
+
+
+def _depth(before: int, here: int, last: bool) -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.BatchNorm2d(before),
+        nn.ReLU(),
+        nn.Conv2d(before, here, 3, 2, 1, bias=False),
+    ]
+    # A block at the last depth would hold most of the weights, and adds no accuracy.
+    if not last:
+        layers.append(Residual(here))
+    return nn.Sequential(*layers)

@@ -22,7 +22,7 @@ from atelier.data.sources import opened
 from atelier.errors import UserError
 from atelier.operations.adding import add
 from atelier.params import load_parameters
-from atelier.paths import PARAMETERS, SCALES, Paths
+from atelier.paths import JUDGE, JUDGE_B, PARAMETERS, SCALES, Paths
 from atelier.rewriting import rewritten
 from atelier.schema import check, parse
 
@@ -125,7 +125,7 @@ def _sizes(found: Recognised, laptop: int, unfit: Sequence[str], asked: Asked) -
 
 
 def _text(scale: str, name: str, catalog: Catalog, size: int, fit: Fit) -> str:
-    """The file of a listed dataset with this one's data, labels and length of judging."""
+    """The file of a listed dataset with this one's data, labels and lengths of judging."""
     template = _template(scale, catalog.layout)
     text = Paths(scale).dataset_file(template.name).read_text(encoding="utf-8")
     changes: dict[tuple[str, ...], Any] = {
@@ -140,18 +140,19 @@ def _text(scale: str, name: str, catalog: Catalog, size: int, fit: Fit) -> str:
         },
     }
     if catalog.layout == "pictures":
-        return rewritten(text, changes | {("judge",): None})
-    assert template.judge is not None
-    training = template.judge.training
+        return rewritten(text, changes | {(judge,): None for judge in (JUDGE, JUDGE_B)})
     count = len(catalog.splits["training"].first(template.data.limit).names)
-    steps = max(count * MOST_EPOCHS // training.batch_size, LEAST_STEPS)
-    images = min(training.images, steps * training.batch_size)
-    changes |= {
-        ("judge", "training", "images"): images,
-        ("judge", "training", "log_every_images"): min(training.log_every_images, images),
-        ("judge", "training", "sample_every_images"): images,
-        ("judge", "used_labels"): _used_labels(catalog, template.judge.used_labels),
-    }
+    for block, judge in ((JUDGE, template.judge), (JUDGE_B, template.judge_b)):
+        assert judge is not None
+        training = judge.training
+        steps = max(count * MOST_EPOCHS // training.batch_size, LEAST_STEPS)
+        images = min(training.images, steps * training.batch_size)
+        changes |= {
+            (block, "training", "images"): images,
+            (block, "training", "log_every_images"): min(training.log_every_images, images),
+            (block, "training", "sample_every_images"): images,
+            (block, "used_labels"): _used_labels(catalog, judge.used_labels),
+        }
     return rewritten(text, changes)
 
 

@@ -13,7 +13,7 @@ from atelier.operations.overview import bytes_below
 from atelier.operations.records import cache_folder
 from atelier.operations.workspace import WORKTREES
 from atelier.params import listed_experiments, load_parameters
-from atelier.paths import SCALES, Paths
+from atelier.paths import JUDGE, JUDGE_B, SCALES, Paths
 from atelier.pipeline.definition import CHECKPOINTS, checkpoint_folder
 from atelier.pipeline.locks import is_held
 from atelier.pipeline.warm_start import FINISHED
@@ -91,7 +91,7 @@ def _current() -> Iterator[Path]:
     """Where trainings of today's files and data keep their checkpoints."""
     parameters = load_parameters()
     for scale in SCALES:
-        names = [("judge", name) for name in parameters.datasets]
+        names = [(stage, name) for stage in (JUDGE, JUDGE_B) for name in parameters.datasets]
         names += [("train", name) for name in parameters.experiments]
         for stage, name in names:
             try:

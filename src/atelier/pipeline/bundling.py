@@ -59,7 +59,7 @@ def published_networks(context: Context, snapshot: Path) -> nn.ModuleDict:
 
 def score_bundle(experiment: Experiment, paths: Paths) -> None:
     """Scores the published bundle on the test split: metrics.json, tables and pictures."""
-    context = Context(experiment, paths, "test")
+    context = Context(experiment, paths, "test", second_opinion=True)
     bundle = open_published(paths.bundle(experiment.name))
     with built_aside(paths.evaluation(experiment.name)) as building:
         metrics = MODULES[experiment.task.name].score(bundle, context, building)

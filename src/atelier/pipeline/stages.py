@@ -13,7 +13,7 @@ from atelier.data.sampling import Domains, members
 from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.params import default_scale, load_parameters
-from atelier.paths import PARAMETERS, SPLITS, Paths, check_scale
+from atelier.paths import JUDGE, JUDGE_B, PARAMETERS, SPLITS, Paths, check_scale
 from atelier.pipeline.locks import alone
 from atelier.schema import check, unknown
 
@@ -67,34 +67,44 @@ def prepare(name: str, scale: str) -> None:
 
 def judge(name: str, scale: str) -> None:
     """Trains the dataset's judge, keeps the snapshot that validation likes best, and tests it."""
+    _train_judge(JUDGE, name, scale)
+
+
+def judge_b(name: str, scale: str) -> None:
+    """The same of the second judge, which neither chooses nor gates."""
+    _train_judge(JUDGE_B, name, scale)
+
+
+def _train_judge(stage: str, name: str, scale: str) -> None:
     from atelier.evaluation import report
     from atelier.pipeline.judging import keep_best
     from atelier.pipeline.training import Hooks, run_training
 
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
-    if dataset.judge is None:
-        with alone(name, scale, "judge"):
-            _no_judge(name, paths, NO_JUDGE[dataset.data.holds])
+    work = getattr(dataset, stage)
+    if work is None:
+        with alone(name, scale, stage):
+            _no_judge(stage, name, paths, NO_JUDGE[dataset.data.holds])
         return
-    work = dataset.judge
     _check_labels(paths.dataset_file(name), work.used_labels, paths.prepared(name))
 
     def finish(folder: Path) -> None:
-        table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name))
-        report.write_table(paths.judge_table(name), table)
+        table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name, stage))
+        report.write_table(paths.judge_table(name, stage), table)
 
     hooks = Hooks(finish=finish)
-    with alone(name, scale, "judge"):
-        run_training("judge", name, scale, work, paths.judge(name), name, hooks)
+    with alone(name, scale, stage):
+        run_training(stage, name, scale, work, paths.judge(name, stage), name, hooks)
 
 
-def _no_judge(name: str, paths: Paths, words: dict[str, str]) -> None:
-    with built_aside(paths.judge(name)) as building:
+def _no_judge(stage: str, name: str, paths: Paths, words: dict[str, str]) -> None:
+    with built_aside(paths.judge(name, stage)) as building:
         (building / "judge.json").write_text(json.dumps(words, indent=2) + "\n")
     figures = {"judge": words["judge"]}  # a reason would be a column of `dvc metrics show`
-    write_whole(paths.judge_metrics(name), json.dumps(figures, indent=2) + "\n")
-    write_whole(paths.judge_table(name), f"name,value\n{words['judge']} in its place,0.0\n")
+    write_whole(paths.judge_metrics(name, stage), json.dumps(figures, indent=2) + "\n")
+    in_its_place = f"name,value\n{words['judge']} in its place,0.0\n"
+    write_whole(paths.judge_table(name, stage), in_its_place)
 
 
 def train(name: str, scale: str) -> None:

@@ -16,7 +16,7 @@ from atelier.data.sampling import columns
 from atelier.errors import UserError
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import TRUSTED_LABELS, WORDS, open_judge
-from atelier.evaluation.keys import JUDGE
+from atelier.evaluation.keys import JUDGE, JUDGE_B
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.evaluation.report import settings_of
 from atelier.models.judge import Judge
@@ -35,6 +35,8 @@ class Context:
     experiment: Experiment
     paths: Paths
     split: str
+    second_opinion: bool = False
+    """Whether figures are taken in the second judge's features, too."""
 
     @property
     def prepared(self) -> Path:
@@ -75,6 +77,13 @@ class Context:
         return open_judge(self.paths.judge(self.experiment.dataset))
 
     @cached_property
+    def judge_b(self) -> Judge | None:
+        """The second judge where its opinion is asked for, and there is one."""
+        if not self.second_opinion:
+            return None
+        return open_judge(self.paths.judge(self.experiment.dataset, JUDGE_B))
+
+    @cached_property
     def judge_words(self) -> dict[str, Any]:
         path = self.paths.judge(self.experiment.dataset) / WORDS
         words: dict[str, Any] = json.loads(path.read_text())
@@ -87,7 +96,7 @@ class Context:
 
     @cached_property
     def reference(self) -> ReferenceSet:
-        return open_reference(self.prepared, self.judge, self.split, self.samples)
+        return open_reference(self.prepared, self.judge, self.split, self.samples, self.judge_b)
 
     @property
     def digests(self) -> Digests:

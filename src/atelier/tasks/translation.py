@@ -122,6 +122,7 @@ def open_both(context: Context, count: int | None = None) -> BothDirections:
         context.split,
         context.seed,
         count or context.samples,
+        context.judge_b,
     )
 
 
