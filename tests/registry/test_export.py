@@ -20,7 +20,8 @@ from atelier.evaluation.report import flatten
 from atelier.registry import completing, export, loading, versions
 from atelier.registry.datasets import Split
 from atelier.registry.headline import headlines, number
-from atelier.registry.model_card import Known, front_matter, model_card
+from atelier.registry.hub_fields import Known, front_matter
+from atelier.registry.model_card import model_card
 from atelier.registry.store import Store
 from atelier.task import CLASSIFICATION, TASKS
 

@@ -16,7 +16,8 @@ from atelier.data.folders import built_aside
 from atelier.errors import UserError
 from atelier.registry import loading, packaging, pages, scored, signing
 from atelier.registry.datasets import CONTEXT_TAG
-from atelier.registry.model_card import Known, model_card
+from atelier.registry.hub_fields import Known
+from atelier.registry.model_card import model_card
 from atelier.registry.store import Store
 from atelier.registry.tracking import run_at
 from atelier.registry.versions import Version

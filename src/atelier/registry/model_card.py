@@ -1,35 +1,29 @@
 """The model card of a version, as hubs and people expect it: fields in YAML, then the sections.
 
-Fields: huggingface.co/docs/hub/model-cards, with the specification of `model-index` in its
-hub-docs. Sections: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. What
-a version makes and how it is asked stands in its bundle's own card; figures and verdict are the
-registry's.
+Sections: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. What a version
+makes and how it is asked stands in its bundle's own card; figures and verdict are the registry's.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
 import yaml
 
 from atelier.bundle.bundle_model import CODE, MANIFEST
 from atelier.evaluation.estimate import CLEARLY
 from atelier.registry.headline import Headline, headlines, number
+from atelier.registry.hub_fields import (
+    COMPUTED,
+    DRAWN,
+    IMPORTED,
+    Known,
+    front_matter,
+    full_name,
+)
 from atelier.registry.lineage import DATA_TAG, DIRTY_TAG, UNKNOWN
-from atelier.registry.pages import BY_ALIAS, CardParts, since, verdict
+from atelier.registry.pages import BY_ALIAS, since, verdict
 from atelier.registry.sync import TRAINED_TAGS
 from atelier.registry.tags import WARNINGS_TAG
-from atelier.registry.versions import START_TAGS, Version
-from atelier.task import TASKS, Task
 
-LIBRARY = "mlflow"
-OPEN_LICENCE, OTHER_LICENCE = "apache-2.0", "other"
-LICENCE_NAME = "terms-of-its-training-data"
-"""Beside `other`, which wants a name of its own."""
-DRAWN, COMPUTED, IMPORTED = "drawn", "computed", "imported"
-"""Where training data came from; UNKNOWN where nothing says so."""
-NAMED_APART = ("dataset", "split")
-"""Of the settings: they have fields of their own."""
 LIMITS = "Limits: "
 """How the paragraph of a bundle's card begins that belongs to another section here."""
 
@@ -55,51 +49,6 @@ OF_EXTRACTORS = """In brackets stands what turned the pictures into the features
 or `witness`, which learned nothing."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """All that a card is made of."""
-
-    version: Version
-    manifest: Mapping[str, Any]
-    """Of the bundle: bundle.json."""
-    card: CardParts
-    figures: Mapping[str, float]
-    """Of the test split, by their keys in metrics.json."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What the figures rest on: `split`, `samples`, `seed`, `drawn` and others, where known."""
-    data: Sequence[tuple[str, str, int | None]] = ()
-    """What it was given: a split's name, its digest, and how many pictures it has."""
-    method: Mapping[str, str] = field(default_factory=dict)
-    """`model` and `objective` of its training, where known."""
-
-    @property
-    def task(self) -> Task:
-        return TASKS[self.manifest["task"]]
-
-    @property
-    def origin(self) -> str:
-        """Of the training data: DRAWN, COMPUTED, IMPORTED or UNKNOWN."""
-        if self.task.makes == "numbers":
-            return COMPUTED
-        drawn = self.settings.get("drawn")
-        return UNKNOWN if drawn is None else DRAWN if drawn else IMPORTED
-
-    @property
-    def dataset(self) -> str:
-        """`celeba-drawn`. A hub takes a name alone for that of a dataset that is there."""
-        return f"{self.manifest['dataset']}-{self.origin}"
-
-    @property
-    def began_elsewhere(self) -> bool:
-        """Whether its training began with the networks of another, and so with what those saw."""
-        return any(key.startswith(START_TAGS) for key in self.version.tags)
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether nothing but the project's own data is in the weights, for all that is known."""
-        return self.origin in (DRAWN, COMPUTED) and not self.began_elsewhere
-
-
 def model_card(known: Known) -> str:
     """Markdown behind a block of YAML."""
     fields = yaml.safe_dump(front_matter(known), sort_keys=False, allow_unicode=True)
@@ -110,54 +59,6 @@ def model_card(known: Known) -> str:
     picture = f"![a sheet of what it makes]({sheet})" if sheet.endswith(".png") else ""
     head = _paragraphs(f"# {name}, version {known.version.number}", known.card.makes, picture)
     return f"---\n{fields}---\n\n{head}\n\n{sections}\n"
-
-
-def front_matter(known: Known) -> dict[str, Any]:
-    """The fields, as YAML can have them."""
-    found = headlines(known.figures)
-    fields: dict[str, Any] = {"license": OPEN_LICENCE if known.is_ours else OTHER_LICENCE}
-    if not known.is_ours:
-        fields["license_name"] = LICENCE_NAME
-    fields |= {
-        "library_name": LIBRARY,
-        "pipeline_tag": known.task.hub_task,
-        "tags": ["atelier", LIBRARY, "pytorch", known.task.name, f"{known.origin}-data"],
-        "datasets": [known.dataset],
-    }
-    if found:
-        results = {
-            "task": {"type": known.task.hub_task, "name": known.task.name},
-            "dataset": _dataset_field(known),
-            "metrics": [_metric_field(one) for one in found],
-        }
-        fields["metrics"] = [one.key for one in found]
-        fields["model-index"] = [{"name": known.version.name, "results": [results]}]
-    return fields
-
-
-def _dataset_field(known: Known) -> dict[str, Any]:
-    """Of `model-index`: what the figures were measured on."""
-    split = known.settings.get("split", "")
-    digests = {name: digest for name, digest, _ in known.data}
-    words = {
-        "type": known.dataset,
-        "name": f"{known.manifest['dataset']} ({known.origin})",
-        "split": split,
-        "revision": digests.get(split, ""),
-        "args": {key: one for key, one in known.settings.items() if key not in NAMED_APART},
-    }
-    return {key: one for key, one in words.items() if one}
-
-
-def _metric_field(one: Headline) -> dict[str, Any]:
-    """Of `model-index`; `verified` would say that the hub itself has measured it."""
-    return {"type": one.key, "name": _name(one), "value": one.value, "verified": False}
-
-
-def _name(one: Headline) -> str:
-    """`KID A2B (judge)`."""
-    words = [one.name, one.part, f"({one.by})" if one.by else ""]
-    return " ".join(word for word in words if word)
 
 
 def _sections(known: Known) -> dict[str, str]:
@@ -255,7 +156,7 @@ def _row(one: Headline) -> tuple[str, str, str, str]:
         ends = (one.value - CLEARLY * one.error, one.value + CLEARLY * one.error)
         interval = " to ".join(number(end, one.error).partition(" ")[0] for end in ends)
     held_to = one.held_to.removeprefix("; ") or "-"
-    return _name(one), number(one.value, one.error), interval, held_to
+    return full_name(one), number(one.value, one.error), interval, held_to
 
 
 def _limitations(known: Known) -> str:
@@ -295,9 +196,11 @@ def _lineage(known: Known) -> str:
         "Run of its training": _digest(version.training_run or ""),
         "Trained with": ", ".join(ran),
     }
-    again = f"""`{MANIFEST}` holds the hash of each file. `atelier registry verify {version}` holds
-the registered version to it, and `atelier registry reproduce {version}` makes it again."""
-    return _paragraphs(_list(facts), again)
+    checked = f"""`{MANIFEST}` holds the hash of each file. `atelier registry verify {version}`
+holds the registered version to it."""
+    again = f"`atelier registry reproduce {version}` makes it again, where its commit is at hand."
+    can_be_made_again = version.commit and not known.began_elsewhere
+    return _paragraphs(_list(facts), checked, again if can_be_made_again else "")
 
 
 def _digest(text: str) -> str:
