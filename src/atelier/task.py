@@ -31,6 +31,17 @@ class Task:
         """Whether something can be asked for."""
         return any("attributes" in inputs for inputs in self.networks.values())
 
+    @property
+    def hub_task(self) -> str:
+        """Hugging Face's name of it (`pipeline_tag`), or of the nearest: there, attributes, which
+        are neither words nor a picture, count as no condition."""
+        if self.makes == "logits":
+            return "image-classification"
+        if self.makes == "numbers":
+            return "other"
+        takes_images = any("image" in inputs for inputs in self.networks.values())
+        return "image-to-image" if takes_images else "unconditional-image-generation"
+
 
 NUMBERS = Task("numbers", {"generator": ("latent",)}, "numbers")
 """Integers that follow a pattern, from noise."""

@@ -16,7 +16,7 @@ from tests.toys import GOOD
 
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import loading, packaging, tracking, turns, versions
+from atelier.registry import export, loading, packaging, tracking, turns, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import BUNDLES, open_store
@@ -101,6 +101,9 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         loaded = loading.load("faces-gan-tiny@champion")
         assert (loaded.sample(3, 7) == open_bundle(image_bundle).sample(3, 7)).all()
         assert (loading.CACHE / packaging.place_of(*version.digests).name).is_dir()
+        export.export(store, version, tmp_path / "out")
+        assert f"# {version.name}, version 1" in (tmp_path / "out" / "README.md").read_text()
+        assert (tmp_path / "out" / "MLmodel").exists()
 
         code = "import mlflow; m = mlflow.pyfunc.load_model('models:/faces-gan-tiny@champion');"
         code += "print(len(m.predict([{'count': 2}])))"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atelier.cli.output import writing
 from atelier.display import print_json, print_table
 from atelier.errors import UserError
 
@@ -301,6 +302,31 @@ def verify(
                                          if signing.SIGNATURE_TAG in version.tags else "none"),
     }  # fmt: skip
     print_table(("fact", "value"), list(facts.items()))
+
+
+@registry.command()
+def export(
+    reference: Reference,
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    key: Annotated[
+        list[Path] | None, typer.Option(help="A public key; one of them must have signed it.")
+    ] = None,
+) -> None:
+    """Verify a version, then copy it to a folder, with its model card as README.md.
+
+    The folder is one that MLflow loads, and one that a hub takes as it is.
+    """
+    from atelier.registry import versions
+    from atelier.registry.export import CARD
+    from atelier.registry.export import export as copy_out
+    from atelier.registry.store import open_store
+
+    need_store()
+    store = open_store()
+    version = versions.find(store, reference)
+    with writing(str(out)):
+        copy_out(store, version, out, key or ())
+    typer.echo(f"{out}: {version}, verified, and its model card ({CARD})")
 
 
 def need_store() -> None:

@@ -18,6 +18,7 @@ import yaml
 
 from atelier.bundle.bundle_model import CODE, MANIFEST, TASKS, TEXTS, columns
 from atelier.data.folders import built_aside
+from atelier.errors import UserError
 from atelier.registry.store import BUNDLES, Store
 
 if TYPE_CHECKING:
@@ -90,6 +91,19 @@ def write_model(bundle: Path, out: Path) -> None:
                 pip_requirements=[f"{name}=={_version(name)}" for name in REQUIREMENTS],
             )
         _remove_paths(folder / "MLmodel")
+
+
+def copy_model(bundle: Path, out: Path) -> None:
+    """Copies the model folder around a bundle, as it is, into the folder `out`.
+
+    Raises:
+        UserError: the bundle stands alone; what is around it is something else.
+    """
+    if bundle.parts[-2:] != Path(INSIDE).parts:
+        raise UserError(
+            bundle, "has no model folder of MLflow's around it", "atelier registry sync"
+        )
+    shutil.copytree(bundle.parents[1], out, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
 def bundle_inside(model: Path) -> Path:

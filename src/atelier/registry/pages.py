@@ -54,7 +54,7 @@ def verdict(version: "Version") -> str:
     return said
 
 
-def _since(version: "Version") -> str:
+def since(version: "Version") -> str:
     """What became of it, where that is not what the gate said."""
     told = history([version])
     if not told or told[-1].what not in (ROLLED_BACK, RESTORED):
@@ -107,7 +107,7 @@ def version_page(
         _list(headlines(figures)) or version.tags.get(FIGURE_TAG, ""),
         f"[All {len(figures)} test figures]({link})" if link and figures else "",
         f"**The gate:** {verdict(version)}.",
-        _since(version),
+        since(version),
         _code(_by_number(card.request, version)),
         sheet if card.sheet else "",
     ]
