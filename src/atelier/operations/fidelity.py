@@ -44,8 +44,8 @@ def open_sets(reference: str, split: str, asked: Asked) -> Sets:
     """What a registered version made, beside a split of the dataset that it learnt.
 
     Raises:
-        UserError: nothing of that name; a version of which papers compare nothing; or a dataset that is not
-            prepared here as it was for that version.
+        UserError: nothing of that name; a task of which papers compare nothing; or a dataset that
+            is not prepared here as it was for that version.
     """
     generator = load(reference)
     words = generator.manifest
