@@ -301,7 +301,7 @@ DATASETS: list[Row] = [
     ("layout", edit(CELEBA, "layout: attributes", "layout: attribute"),
         [r"data.layout: unknown \(got 'attribute'\)\. Did you mean attributes\?"]),
     ("no judge", lambda root: (root / CELEBA).write_text(
-        (root / CELEBA).read_text().split("judge:")[0] + "judge: null\n"),
+        (root / CELEBA).read_text().split("judge:")[0] + "judge: null\njudge_b: null\n"),
         [rf"{CELEBA}: judge: layout attributes takes a classifier"]),
     ("one second judge", edit(CELEBA, "name: judge_b", "name: judge"),
         [r"judge_b.model.name: another than judge's \(got judge\)"]),

@@ -10,6 +10,7 @@ from atelier.cli.data import data
 from atelier.cli.dataset import dataset
 from atelier.cli.edit import edit, interpolate
 from atelier.cli.experiment import experiment
+from atelier.cli.fidelity import export, fidelity
 from atelier.cli.generate import generate
 from atelier.cli.registry import Scale, registry
 from atelier.cli.report import report
@@ -41,6 +42,8 @@ app.command()(edit)
 app.command()(interpolate)
 app.command()(translate)
 app.command()(reconstruct)
+app.command()(export)
+app.command()(fidelity)
 app.command()(status)
 app.command()(report)
 app.command()(tidy)
