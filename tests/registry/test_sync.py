@@ -186,6 +186,26 @@ def test_the_champion_is_scored_again_when_the_judge_is_another(
     assert same.asked == 2
 
 
+@pytest.mark.parametrize("changed", ["judge_digest", "data_digest"])
+def test_a_kinder_judge_or_easier_data_promote_nobody(
+    store: Store, experiment: Experiment, changed: str
+) -> None:
+    """By the figures that stand on the versions an equal would take over: both would have them."""
+    trained_again(store, experiment)
+    kinder = replace(GOOD, score=GOOD.score - 1, **{changed: "new"})
+    comparer = FakeComparer(kinder, replace(BETTER, difference=0.0))
+    result = synced(store, experiment, comparer)
+    first, second = (versions.version(store, "numbers-tiny", number) for number in "12")
+    before, after = (
+        json.loads(version.tags[versions.DECIDED_TAG])["challenger"] for version in (first, second)
+    )
+    assert after["score"] < before["score"]
+    assert not result.promoted
+    assert comparer.asked == 2  # the champion, too
+    with pytest.raises(UserError, match="was scored with another"):
+        decide(kinder, GOOD, [[BETTER], [BETTER]])
+
+
 def test_another_size_is_refused(store: Store, experiment: Experiment) -> None:
     trained_again(store, experiment)
     with pytest.raises(UserError, match="another output shape than the champion's"):

@@ -1,5 +1,6 @@
 """Comparers of every task: floors catch what is broken, and the better is found, in both rounds."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.registry.gate import decide
-from atelier.tasks.comparing import Digests, ErrorComparer, compare_errors
+from atelier.tasks.comparing import Digests, ErrorComparer, compare_errors, to_pixels
 from atelier.tasks.context import Labels
 from atelier.tasks.pictures import PictureComparer, reconstructed
 from atelier.tasks.translation import TranslationComparer
@@ -119,6 +120,34 @@ def test_collapsed_images_and_those_that_are_not_finite_break_a_floor() -> None:
     assert "collapsed" in reason
     broken = generator(float("nan"))
     assert not picture_comparer().figures(broken).finite
+
+
+def test_a_judge_gone_blind_promotes_nobody_alone() -> None:
+    """It lost its eye for colour, so that by its own distance wrong colours are as good as right
+    ones, and a little more contrast decides. What never learned from it objects."""
+    held_to = picture_comparer().reference
+    training = held_to.training
+
+    class Blind(Patches):
+        def _raw(self, images: Images) -> Features:
+            return super()._raw(images)[:, -3:]  # contrast alone
+
+    blind = Blind("judge", training)
+    features = {**held_to.real_features, "judge": blind(held_to.reals)}
+    with_blind = replace(
+        held_to, extractors={**held_to.extractors, "judge": blind}, real_features=features
+    )
+    comparer = PictureComparer(with_blind, RESTS_ON, 120)
+    challenger, champion = generator(120), generator(70, spread=13)
+    ours, theirs = (
+        with_blind.features(to_pixels(next(iter(one.outputs(120, seed)))))
+        for seed, one in enumerate((challenger, champion))
+    )
+    alone = with_blind.compare(ours, theirs)["judge"]
+    assert alone.difference < -2 * alone.standard_error
+    promoted, reason = verdict(comparer, challenger, champion)
+    assert not promoted
+    assert "witness says worse" in reason
 
 
 REQUESTS = np.array([[1, 0], [0, 1], [0, 0]], np.uint8)
