@@ -2,14 +2,15 @@ r"""Which figure sees which fault? Faces that are right are spoilt in known dose
 
     python benchmarks/dose_response.py --out table.md --pictures docs/images
 
-Run it where `atelier repro judge@celeba` has run. The faces are drawn anew, from scenes of no
-split, so they are what a perfect generator would make; the last columns say what the gate finds of
-a spoilt set beside an unspoilt champion.
+Run it where `atelier repro judge@celeba judge_b@celeba` has run. The faces are drawn anew, from
+scenes of no split, so they are what a perfect generator would make; the last columns say what the
+gate finds of a spoilt set beside an unspoilt champion.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from atelier.drawing import faces, faces_features
 from atelier.drawing.texture import encode_jpeg
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.judge import open_judge
-from atelier.evaluation.keys import EXTRACTORS
+from atelier.evaluation.keys import EXTRACTORS, JUDGE, JUDGE_B
 from atelier.evaluation.manifold import manifold
 from atelier.evaluation.memorisation import copies
 from atelier.evaluation.reference import ReferenceSet, open_reference
@@ -152,7 +153,7 @@ def row(name: str, images: Images, reference: ReferenceSet, champion: dict[str, 
     copied = copies(images, reference.training, reference.reals)
     diversity = reference.diversity_share(features)
     kinds = [*fewer_kinds(reference, features, champion)]
-    beside = compare_sets(reference, features, champion, 0, objections=kinds)
+    beside = compare_sets(as_the_gate(reference), features, champion, 0, objections=kinds)
     found = [*copied.in_words(), *beside.objections]
     if beside.difference > 2 * beside.standard_error:
         found = [f"{chosen} says worse", *found]
@@ -170,6 +171,12 @@ def row(name: str, images: Images, reference: ReferenceSet, champion: dict[str, 
     return f"| {' | '.join(cells)} |"
 
 
+def as_the_gate(reference: ReferenceSet) -> ReferenceSet:
+    """Without the second judge, whom it does not ask."""
+    asked = {name: of for name, of in reference.real_features.items() if name != JUDGE_B}
+    return replace(reference, real_features=asked)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--scale", default="laptop")
@@ -178,8 +185,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     options = parser.parse_args()
     paths = Paths(options.scale)
-    judge = open_judge(paths.judge("celeba"))
-    reference = open_reference(paths.prepared("celeba"), judge, "test", options.count)
+    judge, second = (open_judge(paths.judge("celeba", stage)) for stage in (JUDGE, JUDGE_B))
+    reference = open_reference(paths.prepared("celeba"), judge, "test", options.count, second)
     assert read_manifest(paths.prepared("celeba"))["drawn"]
     other = range(2 * FRESH, 2 * FRESH + options.count)
     size, crop = reference.manifest["size_pixels"], reference.manifest["crop"]

@@ -18,6 +18,8 @@ from atelier.data.catalog import read_catalog
 from atelier.data.decode import try_decode
 from atelier.data.prepare import to_square
 from atelier.data.sheet import sheet
+from atelier.evaluation.degraded import blurred, shuffled
+from atelier.paths import Paths
 
 Images = NDArray[np.uint8]
 """[N, 3, 64, 64]."""
@@ -42,6 +44,7 @@ def main() -> None:
     save("animals", animals())
     made = atelier.load("faces-gan@champion").sample(COLUMNS * ROWS, SEED)
     save("faces-gan", channels_first(made))
+    save("scale", scale(channels_first(made)))
     save("faces-cgan", asked())
     save("horse2zebra", translated("horse2zebra", animals()))
     save("black2blond", translated("black2blond", hair()))
@@ -57,6 +60,13 @@ def faces() -> Images:
     catalog = read_catalog(folder, "attributes")
     names = catalog.splits["test"].names[: COLUMNS * ROWS]
     return squares([catalog.images / name for name in names], share)
+
+
+def scale(made: Images) -> Images:
+    """What the scale of a KID goes by, a row each: training images, made ones, the wrong sets."""
+    training = np.load(Paths("laptop").prepared("celeba") / "training.npy", mmap_mode="r")
+    reals = np.array(training[:COLUMNS])
+    return np.concatenate([reals, made[:COLUMNS], shuffled(reals, SEED), blurred(reals)])
 
 
 def animals() -> Images:
