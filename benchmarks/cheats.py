@@ -236,12 +236,12 @@ def open_trials(experiment: config.Experiment, scale: str) -> tuple[Comparer, di
 
 def asked(comparer: Comparer, tried: Tried, times: int) -> dict[str, Any]:
     """How many of so many trials were promoted, and the last reason."""
-    promoted, reason = 0, ""
+    promoted, reason, figures = 0, "", comparer.figures(tried.champion)
     for trial in range(times):
         challenger = tried.challenger(np.random.default_rng(trial))
         decision = decide(
             comparer.figures(challenger),
-            comparer.figures(tried.champion),
+            figures,
             comparer.compare(challenger, tried.champion),
         )
         promoted, reason = promoted + decision.promote, decision.reason
