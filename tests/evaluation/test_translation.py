@@ -17,6 +17,7 @@ from atelier.errors import UserError
 from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_directions
 from atelier.evaluation.features import Images
+from atelier.evaluation.probe import Probe
 from atelier.evaluation.translation import (
     Translate,
     missed,
@@ -153,6 +154,25 @@ def test_the_twins_themselves_hold_every_bound(held) -> None:
         assert figures["cycle_l1"] == figures["cycle_l1_plain"] == 0
         assert figures["verdict_of_reals"] == 1
         assert figures["judge"]["kid"] < 0.1 * figures["judge"]["kid_untouched"]
+
+
+def test_a_stranger_sees_what_the_judge_sees_of_right_and_of_wrong_translations(
+    world, directions, held
+) -> None:
+    """By features that photographs taught; a plain picture and a striped one differ there, too."""
+    untouched = score_directions(identity, identity, directions, world, LABELS)
+    for name in (A2B, B2A):
+        right, wrong = held[name]["probe"], untouched[name]["probe"]
+        assert right["verdict_of_reals"] > 0.9
+        assert right["verdict"] == right["verdict_of_twin"] > 0.9
+        assert wrong["verdict"] < 0.1
+
+
+def test_of_a_few_images_a_stranger_says_nothing(world, directions) -> None:
+    extract = directions.of[A2B].target.extractors["imagenet"]
+    rows = np.arange(40)
+    assert not Probe(extract, rows[:19], rows[19:], 40).is_sure
+    assert Probe(extract, rows[:20], rows[20:], 40).is_sure
 
 
 def test_a_judge_that_does_not_know_the_goal_is_told_by_its_reals(world, directions) -> None:

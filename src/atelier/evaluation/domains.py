@@ -21,7 +21,8 @@ from atelier.evaluation.features import (
     evenly,
     in_batches,
 )
-from atelier.evaluation.keys import JUDGE
+from atelier.evaluation.keys import IMAGENET, JUDGE
+from atelier.evaluation.probe import Probe
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet, open_extractors
 from atelier.models.judge import Judge
@@ -67,6 +68,8 @@ class BothDirections:
     known: Range
     """Outputs outside of it have no verdict."""
     seed: int
+    probe: Probe | None = None
+    """Another's verdict; None where features that photographs taught are not asked."""
 
     def logits(self, images: Images) -> npt.NDArray[np.float32]:
         """The judge's answers, [N, labels]."""
@@ -127,7 +130,8 @@ def open_directions(
             ceiling=training[likewise],
         )
     known = Range.fit(extractors[JUDGE].training, extractors[JUDGE](evenly(images, RANGE_REALS)))
-    return BothDirections(of, judge, tuple(judge_labels), domains, known, seed)
+    probe = Probe(extractors[IMAGENET], there[0][0], there[1][0], len(training))
+    return BothDirections(of, judge, tuple(judge_labels), domains, known, seed, probe)
 
 
 def matching(a: Labels, b: Labels, draw: np.random.Generator) -> tuple[Rows, Rows]:

@@ -30,9 +30,11 @@ from atelier.evaluation.keys import (
     KID,
     OUT_OF_RANGE,
     OUTSIDE,
+    PROBE,
     SETTINGS,
     TWIN,
     UNTOUCHED,
+    VERDICT,
     WITNESS,
     distance_to,
     error_of,
@@ -46,7 +48,7 @@ Translate = Callable[[Images], Images]
 
 CYCLE_NOISE = 2.0
 """Standard deviation of the noise on the way back, in 8-bit steps."""
-VERDICT_OF_REALS = "verdict_of_reals"
+VERDICT_OF_REALS = f"{VERDICT}_of_reals"
 LEAST_FLIPPED = 0.5
 """Share of outputs that the judge takes for the target domain; below it, nothing was done."""
 LEAST_VERDICT = {"domain_b": 0.95}
@@ -81,6 +83,7 @@ def score_directions(
         figures |= _cycle(direction.inputs, outputs, back, directions.seed)
         figures |= _distances(direction, outputs)
         figures[FOLLOWS_INPUT] = follows_input(direction.inputs, outputs)
+        figures |= _probed(directions, name, outputs, twins)
         nothing = figures["flipped"] < LEAST_FLIPPED
         if twins is not None:
             chosen, held_to = twins
@@ -93,7 +96,7 @@ def score_directions(
             )
             # The twins' own verdicts: what the truth itself would get.
             truth = _verdicts(directions, name, held_to.images[:, 0], trusted, inputs)
-            figures[TWIN] |= {f"{key}_of_twin": truth[key] for key in ("verdict", OUT_OF_RANGE)}
+            figures[TWIN] |= {f"{key}_of_twin": truth[key] for key in (VERDICT, OUT_OF_RANGE)}
             figures[TWIN]["others_changed_of_twin"] = truth["others_changed"]
             nothing = figures[TWIN][CHANGE] < NOTHING_BELOW
         metrics[name] = {**figures, DOES_NOTHING: nothing}
@@ -133,7 +136,7 @@ def missed(metrics: Mapping[str, Any], directions: BothDirections) -> list[str]:
         )
         most_changed = MOST_OTHERS_CHANGED[direction.target.manifest["drawn"]]
         bounds = [
-            ("verdict", figures["verdict"], least, None),
+            (VERDICT, figures[VERDICT], least, None),
             (OUT_OF_RANGE, figures[OUT_OF_RANGE], None, MOST_OUT_OF_RANGE),
             ("cycle_l1", figures["cycle_l1"], None, MOST_CYCLE),
             ("others_changed_most", figures["others_changed_most"], None, most_changed),
@@ -173,7 +176,7 @@ def _verdicts(
     changed = (before != after)[inside].mean(axis=0) if inside.any() else np.ones(len(others))
     by_label = dict(zip(others, changed.tolist(), strict=True))
     return {
-        "verdict": float(flips[inside].mean()) if inside.any() else 0.0,
+        VERDICT: float(flips[inside].mean()) if inside.any() else 0.0,
         OUT_OF_RANGE: float((~inside).mean()),
         "flipped": float(flips.mean()),
         "others_changed": by_label,
@@ -189,6 +192,19 @@ def _verdict_of_reals(directions: BothDirections, direction: Direction) -> float
     inside = directions.known.in_range(direction.target.real_features[JUDGE])
     said = directions.in_domain(reals, direction.goal)
     return float(said[inside].mean()) if inside.any() else 0.0
+
+
+def _probed(
+    directions: BothDirections, name: str, outputs: Images, twins: tuple[Any, Twins] | None
+) -> dict[str, Any]:
+    """The verdict of a linear probe, beside that on the goal's reals and on the true twins."""
+    probe, is_b = directions.probe, name == A2B
+    if probe is None or not probe.is_sure:
+        return {}
+    sets = {VERDICT: outputs, VERDICT_OF_REALS: directions.of[name].target.reals}
+    if twins is not None:
+        sets[f"{VERDICT}_of_twin"] = twins[1].images[:, 0]
+    return {PROBE: {key: probe.share(images, is_b) for key, images in sets.items()}}
 
 
 def _cycle(inputs: Images, outputs: Images, back: Translate, seed: int) -> dict[str, float]:
