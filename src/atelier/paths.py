@@ -13,12 +13,22 @@ IMAGES = "img_align_celeba"
 DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
 """CycleGAN's layout."""
 SPLITS = ("training", "validation", "test")
+TRIALS = (".dvc", "tmp", "exps")
+"""Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
 
 
 def check_scale(scale: str) -> str:
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     return scale
+
+
+def home_of(folder: Path) -> Path:
+    """The repository that started a trial of DVC's in this folder; else the folder itself."""
+    for above in folder.parents:
+        if above.parts[-len(TRIALS) :] == TRIALS:
+            return above.parents[len(TRIALS) - 1]
+    return folder
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,10 @@ class Paths:
     def metrics(self, experiment: str) -> Path:
         """Figures of the bundle on the test split; in git."""
         return self._artifact(experiment, "metrics.json")
+
+    def seeds(self, experiment: str) -> Path:
+        """What other training seeds make of its figures; in git."""
+        return self._artifact(experiment, "seeds.json")
 
     def judge_metrics(self, dataset: str) -> Path:
         """Figures of the judge itself on the test split; in git."""

@@ -55,6 +55,7 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "another/dvc").write_text(HOLDER)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dvc, "COMMAND", (sys.executable, "dvc"))
+    monkeypatch.setattr(dvc, "REPRO", ())
     return tmp_path
 
 

@@ -13,6 +13,7 @@ from atelier.cli.experiment import experiment
 from atelier.cli.generate import generate
 from atelier.cli.registry import Scale, registry
 from atelier.cli.report import report
+from atelier.cli.seeds import seeds
 from atelier.cli.translate import reconstruct, translate
 from atelier.cli.upkeep import doctor, status, tidy
 from atelier.errors import AtelierError, fault_of_machine
@@ -42,6 +43,7 @@ app.command()(interpolate)
 app.command()(translate)
 app.command()(reconstruct)
 app.command()(status)
+app.command()(seeds)
 app.command()(report)
 app.command()(tidy)
 app.command()(doctor)
