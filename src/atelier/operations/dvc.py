@@ -69,7 +69,7 @@ def try_out(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
 
 def _run_all(command: Arguments, runs: Iterable[Arguments], places: Sequence[Place]) -> None:
     keep_or_put_back()
-    everything = _Runs(command, runs, places)
+    everything = _Runs(runs, places, command)
     with everything.listening():
         everything.to_the_end()
     if everything.stopped.is_set():
@@ -184,7 +184,10 @@ class _Runs:
     """Those that wait, those at work, and the places that are free."""
 
     def __init__(
-        self, command: Arguments, runs: Iterable[Arguments], places: Sequence[Place]
+        self,
+        runs: Iterable[Arguments],
+        places: Sequence[Place],
+        command: Arguments = REPRO,
     ) -> None:
         self.command = command
         self.waiting, self.free = deque(runs), list(places)
