@@ -187,7 +187,7 @@ class _Runs:
         self,
         runs: Iterable[Arguments],
         places: Sequence[Place],
-        command: Arguments = REPRO,
+        command: Arguments,
     ) -> None:
         self.command = command
         self.waiting, self.free = deque(runs), list(places)
