@@ -26,7 +26,14 @@ from torch import nn
 from atelier import config
 from atelier.bundle.comparison import Comparer
 from atelier.data.images import channels_first, channels_last, to_bytes, to_float
-from atelier.evaluation.features import Extractor, Features, FeaturesBy, Images, in_batches
+from atelier.evaluation.features import (
+    Extractor,
+    Features,
+    FeaturesBy,
+    Images,
+    evenly,
+    in_batches,
+)
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.reference import ReferenceSet
 from atelier.evaluation.report import write_metrics
@@ -38,8 +45,10 @@ from atelier.tasks.context import TRAINING, Context, Labels
 from atelier.tasks.pictures import PictureComparer, made_from
 from atelier.tasks.translation import TranslationComparer
 
-POOL = 4000
+POOL = 3000
 """Pictures of each generator that draws."""
+KNOWN = 1500
+"""Training images that are copied from."""
 FEW = 300
 HEEDED = 0.4
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -115,7 +124,10 @@ def outputs_of(make: Make) -> Callable[..., Any]:
 
 
 def trials_of_pictures(context: Context, comparer: PictureComparer) -> dict[str, Tried]:
-    known = Pool(np.array(context.images(TRAINING)), context.conditions(TRAINING))
+    known = Pool(
+        np.array(evenly(context.images(TRAINING), KNOWN)),
+        evenly(context.conditions(TRAINING), KNOWN),
+    )
     last, early = (pool_of(networks, context, comparer) for networks in generators(context))
     manifest = {"dataset": context.experiment.dataset, "output_shape": context.shape}
 
@@ -132,10 +144,7 @@ def trials_of_pictures(context: Context, comparer: PictureComparer) -> dict[str,
         return bundle(make)
 
     def copied(wanted: Labels, draw: np.random.Generator) -> Images:
-        pictures = known.draw(wanted, draw)
-        mirrored = draw.random(len(pictures)) < 0.5
-        pictures[mirrored] = pictures[mirrored, ..., ::-1]
-        return pictures
+        return known.draw(wanted, draw)
 
     def deaf(wanted: Labels, draw: np.random.Generator) -> Labels:
         ignored = draw.random(len(wanted)) > HEEDED

@@ -7,17 +7,23 @@ nearer to their nearest of all training images than all but 1% of the held-out r
 
     python benchmarks/other_judges.py faces-gan faces-cgan --seeds 11 12 13 --out other-judges.json
 
-Run it where `atelier repro` has run; judges are kept in .atelier/judges and trained once.
+Run it where `atelier repro` has run; judges are kept in .atelier/judges and trained once. With
+`--training-seed 2` it scores what `atelier seeds` made of the experiments with that seed.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from dvc.api import DVCFileSystem
 
 from atelier import config
 from atelier.bundle.bundle_model import Bundle
+from atelier.errors import UserError
 from atelier.evaluation.features import Images, JudgeFeatures, WitnessFeatures, evenly
 from atelier.evaluation.judge import open_judge
 from atelier.evaluation.keys import JUDGE, WITNESS
@@ -29,6 +35,7 @@ from atelier.paths import Paths
 from atelier.pipeline.bundling import open_published
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.judging import keep_best
+from atelier.spread import spread_of
 from atelier.tasks.conditional import sampler, shuffled_rows
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import sampled
@@ -63,12 +70,35 @@ def samples_of(bundle: Bundle, context: Context) -> Images:
     return sampler(bundle)(shuffled_rows(rows, context.seed), context.seed)
 
 
-def figures_of(name: str, scale: str, seeds: Iterable[int]) -> dict[str, Any]:
+@contextmanager
+def bundle_of(name: str, paths: Paths, training_seed: int | None) -> Iterator[Bundle]:
+    """The workspace's, or that of the DVC experiment with this seed.
+
+    Raises:
+        UserError: today's experiment was never trained with that seed.
+    """
+    if training_seed is None:
+        yield open_published(paths.bundle(name))
+        return
+    spread = spread_of(name, paths.scale)
+    if spread is None or training_seed not in spread.trained:
+        remedy = f"Run: atelier seeds {name} --seeds {training_seed}"
+        raise UserError(name, f"not trained with seed {training_seed}", remedy)
+    files = DVCFileSystem(rev=spread.trained[training_seed])
+    with TemporaryDirectory() as folder:
+        files.get(paths.bundle(name).as_posix(), f"{folder}/bundle", recursive=True)
+        yield open_published(Path(folder, "bundle"))
+
+
+def figures_of(
+    name: str, scale: str, seeds: Iterable[int], training_seed: int | None
+) -> dict[str, Any]:
     """KID and recall by each judge and by the witness, and the share of copies."""
     experiment, paths = config.load_experiment(scale, name), Paths(scale)
     dataset = config.load_dataset(scale, experiment.dataset)
     context = Context(experiment, paths, "test")
-    pictures = samples_of(open_published(paths.bundle(name)), context)
+    with bundle_of(name, paths, training_seed) as bundle:
+        pictures = samples_of(bundle, context)
     training, reals = context.images("training"), evenly(context.images(), context.samples)
     extractors: dict[str, Any] = {WITNESS: WitnessFeatures(training)}
     for seed in seeds:
@@ -96,9 +126,13 @@ def main() -> None:
     parser.add_argument("experiments", nargs="+")
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
+    parser.add_argument("--training-seed", type=int)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    found = {name: figures_of(name, options.scale, options.seeds) for name in options.experiments}
+    found = {
+        name: figures_of(name, options.scale, options.seeds, options.training_seed)
+        for name in options.experiments
+    }
     write_metrics(options.out, found)
     for name, figures in found.items():
         print(

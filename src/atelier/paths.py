@@ -15,12 +15,22 @@ DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
 JUDGE, JUDGE_B = "judge", "judge_b"
 """The stages that train the judges of a dataset; of files and blocks of settings, their names."""
 SPLITS = ("training", "validation", "test")
+TRIALS = (".dvc", "tmp", "exps")
+"""Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
 
 
 def check_scale(scale: str) -> str:
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     return scale
+
+
+def home_of(folder: Path) -> Path:
+    """The repository that started a trial of DVC's in this folder; else the folder itself."""
+    for above in folder.parents:
+        if above.parts[-len(TRIALS) :] == TRIALS:
+            return above.parents[len(TRIALS) - 1]
+    return folder
 
 
 @dataclass(frozen=True)
@@ -69,3 +79,7 @@ class Paths:
     def judge_metrics(self, dataset: str, stage: str = JUDGE) -> Path:
         """Figures of a judge itself on the test split; in git."""
         return self._artifact(dataset, f"{stage}-metrics.json")
+
+    def seeds(self, experiment: str) -> Path:
+        """What other training seeds make of its figures; in git."""
+        return self._artifact(experiment, "seeds.json")

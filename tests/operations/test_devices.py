@@ -5,7 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from atelier.operations.devices import VISIBLE, claimed, visible_devices
+from atelier.operations.devices import (
+    VISIBLE,
+    claimed,
+    places,
+    shares_of_machine,
+    visible_devices,
+)
 
 
 @pytest.fixture
@@ -49,3 +55,13 @@ def test_no_device_needs_no_claim(monkeypatch, said):
     assert visible_devices() == []
     with claimed(said.append) as first, claimed(said.append) as second:
         assert first == second == {}
+
+
+def test_each_training_side_by_side_has_a_device(said, monkeypatch):
+    assert places() == 2
+    with shares_of_machine(3) as shares:
+        assert [share[VISIBLE] for share in shares] == ["2", "GPU-8f2a", "2"]
+    monkeypatch.setenv(VISIBLE, "")
+    assert places() in (1, 2)
+    with shares_of_machine(2) as shares:
+        assert not any(VISIBLE in share for share in shares)

@@ -55,6 +55,7 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "another/dvc").write_text(HOLDER)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dvc, "COMMAND", (sys.executable, "dvc"))
+    monkeypatch.setattr(dvc, "REPRO", ())
     return tmp_path
 
 
@@ -153,7 +154,7 @@ def test_a_signal_stops_all(number):
                 run.dvc.send_signal(number)
         os.kill(os.getpid(), number)
 
-    runs = dvc._Runs([[str(run), "interrupted"] for run in range(3)], PLACES)
+    runs = dvc._Runs([[str(run), "interrupted"] for run in range(3)], PLACES, ())
     before = signal.getsignal(number)
     threading.Thread(target=stop).start()
     with runs.listening():

@@ -13,6 +13,7 @@ from atelier.config import Dataset, Experiment
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.params import STAGES_OF_DATASET
+from atelier.pipeline import definition
 from atelier.pipeline.definition import define
 from atelier.task import TASKS
 from atelier.tasks import MODULES
@@ -278,3 +279,15 @@ def test_a_clone_that_wants_other_line_ends_has_the_same_bytes(wanted, tmp_path)
     git(tmp_path, "clone", "--quiet", "-c", wanted, str(here), str(there))
     for name in files:
         assert (there / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_a_trial_keeps_its_checkpoint_where_it_was_started(tmp_path, monkeypatch):
+    """DVC removes a trial's own folder, also where it was interrupted."""
+    monkeypatch.setattr(definition, "define", lambda *_: definition.Definition((), {}))
+    folders = []
+    for folder in (tmp_path, tmp_path / ".dvc/tmp/exps/standalone/tmp1"):
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        folders.append(definition.checkpoint_folder("train", "numbers", "laptop").resolve())
+    assert folders[0] == folders[1]
+    assert folders[0].parent == tmp_path / ".atelier/checkpoints"

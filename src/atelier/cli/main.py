@@ -14,6 +14,7 @@ from atelier.cli.fidelity import export, fidelity
 from atelier.cli.generate import generate
 from atelier.cli.registry import Scale, registry
 from atelier.cli.report import report
+from atelier.cli.seeds import seeds
 from atelier.cli.translate import reconstruct, translate
 from atelier.cli.upkeep import doctor, status, tidy
 from atelier.errors import AtelierError, fault_of_machine
@@ -45,6 +46,7 @@ app.command()(reconstruct)
 app.command()(export)
 app.command()(fidelity)
 app.command()(status)
+app.command()(seeds)
 app.command()(report)
 app.command()(tidy)
 app.command()(doctor)

@@ -72,3 +72,22 @@ def shares_of_cores(count: int) -> Iterator[list[dict[str, str]]]:
         return
     with stop_requests() as should_stop, held(device_lock("cpu"), "the device cpu", should_stop):
         yield shares
+
+
+def places() -> int:
+    """How many trainings this machine does well at once: one on each GPU, else two on its cores."""
+    return len(visible_devices()) or min(2, available_cores())
+
+
+@contextmanager
+def shares_of_machine(count: int) -> Iterator[list[dict[str, str]]]:
+    """`shares_of_cores`, and of several GPUs one for each, by turns.
+
+    Raises:
+        Interrupted: stopped while waiting for others.
+    """
+    names = visible_devices()
+    with shares_of_cores(count) as shares:
+        for number, share in enumerate(shares if names else ()):
+            share[VISIBLE] = names[number % len(names)]
+        yield shares

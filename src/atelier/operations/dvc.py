@@ -1,4 +1,4 @@
-"""`dvc repro`, once or several side by side, that waits its turn.
+"""`dvc repro` and `dvc exp run`, once or several side by side, that wait their turn.
 
 DVC fails at once where a path is busy. Its own record of who holds what (.dvc/tmp/rwlock) says for
 whom to wait.
@@ -35,11 +35,12 @@ LOOK_SECONDS, MET_SECONDS = 0.2, 3.0
 HOLDERS = Path(".dvc", "tmp", "rwlock")
 GUARD = HOLDERS.with_name("rwlock.lock")
 """What DVC locks, with flock, while it changes the record."""
-COMMAND = (*MODULE, "dvc", "--wait-for-lock", "repro")
+COMMAND = (*MODULE, "dvc", "--wait-for-lock")
 """DVC's lock on the repository is short and waited for; a busy path is not: see above."""
 Arguments = Sequence[str]
 Place = Mapping[str, str]
 """Variables of a command's environment, beside ours."""
+REPRO, TRIAL = ("repro",), ("exp", "run", "--temp")
 
 
 def repro(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
@@ -53,12 +54,26 @@ def repro(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
         AtelierError: a stage failed, and its own message stands above; or others held a path for
             too long. No further run was started, and those beside it came to their end.
     """
+    _run_all(REPRO, runs, places)
+
+
+def try_out(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
+    """The same with `dvc exp run --temp`: each in a folder of its own below .dvc/tmp/exps, which is
+    a copy of the workspace as Git knows it, and is gone at the end.
+
+    Raises:
+        Interrupted, AtelierError: as `repro` does.
+    """
+    _run_all(TRIAL, runs, places)
+
+
+def _run_all(command: Arguments, runs: Iterable[Arguments], places: Sequence[Place]) -> None:
     keep_or_put_back()
-    everything = _Runs(runs, places)
+    everything = _Runs(runs, places, command)
     with everything.listening():
         everything.to_the_end()
     if everything.stopped.is_set():
-        raise Interrupted("dvc repro: stopped; the same command goes on.")
+        raise Interrupted(f"dvc {' '.join(command)}: stopped; the same command goes on.")
     if everything.failure:
         raise AtelierError(everything.failure)
 
@@ -168,9 +183,16 @@ class _Run:
 class _Runs:
     """Those that wait, those at work, and the places that are free."""
 
-    def __init__(self, runs: Iterable[Arguments], places: Sequence[Place]) -> None:
+    def __init__(
+        self,
+        runs: Iterable[Arguments],
+        places: Sequence[Place],
+        command: Arguments,
+    ) -> None:
+        self.command = command
         self.waiting, self.free = deque(runs), list(places)
-        self.side_by_side = len(places) > 1
+        # What a trial says is no result of ours, for which our own output is kept.
+        self.line_by_line = len(places) > 1 or command == TRIAL
         self.running: list[_Run] = []
         self.stopped = threading.Event()
         self.failure = ""
@@ -241,7 +263,8 @@ class _Runs:
         # Whom it met may have gone since: then it is worth another try at once.
         if not others and time.monotonic() - self.met > MET_SECONDS:
             code = ended.dvc.returncode
-            self.failure = f"dvc repro: a stage failed (exit code {code}); see above."
+            words = " ".join(self.command)
+            self.failure = f"dvc {words}: a stage failed (exit code {code}); see above."
             return
         self.waiting.appendleft(ended.arguments)
         if others:
@@ -250,10 +273,10 @@ class _Runs:
             self.waits_until = time.monotonic() + PATIENCE_SECONDS
 
     def _start(self, arguments: Arguments, place: Place) -> None:
-        piped = subprocess.PIPE if self.side_by_side else None
+        piped = subprocess.PIPE if self.line_by_line else None
         dvc = subprocess.Popen(
-            [*COMMAND, *arguments], env=os.environ | dict(place), text=True, errors="replace",
-            stdout=piped, stderr=subprocess.STDOUT if piped else None,
+            [*COMMAND, *self.command, *arguments], env=os.environ | dict(place),
+            text=True, errors="replace", stdout=piped, stderr=subprocess.STDOUT if piped else None,
         )  # fmt: skip
         reader = threading.Thread(target=_say_all, args=(dvc,), daemon=True) if piped else None
         if reader:

@@ -20,6 +20,8 @@ from atelier.pipeline.warm_start import FINISHED
 from atelier.registry.ageing import Aged, aged, let_go
 from atelier.registry.store import has_store, open_store
 
+KEPT = ("--workspace", "--all-commits", "--all-experiments")
+"""Of DVC's cache; `dvc exp remove` gives up an experiment."""
 ABANDONED_AFTER_DAYS = 1.0
 """A checkpoint that was written since may be gone back to, by undoing a change of its settings."""
 
@@ -44,7 +46,7 @@ def removals(keep: int) -> list[Removal]:
 
 
 def collect_cache() -> int:
-    """Removes from DVC's cache what no commit names, nor any workspace; returns bytes freed.
+    """Removes from DVC's cache what no commit, experiment or workspace names; returns bytes freed.
 
     Runs at another scale have workspaces of their own, which count, too.
 
@@ -56,7 +58,7 @@ def collect_cache() -> int:
     others = [str(place) for place in WORKTREES.glob("*") if (place / "dvc.yaml").exists()]
     projects = ["--projects", *others] if others else []
     try:
-        run(*MODULE, "dvc", "gc", "--workspace", "--all-commits", "--force", *projects)
+        run(*MODULE, "dvc", "gc", *KEPT, "--force", *projects)
     except CommandFailed as failed:
         raise AtelierError(f"dvc gc: {failed.last}") from None
     return before - bytes_below(cache)

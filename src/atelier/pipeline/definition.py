@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atelier.paths import home_of
 from atelier.schema import read_yaml
 
 CHECKPOINTS = Path(".atelier", "checkpoints")
@@ -48,11 +49,14 @@ def define(stage: str, name: str, scale: str) -> Definition:
 def checkpoint_folder(stage: str, name: str, scale: str) -> Path:
     """Where a stage keeps its state until it is done: by the hash of its params and deps.
 
-    A prepared dataset counts by its manifest, which holds the digests of its arrays.
+    A prepared dataset counts by its manifest, which holds the digests of its arrays. A trial's lies
+    in the repository that started it: DVC removes a trial's own folder when it is interrupted.
     """
     definition = define(stage, name, scale)
     digest = _digest(definition, _blocks(definition))
-    return CHECKPOINTS / f"{scale}-{name}-{digest[:16]}"
+    home = home_of(here := Path.cwd())
+    folder = CHECKPOINTS if home == here else home / CHECKPOINTS
+    return folder / f"{scale}-{name}-{digest[:16]}"
 
 
 def same_but_images(stage: str, name: str, scale: str) -> str:
