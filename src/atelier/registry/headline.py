@@ -96,9 +96,19 @@ def gate_figure(figures: Mapping[str, float]) -> str:
 def number(value: float, error: float | None = None) -> str:
     """The error with two significant digits, the value with as many decimals."""
     if not error or not math.isfinite(error):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return _three_digits(value)
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def _three_digits(value: float) -> str:
+    """As many as it takes where almost all is not all: 0.9999 is no 1."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    digits = 3
+    while value < 1 and float(f"{value:.{digits}g}") == 1 and digits < 6:
+        digits += 1
+    return f"{value:.{digits}g}"
 
 
 def _of_errors(figures: Mapping[str, float]) -> Iterator[Headline]:
