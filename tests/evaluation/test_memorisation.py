@@ -14,7 +14,7 @@ from atelier.evaluation.memorisation import (
     copies,
     evaluate_memorisation,
     memorisation,
-    nearest_known,
+    neighbours,
 )
 from atelier.evaluation.reference import ReferenceSet, open_reference
 from atelier.models.judge import Judge
@@ -88,12 +88,12 @@ def test_the_nearest_of_all_known_is_found_mirrored_too(
     copied = known[[3, 7]].copy()
     copied[1] = known[7, ..., ::-1]
     moved = (known[:1].astype(np.int64) + 5).clip(0, 255).astype(np.uint8)
-    found = nearest_known(np.concatenate([copied, moved]), known, 3)
+    found = neighbours(np.concatenate([copied, moved]), known, 3).distances
     assert found[:2, 0] == pytest.approx([0, 0], abs=1e-1)
     assert 0 < found[2, 0] <= 5 + 1e-3
     assert (np.diff(found, axis=1) >= 0).all()
     monkeypatch.setattr(memorised, "KNOWN_AT_ONCE", 7)
-    assert nearest_known(np.concatenate([copied, moved]), known, 3) == pytest.approx(found)
+    assert neighbours(np.concatenate([copied, moved]), known, 3).distances == pytest.approx(found)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])

@@ -162,7 +162,7 @@ class Bright:
     def floors(self, images: Images, conditions: Labels) -> list[str]:
         self.seen |= {tuple(row) for row in conditions.tolist()}
         share = self.least(images, conditions)
-        return [] if share.value > 0.6 else [f"{share.value:.0%}"]
+        return [] if share.value > 0.75 else [f"{share.value:.0%}"]
 
     def least(self, images: Images, conditions: Labels) -> Share:
         right = (images.mean((1, 2, 3)) > 110) == (conditions[:, 0] > 0)

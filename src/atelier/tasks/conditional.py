@@ -35,7 +35,6 @@ from atelier.evaluation.estimate import Estimate, Share
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import ACCURACY, MEMORISATION, WITH, WITHOUT
-from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.tasks.context import Context, Labels
 from atelier.tasks.directions import directions_of_samples
 from atelier.tasks.pictures import (
@@ -46,6 +45,8 @@ from atelier.tasks.pictures import (
     made_from,
     preview_data,
     sampled,
+    score_memorisation,
+    show_worst,
 )
 from atelier.training.health import Made, Preview
 
@@ -113,7 +114,8 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     sample, exam = sampler(bundle), examination(context)
     metrics = exam.score(sample, context.seed)
     as_real = sample(shuffled_rows(exam.rows, context.seed), context.seed)
-    metrics[MEMORISATION] = evaluate_memorisation(as_real, context.reference)
+    metrics[MEMORISATION] = score_memorisation(as_real, context, folder)
+    show_worst(as_real, context, folder)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     rows = [
         {"name": f"{side} {name}", "value": share}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,11 +21,17 @@ from atelier.evaluation.estimate import Share
 from atelier.evaluation.faces import kid_table
 from atelier.evaluation.features import Features, Images
 from atelier.evaluation.judge import LABELS, USED_LABELS
-from atelier.evaluation.keys import LEFT_OUT
+from atelier.evaluation.keys import EDITING, LEFT_OUT
 from atelier.evaluation.manifold import manifold, too_few
-from atelier.evaluation.memorisation import copies
+from atelier.evaluation.memorisation import (
+    Neighbours,
+    copies_among,
+    evaluate_memorisation,
+    neighbours,
+)
 from atelier.evaluation.reference import ReferenceSet
-from atelier.evaluation.report import COLUMNS
+from atelier.evaluation.report import write_grid
+from atelier.evaluation.sheets import EDITED_SHOWN, least_like_reals, nearest_pairs, steps_shown
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
 
@@ -46,17 +54,6 @@ def preview_data(learner: "Learner") -> Drawn:
 def preview_pairs(images: Tensor, made: Tensor) -> Tensor:
     """[N, 3, S, S] twice -> [2 N, 3, S, S]: each image beside what became of it."""
     return torch.stack([images.float(), made.float()], dim=1).flatten(0, 1)
-
-
-def above(inputs: Images, outputs: Images) -> Images:
-    """[N, 3, S, S] twice -> [2 N, 3, S, S]: a grid's rows of inputs, each above the row of what
-    became of them."""
-    parts = [
-        part[start : start + COLUMNS]
-        for start in range(0, len(inputs), COLUMNS)
-        for part in (inputs, outputs)
-    ]
-    return np.concatenate(parts)
 
 
 def latents_of(context: Context, count: int) -> Tensor:
@@ -90,10 +87,25 @@ def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def score_memorisation(samples: Images, context: Context, folder: Path) -> dict[str, Any]:
+    """Whether samples are copies; those nearest to a training image stand in `nearest.png`."""
+    training = context.reference.training
+    near = neighbours(samples, training)
+    write_grid(folder / "nearest.png", nearest_pairs(samples, near, training))
+    return evaluate_memorisation(samples, context.reference, near)
+
+
+def show_worst(samples: Images, context: Context, folder: Path) -> None:
+    """`worst.png`: the samples least like the reals, the worst first."""
+    chosen = least_like_reals(samples, context.reference)
+    write_grid(folder / "worst.png", samples[chosen])
+
+
 def score_edits(
-    bundle: Bundle, latents: npt.NDArray[np.float32], context: Context
+    bundle: Bundle, latents: npt.NDArray[np.float32], context: Context, folder: Path
 ) -> dict[str, Any]:
-    """What each used attribute's direction does to the pictures of these latents."""
+    """What each used attribute's direction does to the pictures of these latents; some stand in
+    `edits.png`, a row before, and a row after the median step along each direction."""
     judge = context.judge
     if judge is None:
         return {LEFT_OUT: "no labels, so no judge to see an edit"}
@@ -115,6 +127,13 @@ def score_edits(
             )  # fmt: skip
         except UserError as error:
             figures[name] = {LEFT_OUT: str(error)}
+    if steps := steps_shown({EDITING: figures}):
+        shown = latents[:EDITED_SHOWN]
+        rows = [decode(shown)]
+        for name, step in steps.items():
+            moved = shown + step * bundle.arrays["directions"][bundle.directions.index(name)]
+            rows.append(decode(moved.astype(np.float32)))
+        write_grid(folder / "edits.png", np.concatenate(rows), len(shown))
     return figures
 
 
@@ -150,7 +169,8 @@ class PictureComparer:
     def figures(self, bundle: Bundle) -> Figures:
         drawn = self._sample(bundle, fresh_seed())
         features = self.reference.features(drawn.pictures)
-        broken = copies(drawn.pictures, self.reference.training, self.reference.reals).in_words()
+        near = neighbours(drawn.pictures, self.reference.training)
+        broken = copies_among(near, self._near_reals).in_words()
         if self.obedience is not None and drawn.conditions is not None:
             broken += self.obedience.floors(drawn.pictures, drawn.conditions)
         return figures_of(
@@ -161,6 +181,10 @@ class PictureComparer:
             diversity=self.reference.diversity_share(features),
             broken_floors=broken,
         )
+
+    @cached_property
+    def _near_reals(self) -> Neighbours:
+        return neighbours(self.reference.reals, self.reference.training)
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
         return [self._round(challenger, champion) for _ in range(ROUNDS)]

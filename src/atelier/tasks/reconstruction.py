@@ -29,13 +29,14 @@ from atelier.evaluation.keys import (
     kid_keys,
     of_components,
 )
-from atelier.evaluation.memorisation import copies, evaluate_memorisation
+from atelier.evaluation.memorisation import copies
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
     reconstruct,
     squared_errors,
 )
 from atelier.evaluation.reference import mean_pairwise_distance, open_extractors
+from atelier.evaluation.sheets import above, largest
 from atelier.evaluation.vae import active_units, bound, decoder_sigma, evaluate_vae, fit_mixture
 from atelier.tasks.comparing import ErrorComparer, Errors, digests, fresh_seed
 from atelier.tasks.context import TRAINING, Context
@@ -44,13 +45,13 @@ from atelier.tasks.pictures import (
     EDITED,
     PREVIEWED,
     SHOWN,
-    above,
     made_from,
     preview_data,
     preview_pairs,
     reconstructed,
     sampled,
     score_edits,
+    score_memorisation,
 )
 from atelier.training.health import Made, Preview
 
@@ -167,7 +168,10 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     ]
     report.write_table(folder / "psnr.csv", rows)
     shown = images[: SHOWN // 2]
-    report.write_grid(folder / "grid.png", above(shown, reconstructed(bundle, shown)))
+    made = reconstructed(bundle, images)
+    report.write_grid(folder / "grid.png", above(shown, made[: len(shown)]))
+    worst = largest(squared_errors(images, made))
+    report.write_grid(folder / "worst.png", above(images[worst], made[worst]))
     return metrics | (_score_variational(bundle, context, folder) if bundle.is_variational else {})
 
 
@@ -195,8 +199,8 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
     return {
         "elbo": figures,
         **distances,
-        MEMORISATION: evaluate_memorisation(made[MIXTURE], context.reference),
-        EDITING: score_edits(bundle, edited, context),
+        MEMORISATION: score_memorisation(made[MIXTURE], context, folder),
+        EDITING: score_edits(bundle, edited, context, folder),
     }
 
 

@@ -24,6 +24,7 @@ from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import DOES_NOTHING, FOLLOWS_INPUT, JUDGE, KID, kid_keys
+from atelier.evaluation.sheets import least_like_reals
 from atelier.evaluation.translation import score_directions, translation_figure, twins_of
 from atelier.tasks.comparing import Digests, compare_sets, figures_of
 from atelier.tasks.context import Context
@@ -86,13 +87,23 @@ def rule_in_words(domain: Mapping[str, int]) -> str:
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     directions = open_both(context)
-    there = {name: partial(translated, bundle, name) for name in directions.of}
+    outputs: dict[str, Images] = {}
+
+    def translate(name: str, images: Images) -> Images:
+        """What becomes of a direction's own inputs is kept: translating is dear."""
+        made = translated(bundle, name, images)
+        if images is directions.of[name].inputs:
+            outputs[name] = made
+        return made
+
+    there = {name: partial(translate, name) for name in directions.of}
     metrics = score_directions(
         there[A2B], there[B2A], directions, context.prepared, tuple(context.trusted_labels)
     )
     for name, direction in directions.of.items():
-        rows = _shown(direction, name, bundle, context.prepared)
+        rows = _shown(direction, outputs[name], context.prepared)
         report.write_grid(folder / f"{name}.png", *rows)
+    report.write_grid(folder / "worst.png", *_worst(directions, outputs))
     rows_of_kid = [
         {
             "name": f"{name} {extractor}: {set_name or 'translation'}",
@@ -148,12 +159,22 @@ def _translate(network: nn.Module) -> Callable[[Images], Images]:
     return translate
 
 
-def _shown(direction: Direction, name: str, bundle: Bundle, prepared: Path) -> tuple[Images, int]:
+def _worst(directions: BothDirections, outputs: Mapping[str, Images]) -> tuple[Images, int]:
+    """Rows of the inputs and outputs of each direction whose outputs are least like its target."""
+    count = min(SHOWN, *map(len, outputs.values()))
+    rows = []
+    for name, direction in directions.of.items():
+        chosen = least_like_reals(outputs[name], direction.target, count)
+        rows += [direction.inputs[chosen], outputs[name][chosen]]
+    return np.concatenate(rows), count
+
+
+def _shown(direction: Direction, outputs: Images, prepared: Path) -> tuple[Images, int]:
     """Rows of inputs, of what became of them, and of their true twins where there are any."""
     twins = twins_of(direction, prepared)
     chosen = np.arange(len(direction.inputs)) if twins is None else twins[0]
     chosen = chosen[:SHOWN]
-    rows = [direction.inputs[chosen], translated(bundle, name, direction.inputs[chosen])]
+    rows = [direction.inputs[chosen], outputs[chosen]]
     if twins is not None:
         rows.append(twins[1].images[: len(chosen), 0])
     return np.concatenate(rows), len(chosen)

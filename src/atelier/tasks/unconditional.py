@@ -15,7 +15,6 @@ from atelier.evaluation import report
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.faces import open_bounds, score_images
 from atelier.evaluation.keys import EDITING, MEMORISATION
-from atelier.evaluation.memorisation import evaluate_memorisation
 from atelier.tasks.context import Context
 from atelier.tasks.directions import directions_of_samples
 from atelier.tasks.pictures import (
@@ -29,6 +28,8 @@ from atelier.tasks.pictures import (
     preview_data,
     sampled,
     score_edits,
+    score_memorisation,
+    show_worst,
 )
 from atelier.training.health import Made, Preview
 
@@ -72,8 +73,9 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     pictures = sampled(bundle, context.samples, context.seed)
     bounds = open_bounds(context.reference, context.samples, context.seed)
     metrics = score_images(pictures, context.reference, bounds, context.seed)
-    metrics[MEMORISATION] = evaluate_memorisation(pictures, context.reference)
-    metrics[EDITING] = score_edits(bundle, bundle.latents(EDITED, context.seed), context)
+    metrics[MEMORISATION] = score_memorisation(pictures, context, folder)
+    metrics[EDITING] = score_edits(bundle, bundle.latents(EDITED, context.seed), context, folder)
+    show_worst(pictures, context, folder)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     report.write_grid(folder / "grid.png", pictures[:SHOWN])
     report.write_grid(folder / "reals.png", context.reference.reals[:SHOWN])

@@ -125,12 +125,39 @@ def test_what_lacks_is_said_in_a_line(written):
 
 
 def test_sheets_that_nobody_keeps_are_named(written):
-    assert "The worst of what it makes: no sheet is kept." in written("faces-gan").text
+    assert "The worst of what it makes: no sheet is there." in written("faces-gan").text
     sheet(PATHS.evaluation("faces-gan") / "worst.png")
     sheet(PATHS.evaluation("faces-gan") / "nearest.png")
     found = written("faces-gan")
-    assert "no sheet is kept" not in found.text
+    assert "no sheet is there" not in found.text
     assert "its nearest training image" in found.text
+
+
+CAPTIONS = {
+    ("faces-gan", "worst"): "fifth nearest real test image is farthest, by the judge's features",
+    ("horse2zebra", "worst"): "The worst of A2B, then of B2A: inputs, and below each the output",
+    ("faces-ae", "worst"): "The worst reconstructions, by squared error",
+    ("faces-vae", "nearest"): "Samples of the mixture nearest to a training image, nearest first",
+    ("faces-gan", "edits"): "the same pictures after the median step",
+    ("faces-vae", "edits"): "reconstruction before",
+}
+"""Words that say what is where on a sheet, and by what."""
+
+
+@pytest.mark.parametrize(("name", "stem"), CAPTIONS)
+def test_a_sheet_says_what_is_where_and_by_what(written, name, stem):
+    sheet(PATHS.evaluation(name) / f"{stem}.png")
+    assert CAPTIONS[name, stem] in written(name).text
+
+
+def test_each_row_of_edits_has_its_attribute_and_step(written):
+    sheet(PATHS.evaluation("faces-gan") / "edits.png")
+    figures = json.loads(PATHS.metrics("faces-gan").read_text())[EDITING]
+    found = written("faces-gan").text
+    steps = {key: of["median_step"] for key, of in figures.items() if "median_step" in of}
+    assert steps
+    for attribute, step in steps.items():
+        assert f"{attribute}, {step:g} along" in found
 
 
 def test_a_picture_that_is_cut_short_is_said_and_the_rest_stands(written):

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from atelier.errors import UserError
-from atelier.evaluation.keys import LEFT_OUT, SETTINGS
+from atelier.evaluation.keys import LEFT_OUT, MEMORISATION, SETTINGS
 from atelier.operations.reporting import charts, facts, pictures
 from atelier.operations.reporting.distances import Distance, distances
 from atelier.operations.reporting.facts import Facts
@@ -18,7 +18,7 @@ from atelier.operations.reporting.figures import Figure, of_keys, shown
 from atelier.operations.reporting.headlines import Headline, headlines
 from atelier.operations.reporting.pictures import Picture
 from atelier.operations.reporting.registered import lineage
-from atelier.operations.reporting.sheets import Sheet
+from atelier.operations.reporting.sheets import NEAREST, WORST, Sheet
 from atelier.operations.reporting.tables import EDITS, Edit, Table, edits, tables
 from atelier.params import listed_experiments
 from atelier.schema import unknown
@@ -158,17 +158,14 @@ def _section(one: Facts, most_bytes: int) -> Section:
 
 
 def _not_kept(one: Facts) -> Iterator[str]:
-    """What a reader would look for, and the evaluation keeps no sheet of."""
+    """Sheets that a reader would look for, and an evaluation of before they were made lacks."""
     there = {sheet.path.stem for sheet in one.sheets}
-    if one.side_pixels is None or "A2B" in there or not there:
+    if one.side_pixels is None or not there:
         return
-    if "worst" not in there:
-        yield "The worst of what it makes: no sheet is kept."
-    if "nearest" not in there and "memorisation" in one.metrics:
-        yield (
-            "Its nearest training images: no sheet is kept; all figures have the share of copies, "
-            "under memorisation."
-        )
+    if WORST not in there:
+        yield "The worst of what it makes: no sheet is there. atelier repro makes it."
+    if NEAREST not in there and MEMORISATION in one.metrics:
+        yield "Its nearest training images: no sheet is there. atelier repro makes it."
 
 
 def _words(values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -8,11 +8,12 @@ from typing import Any
 from atelier.config import Experiment
 from atelier.data.sampling import Domains
 from atelier.evaluation.domains import A2B, B2A
-from atelier.evaluation.keys import MIXTURE, NORMAL, SETTINGS
+from atelier.evaluation.keys import JUDGE, MIXTURE, NORMAL, SETTINGS
+from atelier.evaluation.sheets import steps_shown
 from atelier.tasks.translation import rule_in_words
 
-GRID, REALS, WORST, NEAREST = "grid", "reals", "worst", "nearest"
-ORDER = (GRID, MIXTURE, NORMAL, A2B, B2A, WORST, NEAREST, REALS)
+GRID, REALS, WORST, NEAREST, EDITS = "grid", "reals", "worst", "nearest", "edits"
+ORDER = (GRID, MIXTURE, NORMAL, A2B, B2A, EDITS, WORST, NEAREST, REALS)
 """What was made comes before what is real."""
 
 
@@ -56,12 +57,45 @@ def _sheet(path: Path, metrics: Mapping[str, Any], experiment: Experiment) -> Sh
         case "normal":
             return Sheet(path, "Pictures from normal codes")
         case "worst":
-            return Sheet(path, "The worst of what it makes")
+            return _worst(path, metrics)
         case "nearest":
-            return Sheet(path, "What it makes, and below each its nearest training image")
+            words = (
+                f"{_samples(metrics)} nearest to a training image, nearest first, and below each "
+            )
+            words += "its nearest training image, mirrored where so it is nearer; by pixels"
+            return Sheet(path, words, rows_belong=2)
+        case "edits":
+            return _edits(path, metrics)
         case "A2B" | "B2A" as direction:
             return _translation(path, direction, bool(settings.get("twins")), experiment)
     return Sheet(path, path.stem)
+
+
+def _samples(metrics: Mapping[str, Any]) -> str:
+    """What is looked at for copies."""
+    return "Samples of the mixture" if "reconstruction" in metrics else "Samples"
+
+
+def _worst(path: Path, metrics: Mapping[str, Any]) -> Sheet:
+    """By which statistic they are the worst, and in whose features."""
+    if "reconstruction" in metrics:
+        words = (
+            "The worst reconstructions, by squared error: test images, and below each what came "
+        )
+        return Sheet(path, words + "back of it", rows_belong=2)
+    extractor = metrics.get(SETTINGS, {}).get("chosen_by", JUDGE)
+    farthest = f"whose fifth nearest real test image is farthest, by the {extractor}'s features"
+    if A2B in metrics:
+        words = f"The worst of {A2B}, then of {B2A}: inputs, and below each the output"
+        return Sheet(path, f"{words}; those {farthest}", rows_belong=2)
+    return Sheet(path, f"The samples least like real ones, the worst first: those {farthest}")
+
+
+def _edits(path: Path, metrics: Mapping[str, Any]) -> Sheet:
+    before = "reconstruction" if "reconstruction" in metrics else "sample"
+    moved = [f"{name}, {step:g} along" for name, step in steps_shown(metrics).items()]
+    caption = "Edits: the same pictures after the median step that brings each attribute"
+    return Sheet(path, caption, (f"{before} before", *moved))
 
 
 def _translation(path: Path, direction: str, twins: bool, experiment: Experiment) -> Sheet:
