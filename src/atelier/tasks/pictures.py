@@ -30,7 +30,7 @@ from atelier.evaluation.memorisation import (
     neighbours,
 )
 from atelier.evaluation.reference import ReferenceSet
-from atelier.evaluation.report import write_grid
+from atelier.evaluation.report import COLUMNS, write_grid
 from atelier.evaluation.sheets import EDITED_SHOWN, least_like_reals, nearest_pairs, steps_shown
 from atelier.tasks.comparing import Digests, compare_sets, figures_of, fresh_seed, to_pixels
 from atelier.tasks.context import Context, Labels
@@ -91,7 +91,9 @@ def score_memorisation(samples: Images, context: Context, folder: Path) -> dict[
     """Whether samples are copies; those nearest to a training image stand in `nearest.png`."""
     training = context.reference.training
     near = neighbours(samples, training)
-    write_grid(folder / "nearest.png", nearest_pairs(samples, near, training))
+    write_grid(
+        folder / "nearest.png", nearest_pairs(samples, near, training), min(COLUMNS, len(samples))
+    )
     return evaluate_memorisation(samples, context.reference, near)
 
 

@@ -171,7 +171,8 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     made = reconstructed(bundle, images)
     report.write_grid(folder / "grid.png", above(shown, made[: len(shown)]))
     worst = largest(squared_errors(images, made))
-    report.write_grid(folder / "worst.png", above(images[worst], made[worst]))
+    columns = min(report.COLUMNS, len(worst))
+    report.write_grid(folder / "worst.png", above(images[worst], made[worst]), columns)
     return metrics | (_score_variational(bundle, context, folder) if bundle.is_variational else {})
 
 
