@@ -77,7 +77,14 @@ def made(tmp_path, monkeypatch):
         tmp_path / "artifacts/laptop",
         symlinks=True,
         ignore=shutil.ignore_patterns(
-            "prepared", "judge", "train", "bundle", "evaluation", "curves.csv", "judge-labels.csv"
+            "prepared",
+            "judge",
+            "judge_b",
+            "train",
+            "bundle",
+            "evaluation",
+            "curves.csv",
+            "judge*-labels.csv",
         ),
     )
     monkeypatch.chdir(tmp_path)

@@ -16,11 +16,12 @@ from tests.operations.reporting.conftest import PATHS, SHEETS, Page, sheet, tabl
 from tests.project import forget_connections
 from tests.tables import SHIPPED
 
+from atelier import spread
 from atelier.cli.main import app
 from atelier.errors import UserError
 from atelier.evaluation.keys import EDITING, SETTINGS
 from atelier.evaluation.report import flatten
-from atelier.operations.reporting import page
+from atelier.operations.reporting import facts, page
 from atelier.operations.reporting.figures import shown
 
 LARGEST_BYTES = 10_000_000
@@ -89,6 +90,23 @@ def test_a_distance_never_stands_alone(written):
         spread = 2 * metrics[f"{key}_standard_error"]
         assert f"{shown(metrics[key])} ± {shown(spread, 2)}" in label
     assert "of the way from shuffled (0) to training images (1)" in found.text
+
+
+def test_other_training_seeds_stand_beside_the_figure_that_they_change(written, made, monkeypatch):
+    name = "faces-gan"
+    known = spread.Spread(
+        experiment=name, scale="laptop", own_seed=1, commit="", rests_on="", own_figures="",
+        trained={2: "", 3: ""},
+        figures={
+            "judge/kid": spread.Figure(
+                name="KID", values={1: 0.03, 2: 0.0312, 3: 0.024}, sampling_error=0.004
+            )
+        },
+    )  # fmt: skip
+    monkeypatch.setattr(facts, "spread_of", lambda one, scale: known if one == name else None)
+    written()
+    text = (made / "report.html").read_text()
+    assert text.count("3 training seeds: 0.0240 to 0.0312") == 2  # in the table, and its section
 
 
 def test_headings_tables_and_ids_are_sound(written):

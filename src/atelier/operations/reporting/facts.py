@@ -16,6 +16,7 @@ from atelier.operations.reporting.registered import Registered, open_or_why, reg
 from atelier.operations.reporting.sheets import Sheet, sheets_in
 from atelier.params import Listed
 from atelier.paths import Paths
+from atelier.spread import Spread, spread_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Facts:
     side_pixels: int | None
     training: Mapping[str, Any]
     judge: Mapping[str, Any]
+    spread: Spread | None
+    """What other training seeds make of its figures, where that is known of today's."""
     registered: Registered
     lacks: tuple[str, ...]
 
@@ -98,6 +101,7 @@ def _facts(
         side_pixels=shape[-1] if len(shape) == 3 else None,
         training=read_json(paths.train(name) / "train.json"),
         judge=read_json(paths.judge_metrics(experiment.dataset)),
+        spread=spread_of(name, scale),
         registered=told,
         lacks=tuple(lacks),
     )

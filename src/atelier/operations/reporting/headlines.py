@@ -16,7 +16,8 @@ from atelier.evaluation.keys import (
 )
 from atelier.operations.reporting.charts import track
 from atelier.operations.reporting.distances import Distance, distances
-from atelier.operations.reporting.figures import Figure, Metrics, figure
+from atelier.operations.reporting.figures import Figure, Metrics, figure, shown
+from atelier.spread import Spread
 
 SHARES = {
     f"numbers/{MULTIPLES_SHARE}": "Draws that follow the pattern",
@@ -75,6 +76,13 @@ def headlines(metrics: Metrics) -> Iterator[Headline]:
         beside = (("principal components", plain),) if plain else ()
         words = "of what comes back, the mean over test images; no interval is kept"
         yield Headline("PSNR in dB", psnr, beside, None, words)
+
+
+def between_seeds(spread: Spread | None) -> Iterator[tuple[str, str]]:
+    """Of each figure that `atelier seeds` has compared: its key, and how far seeds reach."""
+    for key, found in spread.figures.items() if spread else ():
+        reach = f"{shown(found.lowest)} to {shown(found.highest)}"
+        yield key, f"{len(found.values)} training seeds: {reach}"
 
 
 def _of_distance(distance: Distance) -> Headline:

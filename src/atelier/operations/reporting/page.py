@@ -15,7 +15,7 @@ from atelier.operations.reporting import charts, facts, pictures
 from atelier.operations.reporting.distances import Distance, distances
 from atelier.operations.reporting.facts import Facts
 from atelier.operations.reporting.figures import Figure, of_keys, shown
-from atelier.operations.reporting.headlines import Headline, headlines
+from atelier.operations.reporting.headlines import Headline, between_seeds, headlines
 from atelier.operations.reporting.pictures import Picture
 from atelier.operations.reporting.registered import lineage
 from atelier.operations.reporting.sheets import NEAREST, WORST, Sheet
@@ -47,6 +47,8 @@ class Section:
     facts: Facts
     strip: Shown | None
     headlines: Sequence[Headline]
+    seeds: Mapping[str, str]
+    """By the key of a figure, what other training seeds make of it."""
     distances: Sequence[tuple[Distance, Markup]]
     sheets: Sequence[Shown]
     champions: Sequence[Shown]
@@ -137,6 +139,7 @@ def _section(one: Facts, most_bytes: int) -> Section:
         facts=one,
         strip=_strip(one, most_bytes),
         headlines=list(headlines(one.metrics)),
+        seeds=dict(between_seeds(one.spread)),
         distances=[(distance, charts.logarithmic(distance))
                    for distance in distances(one.metrics)],
         sheets=[_shown(sheet, one.name, most_bytes) for sheet in one.sheets],
