@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from atelier.errors import UserError
 from atelier.files import written_aside
+from atelier.paths import home_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -35,8 +36,6 @@ BUNDLES = FOLDER / "bundles"
 """Below the store's root, as FOLDER is."""
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 """Of an MLflow experiment: that MLflow's pages show runs and models, not traces and prompts."""
-TRIALS = (".dvc", "tmp", "exps")
-"""Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
 LOCK_SECONDS = 120
 """A first opening migrates a database, some 10 s on two busy cores."""
 BUSY_SECONDS = 10
@@ -160,18 +159,10 @@ def _uri_and_root() -> tuple[str, Path]:
     uri = os.environ.get(ADDRESS) or LOCAL_URI
     if not (database := database_of(uri)):
         return uri, Path()
-    if not database.is_absolute() and (home := _home(Path.cwd())) != Path.cwd():
+    if not database.is_absolute() and (home := home_of(Path.cwd())) != Path.cwd():
         database = home / database
         uri = f"{SQLITE}{database}"
     return uri, database.parent.parent if database.parent.name == FOLDER.name else database.parent
-
-
-def _home(folder: Path) -> Path:
-    """The repository that started a trial of DVC's in this folder; else the folder itself."""
-    for above in folder.parents:
-        if above.parts[-len(TRIALS) :] == TRIALS:
-            return above.parents[len(TRIALS) - 1]
-    return folder
 
 
 class NotWritable(UserError):
