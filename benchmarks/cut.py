@@ -28,11 +28,11 @@ from atelier.data.images import to_bytes, to_float
 from atelier.evaluation.domains import A2B, B2A
 from atelier.evaluation.features import Images
 from atelier.evaluation.report import write_grid, write_metrics
+from atelier.evaluation.sheets import above
 from atelier.evaluation.translation import score_directions
 from atelier.models import cyclegan
 from atelier.paths import Paths
 from atelier.tasks.context import Context
-from atelier.tasks.pictures import above
 from atelier.tasks.translation import open_both
 from atelier.training import ema
 from atelier.training.randomness import StepRandomness

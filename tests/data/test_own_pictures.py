@@ -278,7 +278,8 @@ def test_by_hand_in_data(tmp_path):
 def test_what_has_no_labels_has_no_judge(layout, judged, problem):
     written = read_yaml(Path("experiments/tiny/datasets/celeba.yaml"))
     written["data"]["layout"] = layout
-    written["judge"] = written["judge"] if judged else None
+    for judge in ("judge", "judge_b"):
+        written[judge] = written[judge] if judged else None
     if problem is None:
         assert (config.Dataset.model_validate(written).judge is not None) == judged
     else:

@@ -36,7 +36,7 @@ class Told(Judge):
 
 @pytest.fixture(scope="module")
 def judge(classifier: Judge) -> Judge:
-    told = Told(3, 8, 1)
+    told = Told(classifier.stem, classifier.depths, classifier.norm.num_features, 1)
     told.load_state_dict(classifier.state_dict())
     return told.eval()
 

@@ -80,7 +80,7 @@ def test_experiments_share_the_cores_the_longest_first(repository, monkeypatch):
     monkeypatch.setenv(LOCKS_VARIABLE, str(repository / "locks"))
     repro.reproduce([], force=True, sync=False, jobs=2)
     (shared, _), (runs, places), (rest, _) = calls
-    assert (shared, rest) == ([["--force", "prepare", "judge"]], [[]])
+    assert (shared, rest) == ([["--force", "prepare", "judge", "judge_b"]], [[]])
     assert held == [False, True, False]
     ours = listed_experiments()
     assert sorted(run[2:] for run in runs) == sorted(

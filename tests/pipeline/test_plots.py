@@ -9,6 +9,8 @@ from atelier.evaluation.report import flatten
 
 CARRIED = carried()
 LISTED, DATASETS = CARRIED.experiments, CARRIED.datasets
+OF_NUMBERS = ("numbers/judge-metrics.json", "numbers/judge_b-metrics.json")
+"""Arithmetic has no figure of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ def test_every_picture_of_an_experiment_is_drawn(pipeline, drawn, name):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_judge_is_drawn(drawn, name):
-    assert f"artifacts/tiny/{name}/judge-labels.csv" in drawn[0]
+    for judge in ("judge", "judge_b"):
+        assert f"artifacts/tiny/{name}/{judge}-labels.csv" in drawn[0]
 
 
 def test_metrics_are_a_table(pipeline):
@@ -49,4 +52,4 @@ def test_metrics_are_a_table(pipeline):
     assert {path.split("/")[2] for path in shown} == LISTED.keys() | DATASETS.keys()
     for path, found in shown.items():
         assert not found.get("error"), path
-        assert flatten(found["data"]) or path.endswith("numbers/judge-metrics.json"), path
+        assert flatten(found["data"]) or path.endswith(OF_NUMBERS), path
