@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_a_deleted_experiment_comes_back(store: Store) -> None:
     store.client.delete_experiment(made)
     assert store.experiment("faces-gan-tiny") == made
     assert store.client.get_experiment(made).lifecycle_stage == "active"
+
+
+def test_an_experiment_that_another_machine_made_a_moment_ago_is_used(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines that share a server share no lock."""
+    made = store.experiment("faces")
+    answers = [None, store.client.get_experiment_by_name("faces")]
+    monkeypatch.setattr(store.client, "get_experiment_by_name", lambda name: answers.pop(0))
+    assert replace(store, uri="http://server").experiment("faces") == made
 
 
 def test_a_held_lock_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,13 @@ from atelier.errors import UserError
 from atelier.operations.status import MLFLOW_URL, figures_beside_champion, status_of
 from atelier.paths import Paths
 from atelier.pipeline import registering
-from atelier.registry import loading, sync, versions
+from atelier.registry import loading, sync, turns, versions
 from atelier.registry.gate import decide
-from atelier.registry.history import PROMOTED, history
+from atelier.registry.history import KEPT, PROMOTED, history
 from atelier.registry.lineage import Lineage, dvc_digest
 from atelier.registry.store import LOCAL_URI, Store
 from atelier.registry.sync import Synced, write_receipt
+from atelier.registry.versions import Version
 from atelier.tasks.numbers import NumbersComparer
 
 from .conftest import pack, patterned_numbers
@@ -164,6 +165,68 @@ def test_a_version_that_two_decide_on_is_decided_on_once(
     assert result.promoted
     found = versions.version(store, "numbers-tiny", "2")
     assert [event.what for event in history([found])] == [PROMOTED]
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("before", "asked"), [("set_champion", 1), ("finish", 0)])
+def test_a_promotion_that_was_cut_short_is_made_by_the_next_sync(
+    store: Store, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, before: str, asked: int
+) -> None:
+    trained_again(store, experiment)
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, before, killed)
+        with pytest.raises(KeyboardInterrupt):
+            synced(store, experiment, FakeComparer())
+    comparer = FakeComparer()
+    assert synced(store, experiment, comparer).promoted
+    assert comparer.asked == asked
+    second = versions.find(store, "numbers-tiny@champion")
+    assert (second.number, second.tags["previous_champion"]) == ("2", "1")
+    assert [event.what for event in history([second])] == [PROMOTED]
+
+
+@pytest.mark.parametrize("so_late", [False, True])
+def test_who_was_silent_while_another_was_promoted_is_compared_with_it(
+    store: Store,
+    experiment: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    so_late: bool,
+) -> None:
+    """Between machines, where no lock holds; `so_late` that it overwrites the other's alias."""
+    monkeypatch.setattr(turns, "BEAT_SECONDS", 60.0)
+    trained_again(store, experiment)
+    shared = replace(store, uri="postgresql://shared")
+    second, _ = versions.register(store, Paths("tiny").bundle("numbers"))
+    pack(tmp_path / "third", {"generator": patterned_numbers(2)}, NUMBERS)
+    third, _ = versions.register(store, tmp_path / "third")
+    set_champion = versions.set_champion
+
+    def overtake() -> None:
+        monkeypatch.setattr(versions, "set_champion", set_champion)
+        store.client.set_model_version_tag(
+            second.name, second.number, turns.PASSED_OVER_TAG, str(third)
+        )
+        versions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+
+    def move_late(store: Store, chosen: Version) -> None:
+        overtake()
+        set_champion(store, chosen)
+
+    tie = replace(BETTER, difference=0.0)
+    if so_late:
+        monkeypatch.setattr(versions, "set_champion", move_late)
+    comparer = Overtaken((lambda: None) if so_late else overtake, [BETTER, tie])
+    folder = Paths("tiny").bundle("numbers")
+    assert not sync.submit(shared, second, folder, lambda: comparer).promote
+    assert comparer.champions[-1] == third.digest
+    assert versions.find(store, "numbers-tiny@champion").number == third.number
+    found = versions.version(store, second.name, second.number)
+    assert found.tags["gate.champion"] == third.number
+    assert [event.what for event in history([found])] == [KEPT]
 
 
 def test_a_tie_stays_challenger(store: Store, experiment: Experiment) -> None:

@@ -134,6 +134,37 @@ def test_who_takes_long_is_waited_for(
     assert order == [slow.number, second.number]
 
 
+def test_who_comes_back_waits_for_a_later_one_that_decides(
+    store: Store, shared: Store, register: Callable[[], Version]
+) -> None:
+    back, second = register(), register()
+    order: list[str] = []
+
+    def come_back() -> None:
+        with turns.turn(shared, back):
+            order.append(back.number)
+
+    thread = threading.Thread(target=come_back)
+    with turns.turn(shared, second):
+        thread.start()
+        time.sleep(COMPARING_SECONDS)
+        order.append(second.number)
+    thread.join()
+    assert order == [second.number, back.number]
+
+
+def test_a_turn_is_lost_to_whoever_passes_it_over(
+    store: Store, shared: Store, register: Callable[[], Version]
+) -> None:
+    one = register()
+    with turns.turn(shared, one) as held:
+        assert not held.is_lost()
+        store.client.set_model_version_tag(one.name, one.number, turns.PASSED_OVER_TAG, "numbers/7")
+        assert held.is_lost()
+    with turns.turn(shared, one) as held:
+        assert (held.passed_over_by, held.is_lost()) == ("7", False)
+
+
 def test_on_one_machine_the_lock_is_enough(store: Store, register: Callable[[], Version]) -> None:
     register()
     second = register()

@@ -29,6 +29,25 @@ def test_the_same_bundle_makes_one_version(store: Store, image_bundle: Path) -> 
     assert len(versions.versions(store, "faces-gan-tiny")) == 1
 
 
+def test_a_name_that_another_machine_made_a_moment_ago_is_used(
+    store: Store, image_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.client.create_registered_model("faces-gan-tiny")
+    monkeypatch.setattr(versions, "names", lambda store: [])
+    assert str(versions.register(store, image_bundle)[0]) == "faces-gan-tiny/1"
+
+
+def test_the_newest_is_challenger_whoever_was_slower(
+    store: Store, image_bundle: Path, other_bundle: Path
+) -> None:
+    """Or was killed before it had said so, and registers again."""
+    versions.register(store, image_bundle)
+    versions.register(store, other_bundle)
+    store.client.set_registered_model_alias("faces-gan-tiny", versions.CHALLENGER, "1")
+    assert versions.register(store, image_bundle)[0].aliases == ()
+    assert versions.find(store, "faces-gan-tiny@challenger").number == "2"
+
+
 def test_a_lost_model_folder_is_put_back(store: Store, image_bundle: Path) -> None:
     version, _ = versions.register(store, image_bundle)
     shutil.rmtree(version.source)

@@ -93,7 +93,9 @@ class Store:
                 return str(found.experiment_id)
             tags = {KIND_TAG: KIND}
             if self.is_server:
-                return str(self.client.create_experiment(name, tags=tags))
+                with made_already_is_well():
+                    return str(self.client.create_experiment(name, tags=tags))
+                return self.experiment(name)
             location = (self.root / FOLDER / "artifacts" / name).absolute()
             made = str(self.client.create_experiment(name, str(location), tags))
             if database := database_of(self.uri):
@@ -136,6 +138,19 @@ def open_store() -> Store:
         if database and may_write:
             _make_locations_relative(database, root)
     return Store(client, uri, root)
+
+
+@contextmanager
+def made_already_is_well() -> Iterator[None]:
+    """Lets a request pass that makes what another machine made a moment ago: those who share a
+    server share no lock."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def has_store() -> bool:

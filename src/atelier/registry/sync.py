@@ -25,7 +25,7 @@ from atelier.registry.gate import (
 )
 from atelier.registry.lineage import Lineage, lineage_of
 from atelier.registry.store import FOLDER, Store
-from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, WARNINGS_TAG
+from atelier.registry.tags import WARNINGS_TAG
 from atelier.registry.tracking import (
     EVALUATION_FOLDER,
     HISTORY,
@@ -35,7 +35,7 @@ from atelier.registry.tracking import (
     restore,
     run_at,
 )
-from atelier.registry.turns import turn
+from atelier.registry.turns import Turn, turn
 from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, Version
 
 TRAINED_TAGS = "atelier.trained."
@@ -127,9 +127,9 @@ def sync(
         splits = datasets.splits(paths, experiment.dataset)
         completing.complete(store, version, run_id, words, splits)
         completing.complete_others(store, version.name)
-        if DECIDED_TAG in version.tags:
+        if version.is_decided:
             versions.describe(store, version)
-    if DECIDED_TAG in version.tags:
+    if version.is_decided:
         return Synced(experiment.name, run_id, version, is_new, False, "")
     decision = submit(store, version, folder, comparer)
     version = versions.version(store, version.name, version.number)
@@ -154,27 +154,56 @@ def submit(
     its code, and where that is older, the reason says so. Where another has become champion while
     the two were compared, the challenger is held to that one.
     """
-    with turn(store, challenger):
-        while True:
-            champion = versions.champion(store, challenger.name)
-            decision = _decide(store, challenger, champion, folder, open_comparer)
-            with store.locked():
-                if decided := _decided_meanwhile(store, challenger):
-                    return decided
-                now = versions.champion(store, challenger.name)
-                if str(now) == str(champion):
-                    versions.record(store, challenger, decision)
-                    return decision
-            say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
+    while True:
+        with turn(store, challenger) as held:
+            decision = _decide_in_turn(store, challenger, folder, open_comparer, held)
+        if decision:
+            return decision
+        say(f"{challenger}: was silent for too long, and waits for its turn again")
 
 
-def _decided_meanwhile(store: Store, challenger: Version) -> Decision | None:
-    """What another process, which was asked for the same version, has written down."""
+def _decide_in_turn(
+    store: Store, challenger: Version, folder: Path, open_comparer: ComparerFactory, held: Turn
+) -> Decision | None:
+    """The decision, written down; None where the turn was lost meanwhile."""
+    while True:
+        with store.locked():
+            if decided := _carried_out(store, challenger, held):
+                return decided
+        champion = versions.champion(store, challenger.name)
+        decision = _decide(store, challenger, champion, folder, open_comparer)
+        with store.locked():
+            if decided := _carried_out(store, challenger, held):
+                return decided
+            if held.is_lost():
+                return None
+            now = versions.champion(store, challenger.name)
+            if str(now) == str(champion):
+                counts = versions.record(store, challenger, decision, held.is_lost)
+                return decision if counts else None
+        say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
+
+
+def _carried_out(store: Store, challenger: Version, held: Turn) -> Decision | None:
+    """What was decided before: by another process that was asked for the same version, or by one
+    that was killed or lost its turn once the alias had moved.
+
+    Where others had been promoted by then, they have the alias again, and are compared with.
+    """
     found = versions.version(store, challenger.name, challenger.number)
-    if DECIDED_TAG not in found.tags or DECIDED_TAG in challenger.tags:
+    if DECIDED_TAG not in found.tags or challenger.is_decided:
         return None
-    promoted = found.tags.get(PROMOTED_TAG) == "true"
-    return Decision(promoted, found.tags.get(REASON_TAG, ""), None, None)
+    words = json.loads(found.tags[DECIDED_TAG])
+    decision = Decision(words["promote"], words["reason"], None, None)
+    if found.is_decided:
+        return decision
+    if versions.CHAMPION not in found.aliases:
+        return None
+    if overwritten := versions.promoted_beside(store, found, held.passed_over_by):
+        versions.set_champion(store, overwritten)
+        return None
+    versions.finish(store, found, decision.promote, decision.reason)
+    return decision
 
 
 def _decide(

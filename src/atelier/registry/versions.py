@@ -15,7 +15,7 @@ from atelier.files import write_whole
 from atelier.registry import history, packaging, pages, scored
 from atelier.registry.gate import Decision
 from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
-from atelier.registry.store import FOLDER, Store
+from atelier.registry.store import FOLDER, Store, made_already_is_well
 from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, REASON_TAG, packed, unpacked
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ RUN_TAG = "atelier.run"
 PREVIOUS_TAG = "previous_champion"
 DECIDED_TAG = "gate.decision"
 """Figures and rounds that the gate decided on, as JSON."""
+HELD_TO_TAG = "gate.champion"
+"""The number of the champion that it was compared with."""
+PROMOTED_WORDS = {"true": True, "false": False}
 START_TAGS = "atelier.start."
 """How the tags begin that say whose networks a version began with."""
 
@@ -60,6 +63,11 @@ class Version:
     def digests(self) -> tuple[str, str]:
         """Of the model, and of the code that ships with it."""
         return self.digest, self.code_digest
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the gate's decision was carried out to its end: what was cut short is none."""
+        return DECIDED_TAG in self.tags and self.tags.get(PROMOTED_TAG) in PROMOTED_WORDS
 
     @property
     def training_run(self) -> str | None:
@@ -101,7 +109,8 @@ def register(
         if found := find_bundle(store, name, *digests):
             if not packaging.is_kept(store, folder, found.source):
                 packaging.put(store, folder, digests, found.source)
-            return found, False
+            _set_challenger(store, name)  # where its registration was cut short
+            return version(store, name, found.number), False
         if store.is_server and run_id is None:
             problem = "a version on a server needs the run of its training, and there is none"
             raise UserError(store.uri, problem)
@@ -111,7 +120,8 @@ def register(
         source = str(model.artifact_location) if store.is_server else local
         packaging.put(store, folder, digests, source)
         if name not in names(store):
-            store.client.create_registered_model(name)
+            with made_already_is_well():
+                store.client.create_registered_model(name)
         facts = _facts(manifest) | pages.facts_of(folder) | dict(origin())
         facts |= {DIGEST_TAG: digest, CODE_TAG: code, scored.MODEL_TAG: model.model_id}
         # Without a run, MLflow would look for the model's in the store of its own default.
@@ -119,10 +129,16 @@ def register(
         made = store.client.create_model_version(
             name, source, run_id=run_id, tags=packed(facts), model_id=model_id
         )
-        store.client.set_registered_model_alias(name, CHALLENGER, made.version)
+        _set_challenger(store, name)
         found = version(store, name, str(made.version))
         scored.tie(store, found, store.client.get_logged_model(model.model_id), folder)
     return found, True
+
+
+def _set_challenger(store: Store, name: str) -> None:
+    """The newest version's alias: another machine may register one at the same moment."""
+    while CHALLENGER not in (newest := versions(store, name)[0]).aliases:
+        store.client.set_registered_model_alias(name, CHALLENGER, newest.number)
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -219,17 +235,25 @@ def champion(store: Store, name: str) -> Version | None:
     return None
 
 
-def record(store: Store, challenger: Version, decision: Decision) -> Path:
-    """Writes a decision of the gate down, as tags and as a file, and promotes where it says so."""
+def record(
+    store: Store,
+    challenger: Version,
+    decision: Decision,
+    is_lost: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Writes a decision of the gate down, as tags and as a file, and promotes where it says so.
+
+    Args:
+        is_lost: asked once the alias has moved: whether somebody else decided meanwhile.
+
+    Returns:
+        Whether the decision counts; one that was lost is left unfinished.
+    """
     with store.locked():
         before = champion(store, challenger.name)
-        tags = {
-            PROMOTED_TAG: str(decision.promote).lower(),
-            REASON_TAG: decision.reason,
-            DECIDED_TAG: json.dumps(decision.to_dict(), sort_keys=True),
-        }
+        tags = {DECIDED_TAG: json.dumps(decision.to_dict(), sort_keys=True)}
         if before:
-            tags["gate.champion"] = before.number
+            tags[HELD_TO_TAG] = before.number
         if decision.promote and before and before.number != challenger.number:
             tags[PREVIOUS_TAG] = before.number
         for key, value in tags.items():
@@ -241,12 +265,45 @@ def record(store: Store, challenger: Version, decision: Decision) -> Path:
             "decision": decision.to_dict(),
         }
         write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
-        what = history.PROMOTED if decision.promote else history.KEPT
-        history.note(store, challenger, what, decision.reason)
         if decision.promote:
-            _set_champion(store, challenger)
+            set_champion(store, challenger)
+            if is_lost():
+                return False
+        finish(store, challenger, decision.promote, decision.reason)
+    return True
+
+
+def finish(store: Store, challenger: Version, promoted: bool, reason: str) -> None:
+    """Says what became of a version, once its alias is where the decision wants it.
+
+    The tag that makes the decision count is the last: until then, who was killed decides anew.
+    """
+    what = history.PROMOTED if promoted else history.KEPT
+    with store.locked():
+        told = history.history([version(store, challenger.name, challenger.number)])
+        if not any((event.what, event.why) == (what, reason) for event in told):
+            history.note(store, challenger, what, reason)
+        for key, text in {REASON_TAG: reason, PROMOTED_TAG: str(promoted).lower()}.items():
+            store.client.set_model_version_tag(challenger.name, challenger.number, key, text)
         describe(store, challenger)
-    return path
+
+
+def promoted_beside(store: Store, ours: Version, number: str) -> Version | None:
+    """Whoever is champion by right, where the one of this number took over while we were silent.
+
+    One that was held to us, or that was not promoted, took nothing from us.
+    """
+    promoted = {
+        one.number: one
+        for one in versions(store, ours.name)
+        if one.is_decided and PROMOTED_WORDS[one.tags[PROMOTED_TAG]]
+    }
+    last = promoted.get(number)
+    if last is None or last.tags.get(HELD_TO_TAG) == ours.number:
+        return None
+    while after := [one for one in promoted.values() if one.tags.get(PREVIOUS_TAG) == last.number]:
+        last = after[0]
+    return last
 
 
 def describe(store: Store, *changed: Version) -> None:
@@ -272,7 +329,7 @@ def promote(store: Store, chosen: Version, reason: str) -> None:
                 chosen.name, chosen.number, PREVIOUS_TAG, before.number
             )
         history.note(store, chosen, history.FORCED, reason)
-        _set_champion(store, chosen)
+        set_champion(store, chosen)
         describe(store, chosen)
 
 
@@ -292,12 +349,13 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
         before = version(store, name, number)
         history.note(store, now, history.ROLLED_BACK, f"to {before}")
         history.note(store, before, history.RESTORED, f"instead of {now}")
-        _set_champion(store, before)
+        set_champion(store, before)
         describe(store, before, now)
     return version(store, name, number), version(store, name, now.number)
 
 
-def _set_champion(store: Store, chosen: Version) -> None:
+def set_champion(store: Store, chosen: Version) -> None:
+    """Moves the alias, and says so nowhere."""
     store.client.set_registered_model_alias(chosen.name, CHAMPION, chosen.number)
 
 
