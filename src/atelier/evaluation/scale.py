@@ -5,7 +5,7 @@ was also asked for wrong sets and for training images, and between these lies a 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,16 +63,13 @@ def ways(figures: Mapping[str, Any]) -> dict[str, float]:
     `of_the_way`, `of_the_way_mixture`; none where there is no way to go."""
     keys = kid_keys(figures)
     scale = Scale.between({name: _estimate(figures, key) for name, key in keys.items()})
-    return {} if scale is None else dict(_scored(scale, figures, keys.items()))
-
-
-def _scored(
-    scale: Scale, figures: Mapping[str, Any], keys: Iterable[tuple[str, str]]
-) -> Iterable[tuple[str, float]]:
-    for name, key in keys:
-        if name not in (CEILING, *WRONG):
-            word = distance_to(name, OF_THE_WAY) if name else OF_THE_WAY
-            yield word, scale.share(figures[key])
+    if scale is None:
+        return {}
+    return {
+        distance_to(name, OF_THE_WAY) if name else OF_THE_WAY: scale.share(figures[key])
+        for name, key in keys.items()
+        if name not in (CEILING, *WRONG)
+    }
 
 
 def _estimate(figures: Mapping[str, Any], key: str) -> Estimate:

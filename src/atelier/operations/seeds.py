@@ -24,7 +24,7 @@ from atelier.operations.devices import places, shares_of_machine
 from atelier.operations.staleness import steps_of_all
 from atelier.params import STAGES_OF_EXPERIMENT, default_scale, listed_experiments
 from atelier.paths import Paths
-from atelier.registry.headline import Headline, headlines
+from atelier.registry.headline import headlines
 from atelier.schema import parse, read_yaml, unknown
 from atelier.spread import LOCK, Figure, Spread, figures_digest, resting_on
 
@@ -201,16 +201,10 @@ def figures(own_seed: int, by_seed: Mapping[int, Mapping[str, float]]) -> dict[s
     """Those that stand for the experiment, where every seed has them."""
     return {
         one.key: Figure(
-            name=_name(one),
+            name=one.title,
             values={seed: flat[one.key] for seed, flat in by_seed.items()},
             sampling_error=one.error,
         )
         for one in headlines(by_seed[own_seed])
         if all(one.key in flat for flat in by_seed.values())
     }
-
-
-def _name(one: Headline) -> str:
-    """`KID A2B (judge)`."""
-    words = (one.name, one.part, f"({one.by})" if one.by else "")
-    return " ".join(word for word in words if word)

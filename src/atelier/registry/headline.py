@@ -50,6 +50,12 @@ class Headline:
     """From the best of the known wrong sets to training images: see evaluation/scale.py."""
 
     @property
+    def title(self) -> str:
+        """`KID A2B (judge)`."""
+        by = f"({self.by})" if self.by else ""
+        return " ".join(word for word in (self.name, self.part, by) if word)
+
+    @property
     def held_to(self) -> str:
         """`; ceiling of training images: 0.002 ± 0.0013`, to follow it; empty where nothing is."""
         if self.beside_value is None:

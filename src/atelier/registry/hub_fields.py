@@ -108,10 +108,4 @@ def _dataset_field(known: Known) -> dict[str, Any]:
 
 def _metric_field(one: Headline) -> dict[str, Any]:
     """Of `model-index`; `verified` would say that the hub itself has measured it."""
-    return {"type": one.key, "name": full_name(one), "value": one.value, "verified": False}
-
-
-def full_name(one: Headline) -> str:
-    """`KID A2B (judge)`."""
-    words = [one.name, one.part, f"({one.by})" if one.by else ""]
-    return " ".join(word for word in words if word)
+    return {"type": one.key, "name": one.title, "value": one.value, "verified": False}

@@ -17,7 +17,6 @@ from atelier.registry.hub_fields import (
     IMPORTED,
     Known,
     front_matter,
-    full_name,
 )
 from atelier.registry.lineage import DATA_TAG, DIRTY_TAG, UNKNOWN
 from atelier.registry.pages import BY_ALIAS, since, verdict
@@ -156,7 +155,7 @@ def _row(one: Headline) -> tuple[str, str, str, str]:
         ends = (one.value - CLEARLY * one.error, one.value + CLEARLY * one.error)
         interval = " to ".join(number(end, one.error).partition(" ")[0] for end in ends)
     held_to = one.held_to.removeprefix("; ") or "-"
-    return full_name(one), number(one.value, one.error), interval, held_to
+    return one.title, number(one.value, one.error), interval, held_to
 
 
 def _limitations(known: Known) -> str:

@@ -189,12 +189,7 @@ def facts_of(bundle: Path) -> dict[str, str]:
 
 def _list(found: list[Headline]) -> str:
     """A list, for MLflow draws a table without lines or space between its columns."""
-    lines = []
-    for one in found:
-        name = " ".join(word for word in (one.name, one.part) if word)
-        by = f" ({one.by})" if one.by else ""
-        lines.append(f"- {name}{by}: **{one.measured}**{one.held_to}")
-    return "\n".join(lines)
+    return "\n".join(f"- {one.title}: **{one.measured}**{one.held_to}" for one in found)
 
 
 def _code(python: str) -> str:

@@ -1,6 +1,7 @@
 """Autoencoders: images to codes and back; a variational one is sampled and edited, too."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from atelier.evaluation.keys import (
     kid_keys,
     of_components,
 )
-from atelier.evaluation.memorisation import copies
+from atelier.evaluation.memorisation import Neighbours, copies_among, neighbours
 from atelier.evaluation.reconstruction import (
     evaluate_reconstruction,
     reconstruct,
@@ -215,6 +216,10 @@ def comparer(context: Context) -> Comparer:
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
     worst = float(squared_errors(images, mean).mean())
 
+    @cache
+    def near_images() -> Neighbours:
+        return neighbours(images, training)
+
     def diversity(bundle: Bundle) -> float:
         if bundle.is_variational:
             made = sampled(bundle, min(DIVERSE, len(images)), context.seed, sampler=MIXTURE)
@@ -230,7 +235,7 @@ def comparer(context: Context) -> Comparer:
             broken.append("no active unit")
         if bundle.is_variational:
             made = sampled(bundle, context.samples, fresh_seed(), sampler=MIXTURE)
-            broken += copies(made, training, images).in_words()
+            broken += copies_among(neighbours(made, training), near_images()).in_words()
         return broken
 
     rests_on = digests(context.prepared, None)

@@ -1,7 +1,7 @@
 """Translation between two domains, in both directions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +118,9 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
 
 
 def comparer(context: Context) -> Comparer:
-    return TranslationComparer(open_both(context), context.prepared, context.digests)
+    # The gate does not ask the probe, whose features take longer than the judge's.
+    directions = replace(open_both(context), probe=None)
+    return TranslationComparer(directions, context.prepared, context.digests)
 
 
 def open_both(context: Context, count: int | None = None) -> BothDirections:
