@@ -11,7 +11,7 @@ FAST = "not slow and not server and not browser and not gpu"
 QUICK = f"{FAST} and not pipeline"
 APART = ("bundle", "drawing", "editing", "evaluation", "models")
 """Folders of tests whose rooms know nothing of what is listed: nothing added reaches them."""
-OF_LAPTOP = ("operations/reporting", "test_figures.py")
+OF_LAPTOP = ("operations/reporting", "registry/test_export.py", "test_figures.py")
 """Tests that read the published figures, which a project at tiny scale has not."""
 
 
