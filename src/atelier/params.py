@@ -12,7 +12,7 @@ from atelier.schema import Strict, load
 Scale = Literal["tiny", "laptop", "gpu"]
 STAGES_OF_DATASET = ("prepare", JUDGE, JUDGE_B)
 """What dvc.yaml does for each dataset; experiments have it in common."""
-STAGES_OF_EXPERIMENT = ("train", "bundle", "evaluate", "register")
+STAGES_OF_EXPERIMENT = ("train", "bundle", "evaluate", "register", "report")
 """What it does for each experiment, in order."""
 
 

@@ -14,6 +14,8 @@ DOMAIN_FOLDERS = ("trainA", "trainB", "testA", "testB")
 """CycleGAN's layout."""
 JUDGE, JUDGE_B = "judge", "judge_b"
 """The stages that train the judges of a dataset; of files and blocks of settings, their names."""
+REPORT = "report.html"
+"""Wherever it is kept, an experiment's page is called so."""
 SPLITS = ("training", "validation", "test")
 TRIALS = (".dvc", "tmp", "exps")
 """Where `dvc exp run --temp` and `--queue` work, in a folder that is removed with all it holds."""
@@ -79,6 +81,10 @@ class Paths:
     def judge_metrics(self, dataset: str, stage: str = JUDGE) -> Path:
         """Figures of a judge itself on the test split; in git."""
         return self._artifact(dataset, f"{stage}-metrics.json")
+
+    def report(self, experiment: str) -> Path:
+        """One page of it: sheets, figures, curves, and what the gate said."""
+        return self._artifact(experiment, REPORT)
 
     def seeds(self, experiment: str) -> Path:
         """What other training seeds make of its figures; in git."""

@@ -84,7 +84,7 @@ def test_experiments_share_the_cores_the_longest_first(repository, monkeypatch):
     assert held == [False, True, False]
     ours = listed_experiments()
     assert sorted(run[2:] for run in runs) == sorted(
-        [f"{stage}@{name}" for stage in ("train", "bundle", "evaluate", "register")]
+        [f"{stage}@{name}" for stage in ("train", "bundle", "evaluate", "register", "report")]
         for name in ours
     )
     assert all(run[:2] == ["--force", "--single-item"] for run in runs)

@@ -203,7 +203,8 @@ def test_what_git_does_not_know_would_be_left_out_and_what_is_changed_goes_along
 
 
 def test_figures_of_yesterday_are_not_compared_with_todays(repository, monkeypatch):
-    steps = [Step("train@faces-gan", ("src/loop.py modified",)), Step("register@faces-gan", ("x",))]
+    stale = ("train", ("src/loop.py modified",)), ("register", ("x",)), ("report", ("x",))
+    steps = [Step(f"{stage}@faces-gan", reasons) for stage, reasons in stale]
     monkeypatch.setattr(seeds, "steps_of_all", lambda *_: {"faces-gan": steps})
     said = r"^faces-gan: its own figures are not today's \(train@faces-gan: src/loop.py modified\)"
     with pytest.raises(UserError, match=said):

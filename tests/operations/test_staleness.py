@@ -24,10 +24,12 @@ def test_a_changed_line_is_named_and_what_follows_waits(inside):
     assert list(steps) == [
         "data.dvc", "prepare@numbers", "judge@numbers", "judge_b@numbers",
         "train@numbers", "bundle@numbers", "evaluate@numbers", "register@numbers",
+        "report@numbers",
     ]  # fmt: skip
     assert [name for name, step in steps.items() if step.stale] == list(steps)[4:]
     assert any("model" in reason for reason in steps["train@numbers"].reasons)
     assert "after evaluate@numbers" in steps["register@numbers"].reasons
+    assert "after register@numbers" in steps["report@numbers"].reasons
     assert not any(step.stale for step in staleness.steps_of("faces-gan", "tiny"))
 
 

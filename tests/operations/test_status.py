@@ -24,8 +24,10 @@ def test_a_registered_version_stands_with_its_reason(in_pipeline, name):
 
 def test_links_lead_to_the_pages_that_are_served(in_pipeline, monkeypatch):
     monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
-    (model, page), (run, _) = status_of("numbers", "tiny").links
-    assert (model, run) == ("model numbers-tiny/1", "MLflow run")
+    links = dict(status_of("numbers", "tiny").links)
+    assert list(links) == ["model numbers-tiny/1", "MLflow run", "report"]
+    page, run, report = links.values()
+    assert report == f"{run}/artifacts/evaluation/report.html"
     assert page == "http://127.0.0.1:5000/#/models/numbers-tiny/versions/1"
 
 

@@ -11,6 +11,8 @@ import sys
 import pytest
 from tests.project import run
 
+from atelier.params import STAGES_OF_EXPERIMENT
+
 pytestmark = pytest.mark.slow
 MELODY = '''"""A toy: sequences grow from a few notes by one-dimensional transposed convolutions.
 
@@ -83,8 +85,7 @@ def test_a_sequence_model_joins_by_four_steps(project):
 
     said = run(project, "dvc", "repro", **source)
     ran = re.findall(r"Running stage '(.*)'", said)
-    stages = ("train", "bundle", "evaluate", "register")
-    assert ran == [f"{stage}@melody" for stage in stages], "and no other model is stale"
+    assert ran == [f"{stage}@melody" for stage in STAGES_OF_EXPERIMENT], "no other model is stale"
 
     listing = ("git", "status", "--short", "--untracked-files=all")
     written = run(project, *listing, "src", "experiments")

@@ -9,7 +9,7 @@ from tests.project import carried, copy_repository, run
 
 from atelier import config
 from atelier.evaluation.keys import EXTRACTORS
-from atelier.params import STAGES_OF_DATASET
+from atelier.params import STAGES_OF_DATASET, STAGES_OF_EXPERIMENT
 
 CARRIED = carried()
 EXPERIMENTS = {name: f"{name}-tiny" for name in CARRIED.experiments}
@@ -18,7 +18,7 @@ DATASETS = CARRIED.datasets
 
 def test_every_stage_left_what_it_promises(pipeline):
     lock = yaml.safe_load((pipeline / "dvc.lock").read_text())["stages"]
-    for stage in ("train", "bundle", "evaluate", "register"):
+    for stage in STAGES_OF_EXPERIMENT:
         assert {f"{stage}@{name}" for name in EXPERIMENTS} <= lock.keys()
     for stage in STAGES_OF_DATASET:
         assert {f"{stage}@{name}" for name in DATASETS} <= lock.keys()

@@ -123,6 +123,24 @@ def test_a_second_sync_adds_nothing(store: Store, experiment: Experiment) -> Non
     assert everything(store) == before
 
 
+def test_the_report_of_a_training_is_kept_and_linked_and_a_newer_one_replaces_it(
+    store: Store, experiment: Experiment
+) -> None:
+    def report() -> str:
+        return tracking.report_link(tracking.run_at(store, run_id))
+
+    run_id = synced(store, experiment, FakeComparer()).run_id
+    assert report() == ""
+    assert "Its report" not in versions.version(store, NAME, "1").description
+    for text in ("first", "second"):
+        Paths("tiny").report("numbers").write_text(text)
+        synced(store, experiment, FakeComparer())
+        assert report().endswith(f"/runs/{run_id}/artifacts/evaluation/report.html")
+        assert f"[Its report]({report()})" in versions.version(store, NAME, "1").description
+        kept = store.client.download_artifacts(run_id, "evaluation/report.html")
+        assert Path(kept).read_text() == text
+
+
 def test_figures_scored_again_stand_beside_their_dataset(
     store: Store, experiment: Experiment
 ) -> None:

@@ -7,7 +7,12 @@ from atelier.commands import MODULE, answer, run
 from atelier.errors import AtelierError
 
 BRANCH = "atelier/results"
-RESULTS = ("dvc.lock", "data.dvc", "artifacts/*/*/*metrics.json")
+RESULTS = (
+    "dvc.lock",
+    "data.dvc",
+    "artifacts/*/*/*metrics.json",
+    "artifacts/*/*/seeds.json",
+)
 
 
 def push() -> str:

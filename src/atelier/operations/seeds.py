@@ -30,6 +30,8 @@ from atelier.spread import LOCK, Figure, Spread, figures_digest, resting_on
 
 COUNTED = ("src", "experiments", "dvc.yaml", "params.yaml", "dvc.lock", "data.dvc")
 """What decides the figures: DVC takes along what Git knows of it, committed or not."""
+AFTER_FIGURES = STAGES_OF_EXPERIMENT[STAGES_OF_EXPERIMENT.index("evaluate") + 1 :]
+"""Stages that change no figure."""
 SHOWN = 5
 """Files that are named of those which are not committed."""
 SEED = "training.seed"
@@ -117,7 +119,8 @@ def _some(names: Sequence[str]) -> str:
 def _owns(experiments: Sequence[str], scale: str, tell: Callable[[str], None]) -> list[Own]:
     """Each, if its figures are of today's code and data: else not only seeds would differ."""
     for name, steps in steps_of_all(experiments, scale, tell).items():
-        needed = [step for step in steps if step.stage != f"{STAGES_OF_EXPERIMENT[-1]}@{name}"]
+        after = [f"{stage}@{name}" for stage in AFTER_FIGURES]
+        needed = [step for step in steps if step.stage not in after]
         if stale := [step for step in needed if step.stale]:
             problem = f"its own figures are not today's ({stale[0]})"
             raise UserError(name, problem, f"Run: atelier repro --no-sync evaluate@{name}")

@@ -15,7 +15,7 @@ from atelier.registry import versions
 from atelier.registry.scored import figures_of
 from atelier.registry.store import has_store, open_store
 from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, UNDECIDED
-from atelier.registry.tracking import run_at
+from atelier.registry.tracking import report_link, run_at, run_link
 
 MLFLOW_URL = "ATELIER_MLFLOW_URL"
 """Where MLflow's pages are served, if the store itself is no server."""
@@ -62,8 +62,9 @@ def status_of(experiment: str, scale: str) -> Status:
     if served:
         links.append((f"model {latest}", f"{served}/#/models/{name}/versions/{latest.number}"))
         if run := run_at(store, latest.training_run):
-            page = f"{served}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-            links.append(("MLflow run", page))
+            links.append(("MLflow run", f"{served}/{run_link(run)}"))
+            if report := report_link(run):
+                links.append(("report", f"{served}/{report}"))
     return Status(
         experiment=experiment,
         champion=str(champion or ""),

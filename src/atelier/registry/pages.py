@@ -17,6 +17,7 @@ from atelier.registry.history import FORCED, RESTORED, ROLLED_BACK, history
 from atelier.registry.scored import MODEL_TAG, figures_of, model_of
 from atelier.registry.store import KIND, KIND_TAG, Store
 from atelier.registry.tags import FIGURE_TAG, REASON_TAG, UNDECIDED
+from atelier.registry.tracking import report_link, run_at
 
 if TYPE_CHECKING:
     from atelier.registry.versions import Version
@@ -67,7 +68,8 @@ def describe_version(store: Store, version: "Version") -> None:
     card, figures = card_of(store, version), figures_of(store, version)
     model = model_of(store, version.tags.get(MODEL_TAG, ""))
     link = f"#/experiments/{model.experiment_id}/models/{model.model_id}" if model else ""
-    words = version_page(version, card, figures, link)
+    report = report_link(run_at(store, version.training_run))
+    words = version_page(version, card, figures, link, report)
     if words != version.description:
         store.client.update_model_version(version.name, version.number, words)
     if model and model.tags.get(NOTE_TAG) != card.makes:
@@ -93,12 +95,13 @@ def describe_model(store: Store, version: "Version", champion: "Version | None")
 
 
 def version_page(
-    version: "Version", card: CardParts, figures: Mapping[str, float], link: str
+    version: "Version", card: CardParts, figures: Mapping[str, float], link: str, report: str
 ) -> str:
     """Markdown, with the card's notes where there is room.
 
     Args:
         link: to the page of its LoggedModel, from any page of the same server; empty if unknown.
+        report: to its report, likewise.
     """
     at = f", and on [its logged model's page]({link}/artifacts)" if link else ""
     sheet = f"A sheet of what it makes: `{card.sheet}` in the version's folder{at}."
@@ -106,6 +109,7 @@ def version_page(
         card.makes,
         _list(headlines(figures)) or version.tags.get(FIGURE_TAG, ""),
         f"[All {len(figures)} test figures]({link})" if link and figures else "",
+        f"[Its report]({report}): sheets, figures, curves and the gate's reasons" if report else "",
         f"**The gate:** {verdict(version)}.",
         since(version),
         _code(_by_number(card.request, version)),

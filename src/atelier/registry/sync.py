@@ -32,6 +32,7 @@ from atelier.registry.tracking import (
     RunDescription,
     finished_run,
     history_digest,
+    keep_report,
     restore,
     run_at,
 )
@@ -113,6 +114,8 @@ def sync(
         return Synced(experiment.name, run_id, None, False, False, "")
     if run_id is not None:
         _keep_evaluation(store, run_id, metrics, paths.evaluation(experiment.name))
+        if (page := paths.report(experiment.name)).exists():
+            keep_report(store, run_id, page)
     words = json.loads(metrics.read_text(encoding="utf-8"))
 
     def origin() -> dict[str, str]:

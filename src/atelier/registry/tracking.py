@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from atelier.paths import REPORT
 from atelier.registry.history import user
 from atelier.registry.store import Store
 
@@ -29,6 +30,8 @@ PATCH = "uncommitted.patch"
 """Below a run: what its source had that its commit has not."""
 EVALUATION_FOLDER = "evaluation"
 """Below a run: metrics.json, tables and sheets of what it published."""
+REPORT_TAG = "atelier.report"
+"""Of a run: the digest of the report in its evaluation's folder."""
 NETWORKS_FOLDER = "training"
 """Below a run: the networks that other trainings may begin with."""
 KEY_TAG = "atelier.key"
@@ -212,6 +215,28 @@ def run_at(store: Store, run_id: str | None) -> "Run | None":
         return store.client.get_run(run_id) if run_id else None
     except MlflowException:
         return None
+
+
+def keep_report(store: Store, run_id: str, page: Path) -> None:
+    """Keeps an experiment's page beside what its training's evaluation wrote; a newer one in place
+    of an older."""
+    digest = hashlib.sha256(page.read_bytes()).hexdigest()
+    if store.client.get_run(run_id).data.tags.get(REPORT_TAG) != digest:
+        store.client.log_artifact(run_id, str(page), EVALUATION_FOLDER)
+        store.client.set_tag(run_id, REPORT_TAG, digest)
+
+
+def report_link(run: "Run | None") -> str:
+    """To the report that is kept below a run, from any page of the same server; empty if none."""
+    if run is None or REPORT_TAG not in run.data.tags:
+        return ""
+    path = f"{EVALUATION_FOLDER}/{REPORT}"
+    return f"{run_link(run)}/artifacts/{path}"
+
+
+def run_link(run: "Run") -> str:
+    """To a run's page, from any page of the same server."""
+    return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def restore(store: Store, description: RunDescription, folder: Path) -> tuple[str, int]:

@@ -84,6 +84,7 @@ def made(tmp_path, monkeypatch):
             "bundle",
             "evaluation",
             "curves.csv",
+            "report.html",
             "judge*-labels.csv",
         ),
     )

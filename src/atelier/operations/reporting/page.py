@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -105,7 +104,7 @@ def is_report(path: Path) -> bool:
 
 
 def render(found: Sequence[Facts], scale: str) -> str:
-    """The page, as text."""
+    """The page, as text: of the same facts the same bytes, without a clock, for it is a stage's."""
     here = Path(__file__).parent
     templates = Environment(
         loader=FileSystemLoader(here),
@@ -122,7 +121,6 @@ def render(found: Sequence[Facts], scale: str) -> str:
         columns_of_edits=list(EDITS.values()),
         style=Markup((here / "page.css").read_text(encoding="utf-8")),
         scale=scale,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         sections=[_section(one, most) for one in found],
     )
 
