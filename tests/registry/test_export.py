@@ -19,7 +19,7 @@ from atelier.errors import UserError
 from atelier.evaluation.report import flatten
 from atelier.registry import completing, export, loading, versions
 from atelier.registry.datasets import Split
-from atelier.registry.headline import headlines, number
+from atelier.registry.headline import headlines
 from atelier.registry.hub_fields import Known, front_matter
 from atelier.registry.model_card import model_card
 from atelier.registry.store import Store
@@ -112,7 +112,7 @@ def test_a_card_has_a_hubs_fields_the_usual_sections_and_the_figures_of_metrics_
     assert [one["type"] for one in results["metrics"]] == fields["metrics"] != []
     assert all(one["name"] and one["verified"] is False for one in results["metrics"])
     for one in headlines(figures):
-        assert f"| {number(one.value, one.error)} |" in text
+        assert f"| {one.measured} |" in text
         assert one.held_to.removeprefix("; ") in text
 
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
@@ -132,9 +132,11 @@ def test_every_task_has_a_hubs_name(task: Any) -> None:
 def test_a_figure_stands_with_its_interval(gallery: Store) -> None:
     figures = {"judge/kid": 0.0302, "judge/kid_standard_error": 0.0041}
     held = {"judge/kid_ceiling": 0.001, "judge/kid_ceiling_standard_error": 0.002}
+    held["judge/of_the_way"] = 0.94
     card = model_card(replace(known(gallery, "unconditional"), figures=figures | held))
-    row = "| KID (judge) | 0.0302 ± 0.0041 | 0.0220 to 0.0384 | ceiling of training images: 0.0010"
+    row = "| KID (judge) | 0.0302 ± 0.0041 = 94% of the way | 0.0220 to 0.0384 | ceiling of "
     assert row in card
+    assert "Of the way: from the best of the sets that are known to be wrong" in card
 
 
 @pytest.mark.parametrize(

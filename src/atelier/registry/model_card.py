@@ -43,6 +43,8 @@ CelebA, for one, are for non-commercial research, and may not be passed on.""",
 OF_INTERVALS = f"""Behind ± stands one standard error, and an interval reaches {CLEARLY:g} of them
 either way: how far other test pictures and samples would move the figure. Another seed of the
 training may move it further."""
+OF_WAYS = """Of the way: from the best of the sets that are known to be wrong, such as training
+images blurred, to as many training images, measured on the distance, the root of KID."""
 OF_EXTRACTORS = """In brackets stands what turned the pictures into the features that are compared:
 `judge`, a classifier that learned the dataset's labels; `imagenet`, one that learned photographs;
 or `witness`, which learned nothing."""
@@ -143,6 +145,7 @@ def _evaluation(known: Known) -> str:
         else "Figures as the project measured them itself:",
         "\n".join(rows),
         OF_INTERVALS if any(one.error is not None for one in found) else "",
+        OF_WAYS if any(one.of_the_way is not None for one in found) else "",
         OF_EXTRACTORS if any(one.by for one in found) else "",
         f"The gate: {verdict(known.version)}.",
         since(known.version),
@@ -155,7 +158,7 @@ def _row(one: Headline) -> tuple[str, str, str, str]:
         ends = (one.value - CLEARLY * one.error, one.value + CLEARLY * one.error)
         interval = " to ".join(number(end, one.error).partition(" ")[0] for end in ends)
     held_to = one.held_to.removeprefix("; ") or "-"
-    return one.title, number(one.value, one.error), interval, held_to
+    return one.title, one.measured, interval, held_to
 
 
 def _limitations(known: Known) -> str:
