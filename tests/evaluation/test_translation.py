@@ -22,6 +22,7 @@ from atelier.evaluation.translation import (
     Translate,
     missed,
     score_directions,
+    standing,
     translation_figure,
 )
 from atelier.evaluation.twins import stripe_spectrum
@@ -263,6 +264,19 @@ def test_other_verdicts_that_change_are_counted(world, directions, perfect, held
     doubted = score_directions(broken, perfect[B2A], directions, world, ("domain_b",))[A2B]
     assert doubted["others_untrusted"] == ["Large"]
     assert doubted["others_changed_most"] == 0
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_the_gate_is_told_what_all_figures_say(world, discs_judge, perfect, split) -> None:
+    """With twins, and without."""
+    directions = open_directions(world, discs_judge, LABELS, DOMAINS, split, seed=3)
+    for translate in (mean_colour, blurred, identity):
+        found = score_directions(translate, translate, directions, world)
+        for name, of in directions.of.items():
+            told = standing(directions, name, translate(of.inputs), world)
+            assert told.kid == pytest.approx(found[name]["judge"]["kid"])
+            assert told.follows_input == found[name]["follows_input"]
+            assert told.does_nothing == found[name]["does_nothing"]
 
 
 def test_what_the_figures_rest_on_is_recorded(world, discs_judge, perfect) -> None:

@@ -7,6 +7,7 @@ beside it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ from atelier.evaluation.keys import (
     distance_to,
     error_of,
 )
+from atelier.evaluation.kid import kid
 from atelier.evaluation.report import settings_of
 from atelier.evaluation.scale import ways
-from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, score_twins
+from atelier.evaluation.twins import NOTHING_BELOW, PIXEL_UNIT, change, score_twins
 
 Translate = Callable[[Images], Images]
 """uint8 [N, 3, S, S] -> the same shape."""
@@ -84,7 +86,7 @@ def score_directions(
         figures |= _distances(direction, outputs)
         figures[FOLLOWS_INPUT] = follows_input(direction.inputs, outputs)
         figures |= _probed(directions, name, outputs, twins)
-        nothing = figures["flipped"] < LEAST_FLIPPED
+        changed = None
         if twins is not None:
             chosen, held_to = twins
             inputs = direction.inputs[chosen]
@@ -98,12 +100,41 @@ def score_directions(
             truth = _verdicts(directions, name, held_to.images[:, 0], trusted, inputs)
             figures[TWIN] |= {f"{key}_of_twin": truth[key] for key in (VERDICT, OUT_OF_RANGE)}
             figures[TWIN]["others_changed_of_twin"] = truth["others_changed"]
-            nothing = figures[TWIN][CHANGE] < NOTHING_BELOW
-        metrics[name] = {**figures, DOES_NOTHING: nothing}
+            changed = figures[TWIN][CHANGE]
+        metrics[name] = {**figures, DOES_NOTHING: _does_nothing(figures["flipped"], changed)}
     metrics[DOES_NOTHING] = any(metrics[name][DOES_NOTHING] for name in directions.of)
     metrics["missed"] = missed(metrics, directions)
     metrics[SETTINGS] = _settings(directions)
     return metrics
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the gate asks of one direction, beside its distances to a champion's."""
+
+    kid: float
+    """In the judge's features."""
+    follows_input: float
+    does_nothing: bool
+
+
+def standing(directions: BothDirections, name: str, outputs: Images, prepared: Path) -> Standing:
+    """Of what became of a direction's inputs: figures of `score_directions`, found alone."""
+    direction, changed = directions.of[name], None
+    if (twins := twins_of(direction, prepared)) is not None:
+        chosen, held_to = twins
+        changed = change(outputs[chosen], direction.inputs[chosen], held_to)
+    features = direction.target.features(outputs[direction.matched])
+    return Standing(
+        kid=kid(direction.target.real_features[JUDGE], features[JUDGE]).value,
+        follows_input=follows_input(direction.inputs, outputs),
+        does_nothing=_does_nothing(directions.flipped(name, outputs), changed),
+    )
+
+
+def _does_nothing(flipped: float, changed: float | None) -> bool:
+    """By the change of what has a true twin; else by the judge's verdicts."""
+    return flipped < LEAST_FLIPPED if changed is None else changed < NOTHING_BELOW
 
 
 def translation_figure(a2b: Translate, b2a: Translate, directions: BothDirections) -> Estimate:

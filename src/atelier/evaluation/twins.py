@@ -41,18 +41,17 @@ def score_twins(
     """Figures of outputs beside their twins, all [N, 3, S, S] in the order of `twins.rows`.
 
     `inside` is the smaller of its two gains; `outside` the mean L1 distance to the input, in [-1,
-    1]; `change` the median of L1(output, input) / L1(twin, input) inside the mask.
+    1]; `change` see there.
     """
     inside = twins.masks >= INSIDE_FROM
     witnessed = _gain(outputs, inputs, _witness_error(inputs, twins, inside, witness))
     striped = _gain(outputs, inputs, _spectrum_error(twins, inside))
-    change = _change(outputs, inputs, twins, inside)
     return {
         INSIDE: min(witnessed, striped),
         f"{INSIDE}_witness": witnessed,
         f"{INSIDE}_spectrum": striped,
         OUTSIDE: _outside(outputs, inputs, twins.masks == 0),
-        CHANGE: change,
+        CHANGE: change(outputs, inputs, twins),
         "ssim": _best(ssim, outputs, twins),
         distance_to(UNTOUCHED, "ssim"): _best(ssim, inputs, twins),
         "psnr": _best(psnr, outputs, twins),
@@ -60,6 +59,21 @@ def score_twins(
         "count": len(outputs),
         "each": twins.images.shape[1],
     }
+
+
+def change(outputs: Images, inputs: Images, twins: Twins) -> float:
+    """The median of L1(output, input) / L1(twin, input) inside the mask: 0 is the untouched input.
+
+    Of each image's twins, the one that the output is nearest to.
+    """
+    inside = twins.masks >= INSIDE_FROM
+    each = range(twins.images.shape[1])
+    to_output = [_masked_l1(twins.images[:, k], outputs, inside) for k in each]
+    to_input = np.array([_masked_l1(twins.images[:, k], inputs, inside) for k in each])
+    wanted = to_input[np.argmin(to_output, axis=0), np.arange(len(inputs))]
+    changed = _masked_l1(outputs, inputs, inside)
+    some = wanted > 0
+    return float(np.median(changed[some] / wanted[some])) if some.any() else 0.0
 
 
 def stripe_spectrum(images: Images, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
@@ -123,17 +137,6 @@ def _outside(outputs: Images, inputs: Images, outside: npt.NDArray[np.bool_]) ->
     """Mean over the images that have anything outside."""
     found = _masked_l1(outputs, inputs, outside)[outside.any((1, 2))]
     return float(found.mean()) if len(found) else 0.0
-
-
-def _change(outputs: Images, inputs: Images, twins: Twins, inside: npt.NDArray[np.bool_]) -> float:
-    """Of each image's twins, the one that the output is nearest to."""
-    each = range(twins.images.shape[1])
-    to_output = [_masked_l1(twins.images[:, k], outputs, inside) for k in each]
-    to_input = np.array([_masked_l1(twins.images[:, k], inputs, inside) for k in each])
-    wanted = to_input[np.argmin(to_output, axis=0), np.arange(len(inputs))]
-    changed = _masked_l1(outputs, inputs, inside)
-    some = wanted > 0
-    return float(np.median(changed[some] / wanted[some])) if some.any() else 0.0
 
 
 def _masked_l1(first: Images, second: Images, chosen: npt.NDArray[np.bool_]) -> PerImage:

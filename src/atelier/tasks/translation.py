@@ -23,9 +23,15 @@ from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction, open
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import LABELS
-from atelier.evaluation.keys import DOES_NOTHING, FOLLOWS_INPUT, JUDGE, KID, kid_keys
+from atelier.evaluation.keys import kid_keys
 from atelier.evaluation.sheets import least_like_reals
-from atelier.evaluation.translation import score_directions, translation_figure, twins_of
+from atelier.evaluation.translation import (
+    Standing,
+    score_directions,
+    standing,
+    translation_figure,
+    twins_of,
+)
 from atelier.tasks.comparing import Digests, compare_sets, figures_of
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import PREVIEWED, made_from, preview_data, preview_pairs
@@ -195,18 +201,21 @@ class TranslationComparer:
     rests_on: Digests
 
     def figures(self, bundle: Bundle) -> Figures:
-        a2b, b2a = (partial(translated, bundle, name) for name in self.directions.of)
-        metrics = score_directions(a2b, b2a, self.directions, self.prepared)
+        made = {
+            name: translated(bundle, name, of.inputs) for name, of in self.directions.of.items()
+        }
+        found = {
+            name: standing(self.directions, name, outputs, self.prepared)
+            for name, outputs in made.items()
+        }
         return figures_of(
             bundle,
             self.rests_on,
-            score=float(np.mean([metrics[name][JUDGE][KID] for name in self.directions.of])),
+            score=float(np.mean([one.kid for one in found.values()])),
             finite=all(self._is_finite(bundle, name) for name in self.directions.of),
-            diversity=min(self._diversity(bundle, name) for name in self.directions.of),
+            diversity=min(self._diversity(name, outputs) for name, outputs in made.items()),
             broken_floors=[
-                f"{name} {words}"
-                for name in self.directions.of
-                for words in broken_floors(metrics[name])
+                f"{name} {words}" for name, one in found.items() for words in broken_floors(one)
             ],
         )
 
@@ -221,10 +230,10 @@ class TranslationComparer:
         )
         return compare_sets(direction.target, ours, theirs, seed=0, part=name, translated=True)
 
-    def _diversity(self, bundle: Bundle, name: str) -> float:
+    def _diversity(self, name: str, outputs: Images) -> float:
         direction = self.directions.of[name]
-        made = translated(bundle, name, direction.matched_inputs)
-        return direction.target.diversity_share(direction.target.features(made))
+        matched = outputs[direction.matched]
+        return direction.target.diversity_share(direction.target.features(matched))
 
     def _is_finite(self, bundle: Bundle, name: str) -> bool:
         network = bundle.networks[DIRECTIONS[name]]
@@ -235,10 +244,10 @@ class TranslationComparer:
             )
 
 
-def broken_floors(figures: Mapping[str, Any]) -> list[str]:
-    """Why one direction must not be published, from its figures, in words."""
-    broken = ["does nothing"] if figures[DOES_NOTHING] else []
-    if (share := figures[FOLLOWS_INPUT]) < LEAST_FOLLOWING:
+def broken_floors(found: Standing) -> list[str]:
+    """Why one direction must not be published, in words."""
+    broken = ["does nothing"] if found.does_nothing else []
+    if (share := found.follows_input) < LEAST_FOLLOWING:
         least = f"at least {LEAST_FOLLOWING}, one half is chance"
         broken.append(f"ignores its input (resembles its own by {share:.2f}, {least})")
     return broken
