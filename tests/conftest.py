@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "pipeline" in item.fixturenames:
             item.add_marker("pipeline")
+            if unit(item.nodeid) != PIPELINE and not item.get_closest_marker("slow"):
+                raise pytest.UsageError(f"{item.nodeid}: is fast; name its file in ON_THE_PIPELINE")
     items.sort(key=lambda item: unit(item.nodeid) != PIPELINE)
 
 

@@ -214,7 +214,7 @@ def test_figures_of_yesterday_are_not_compared_with_todays(repository, monkeypat
         seeds.compare_seeds(["faces-gan"], [1])
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_each_seed_is_an_experiment_of_dvcs(project):
     commit(project)
     before = [contents(project / folder) for folder in ("artifacts", "src", "experiments")]

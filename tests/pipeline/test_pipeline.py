@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import yaml
@@ -165,3 +166,15 @@ def test_experiments_side_by_side_leave_what_they_leave_one_by_one(pipeline, tmp
     run(folder, "atelier", "repro", "--jobs", "2")
     assert "Running stage" not in run(folder, "dvc", "repro")
     assert registered(folder) == registered(pipeline)
+
+
+def test_the_pictures_of_the_readme_are_what_they_say(pipeline):
+    """The script that a person runs after `make repro`, on what a small pipeline drew."""
+    program = """
+import sys
+sys.path.insert(0, "docs")
+import pictures
+print(pictures.faces().shape, pictures.animals().shape[1:])
+"""
+    said = run(pipeline, sys.executable, "-c", program)
+    assert "(48, 3, 64, 64) (3, 64, 64)" in said
