@@ -154,9 +154,8 @@ def row(name: str, images: Images, reference: ReferenceSet, champion: dict[str, 
     diversity = reference.diversity_share(features)
     kinds = [*fewer_kinds(reference, features, champion)]
     beside = compare_sets(as_the_gate(reference), features, champion, 0, objections=kinds)
-    found = [*copied.in_words(), *beside.objections]
-    if beside.difference > 2 * beside.standard_error:
-        found = [f"{chosen} says worse", *found]
+    found = [f"{one.part} says worse" for one in beside if one.is_farther()]
+    found += [*copied.in_words(), *beside[0].objections]
     if diversity < SMALLEST_DIVERSITY:
         found.append("collapsed")
     cells = [

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atelier.bundle.comparison import Comparer, Figures
+from atelier.bundle.comparison import SIGNIFICANT, Comparer, Figures
 from atelier.data.sampling import Domains
 from atelier.evaluation.domains import A2B, B2A, BothDirections, Direction
 from atelier.evaluation.estimate import Share
@@ -18,7 +18,13 @@ from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
 from atelier.registry.gate import decide
-from atelier.tasks.comparing import Digests, ErrorComparer, compare_errors, to_pixels
+from atelier.tasks.comparing import (
+    Digests,
+    ErrorComparer,
+    compare_errors,
+    compare_sets,
+    to_pixels,
+)
 from atelier.tasks.context import Labels
 from atelier.tasks.pictures import PictureComparer, reconstructed
 from atelier.tasks.translation import TranslationComparer
@@ -128,11 +134,7 @@ def test_a_judge_gone_blind_promotes_nobody_alone() -> None:
     held_to = picture_comparer().reference
     training = held_to.training
 
-    class Blind(Patches):
-        def _raw(self, images: Images) -> Features:
-            return super()._raw(images)[:, -3:]  # contrast alone
-
-    blind = Blind("judge", training)
+    blind = Contrast("judge", training)
     features = {**held_to.real_features, "judge": blind(held_to.reals)}
     with_blind = replace(
         held_to, extractors={**held_to.extractors, "judge": blind}, real_features=features
@@ -148,6 +150,67 @@ def test_a_judge_gone_blind_promotes_nobody_alone() -> None:
     promoted, reason = verdict(comparer, challenger, champion)
     assert not promoted
     assert "witness says worse" in reason
+
+
+class Contrast(Patches):
+    """Sees that alone, and no colour."""
+
+    def _raw(self, images: Images) -> Features:
+        return super()._raw(images)[:, -3:]
+
+
+@pytest.fixture(scope="module")
+def short_sighted() -> PictureComparer:
+    """A judge that sees little, and photographs' features that see more."""
+    training = pictures(2, 300, 70)
+    held_to = reference(pictures(1, 150, 70), training)
+    extractors = {
+        "judge": Contrast("judge", training),
+        "imagenet": Patches("imagenet", training),
+        "witness": held_to.extractors["witness"],
+    }
+    features = {name: extract(held_to.reals) for name, extract in extractors.items()}
+    seen = replace(held_to, extractors=extractors, real_features=features)
+    return PictureComparer(seen, RESTS_ON, 120)
+
+
+def test_what_the_judge_cannot_see_imagenet_may_find_better(
+    short_sighted: PictureComparer,
+) -> None:
+    promoted, reason = verdict(short_sighted, generator(70), generator(90))
+    assert promoted
+    ((judge, imagenet), _) = short_sighted.compare(generator(70), generator(90))
+    assert (judge.part, imagenet.part) == ("judge", "imagenet")
+    assert not judge.is_better()
+    assert imagenet.is_better()
+    assert judge.level == imagenet.level == SIGNIFICANT / 2
+    promoted, reason = verdict(short_sighted, generator(90), generator(70))
+    assert not promoted
+    assert "imagenet" in reason
+
+
+def test_two_that_may_say_better_promote_equals_at_most_once_in_200(
+    short_sighted: PictureComparer,
+) -> None:
+    equal = generator(72)
+    figures = short_sighted.figures(equal)
+    rounds = (short_sighted.compare(equal, equal) for _ in range(200))
+    assert sum(decide(figures, figures, found).promote for found in rounds) <= 1
+
+
+def test_equal_translations_are_promoted_at_most_once_in_200(
+    short_sighted: PictureComparer,
+) -> None:
+    """Of the same inputs, two that err as much, each in its own way."""
+    held_to, inputs = short_sighted.reference, pictures(3, 120, 60).astype(np.float32)
+    figures, promoted = short_sighted.figures(generator(72)), 0
+    for trial in range(200):
+        draw = np.random.default_rng(trial)
+        erring = np.clip(inputs + draw.normal(10, 8, (2, *inputs.shape)), 0, 255).astype(np.uint8)
+        ours, theirs = (held_to.features(made) for made in erring)
+        found = compare_sets(held_to, ours, theirs, 0, translated=True)
+        promoted += decide(figures, figures, [found]).promote
+    assert promoted <= 1
 
 
 REQUESTS = np.array([[1, 0], [0, 1], [0, 0]], np.uint8)
@@ -333,7 +396,7 @@ def test_all_test_images_are_compared_in_pairs(translations: TranslationComparer
     noting = bundle(translate=translate)
     ((there, back),) = translations.compare(noting, noting)
     assert seen == [120, 120, 120, 120]
-    assert (there.part, back.part) == (A2B, B2A)
+    assert (there.part, back.part) == (f"{A2B} judge", f"{B2A} judge")
     assert there.standard_error == there.difference == 0  # the same of the same
 
 

@@ -22,8 +22,8 @@ SIGNIFICANT_ALONE = 0.001
 class Comparison:
     """Challenger minus champion in one part of one round: below zero is better.
 
-    What else was looked at may object: an extractor that chose nothing finds the challenger worse,
-    it makes fewer kinds of pictures, it heeds requests less.
+    What else was looked at may object: the witness finds the challenger worse, it makes fewer kinds
+    of pictures, it heeds requests less.
     """
 
     seed: int
@@ -34,16 +34,22 @@ class Comparison:
     objections: tuple[str, ...] = ()
     """In words: "witness says worse", "recall 0.16 -> 0.08"."""
     part: str = ""
-    """Which part of the task, where it has several: a translation's direction."""
+    """What was compared, where that is more than one thing: a translation's direction, in whose
+    features."""
     level: float = SIGNIFICANT
-    """Of significance; stricter where a round is the only one that there can be."""
+    """Of significance; stricter where a round is the only one that there can be, or where another
+    comparison could say better in its place."""
 
     def is_better(self) -> bool:
         margin = STANDARD_ERRORS * self.standard_error
         return self.difference < -margin and self.p_value < self.level and not self.objections
 
+    def is_farther(self) -> bool:
+        """Whether it says worse itself, whatever else objects."""
+        return self.difference > STANDARD_ERRORS * self.standard_error
+
     def is_worse(self) -> bool:
-        return self.difference > STANDARD_ERRORS * self.standard_error or bool(self.objections)
+        return self.is_farther() or bool(self.objections)
 
     def __str__(self) -> str:
         part = f"{self.part} " if self.part else ""

@@ -1,13 +1,14 @@
 """Decides whether a challenger becomes champion: a pure function of figures.
 
-The two are compared in rounds, each in every part of the task: one part for what makes images, one
-for each direction of a translation. The challenger is promoted when every round finds it better in
-a part, by more than two standard errors and significantly, worse in none, and nothing objects. What
-draws anew is compared in two rounds on fresh seeds, with p < 0.01 in each: one alone would promote
-one in a hundred equals. What is a function of the test images has one round over all of them, with
-p < 0.001. Where the gate cannot tell the two apart, it says so, and the champion stays. Where the
-two are the same model and only the code that ships with it differs, there
-is nothing to compare: the newer code takes over, the older never does.
+The two are compared in rounds, each in every part of the task: in each direction of a translation,
+and in the features of each extractor that may say better. The challenger is promoted when every
+round finds it better in a part, by more than two standard errors and significantly, worse in none,
+and nothing objects. What draws anew is compared in two rounds on fresh seeds, with p < 0.01 in
+each: one alone would promote one in a hundred equals. What is a function of the test images has one
+round over all of them, with p < 0.001. Where several extractors may say better, they share the
+level. Where the gate cannot tell the two apart, it says so, and the champion stays. Where the two
+are the same model and only the code that ships with it differs, there is nothing to compare: the
+newer code takes over, the older never does.
 """
 
 from collections.abc import Sequence

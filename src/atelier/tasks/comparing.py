@@ -21,6 +21,7 @@ from atelier.bundle.comparison import (
 )
 from atelier.data.images import to_bytes
 from atelier.evaluation.features import Extractor, Features, Images
+from atelier.evaluation.keys import IMAGENET
 from atelier.evaluation.reference import ReferenceSet
 
 Errors = npt.NDArray[np.float64]
@@ -72,30 +73,38 @@ def compare_sets(
     part: str = "",
     objections: Iterable[str] = (),
     translated: bool = False,
-) -> Comparison:
-    """KID of two sets to the reference's reals by the extractor that chooses; others may object.
+) -> Round:
+    """KID of two sets to the reference's reals, by the extractor that chooses and by `imagenet`.
+
+    Either may find the challenger better: where pictures are good, a judge that learned to tell a
+    few labels has little left to see. Each then has half of the level, so that together they err no
+    more often than one. The witness may only object.
 
     Args:
         objections: what has been found beside it.
         translated: both are made of the same inputs, of all that there are.
     """
     found = reference.compare(ours, theirs, paired=translated)
-    chosen = found.pop(reference.chooses)
+    deciding = [name for name in (reference.chooses, IMAGENET) if name in found]
+    deciding = list(dict.fromkeys(deciding))
     worse = [
         f"{name} says worse"
         for name, one in found.items()
-        if one.difference > STANDARD_ERRORS * one.standard_error
+        if name not in deciding and one.difference > STANDARD_ERRORS * one.standard_error
     ]
-    level = SIGNIFICANT_ALONE if translated else SIGNIFICANT
-    return Comparison(
-        seed,
-        chosen.difference,
-        chosen.standard_error,
-        chosen.p_value,
-        (*worse, *objections),
-        part,
-        level,
-    )
+    level = (SIGNIFICANT_ALONE if translated else SIGNIFICANT) / len(deciding)
+    return [
+        Comparison(
+            seed,
+            found[name].difference,
+            found[name].standard_error,
+            found[name].p_value,
+            (*worse, *objections) if name == reference.chooses else (),
+            " ".join(word for word in (part, name) if word),
+            level,
+        )
+        for name in deciding
+    ]
 
 
 def mean_and_error(differences: Errors) -> tuple[float, float]:

@@ -150,8 +150,8 @@ class Obedience(Protocol):
 
 
 class PictureComparer:
-    """KID to the real test images by the extractor that chooses; the others, what kinds of pictures
-    there are and what requests are met may object.
+    """KID to the real test images by the extractor that chooses and by `imagenet`; the witness,
+    what kinds of pictures there are and what requests are met may object.
 
     `requests`: rows of conditions to draw from, those of the test images; None where nothing can be
     asked for.
@@ -197,7 +197,7 @@ class PictureComparer:
         drawn = self._sample(challenger, seed), self._sample(champion, seed + 1)
         ours, theirs = (self.reference.features(one.pictures) for one in drawn)
         objections = [*fewer_kinds(self.reference, ours, theirs), *self._heeds_less(*drawn)]
-        return [compare_sets(self.reference, ours, theirs, seed, objections=objections)]
+        return compare_sets(self.reference, ours, theirs, seed, objections=objections)
 
     def _heeds_less(self, ours: "Drawing", theirs: "Drawing") -> Iterator[str]:
         if self.obedience is None or ours.conditions is None or theirs.conditions is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from atelier.bundle.bundle_model import DIRECTIONS, Bundle
 from atelier.bundle.card import Card, size_of
-from atelier.bundle.comparison import Comparer, Comparison, Figures, Round
+from atelier.bundle.comparison import Comparer, Figures, Round
 from atelier.bundle.pack import EXAMPLE_IMAGES, pairs
 from atelier.bundle.pack import pack as pack_bundle
 from atelier.data.images import channels_first, channels_last, to_bytes, to_float
@@ -190,7 +191,7 @@ def _shown(direction: Direction, outputs: Images, prepared: Path) -> tuple[Image
 
 @dataclass(frozen=True)
 class TranslationComparer:
-    """KID in judge features to the target domain's real test images, per direction.
+    """KID to the target domain's real test images, per direction, by the judge and by `imagenet`.
 
     A translation is a function of its input, so there is one round, over all test images, and both
     translations of an input are compared as a pair.
@@ -220,9 +221,10 @@ class TranslationComparer:
         )
 
     def compare(self, challenger: Bundle, champion: Bundle) -> list[Round]:
-        return [[self._compare_part(name, challenger, champion) for name in self.directions.of]]
+        parts = (self._compare_part(name, challenger, champion) for name in self.directions.of)
+        return [list(chain.from_iterable(parts))]
 
-    def _compare_part(self, name: str, challenger: Bundle, champion: Bundle) -> Comparison:
+    def _compare_part(self, name: str, challenger: Bundle, champion: Bundle) -> Round:
         direction = self.directions.of[name]
         ours, theirs = (
             direction.target.features(translated(bundle, name, direction.matched_inputs))
