@@ -18,6 +18,12 @@ def test_the_same_picture_in_other_colours_follows(discs: Draw) -> None:
     assert follows_input(inputs, tinted) > 0.99
 
 
+def test_what_was_dark_may_be_bright(discs: Draw) -> None:
+    """By brightness alone, black hair made blond would not follow, nor would its true twin."""
+    inputs = discs(5, 60)
+    assert follows_input(inputs, 255 - inputs) == 1
+
+
 @pytest.mark.parametrize(("ignored", "expected"), [(1.0, 0.5), (0.5, 0.75), (0.25, 0.875)])
 def test_other_pictures_are_as_often_nearer_as_by_chance(
     discs: Draw, ignored: float, expected: float

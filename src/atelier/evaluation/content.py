@@ -1,8 +1,8 @@
 """Does a translation keep what it was given? One that ignores its input can be of the goal's
 domain, sharp and varied, and is none.
 
-An output is held to its own input and to all others, by brightness alone, coarsely: a coat or a
-hair colour may change, where things stand may not.
+An output is held to its own input and to all others by where their edges are, coarsely: a coat or a
+hair colour may change, and be brighter then or darker; where things stand may not.
 """
 
 import numpy as np
@@ -32,10 +32,17 @@ def follows_input(inputs: Images, outputs: Images) -> float:
 
 
 def _layout(images: Images) -> npt.NDArray[np.float64]:
-    """Brightness at 16 x 16, shifted and scaled so that products are correlations: [N, 256]."""
-    pixels = adaptive_avg_pool2d(torch.from_numpy(np.array(images)).double(), SIDE).numpy()
-    rows = np.tensordot(pixels, np.array(LUMA), ((1,), (0,))).reshape(len(pixels), -1)
-    rows -= rows.mean(axis=1, keepdims=True)
+    """Edges of the brightness at 16 x 16, shifted and scaled so that products are correlations:
+    [N, 256].
+
+    How strong they are, not which side is the brighter: by brightness itself, dark hair made fair
+    resembles other fair hair. The root of it, so that many faint edges count beside a strong one.
+    """
+    luma = torch.from_numpy(np.tensordot(images.astype(np.float64), np.array(LUMA), ((1,), (0,))))
+    across, down = luma[:, :-1, 1:] - luma[:, :-1, :-1], luma[:, 1:, :-1] - luma[:, :-1, :-1]
+    edges = (across.square() + down.square()).sqrt()
+    rows = adaptive_avg_pool2d(edges, SIDE).sqrt().flatten(1).numpy()
+    rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     layout: npt.NDArray[np.float64] = rows / np.maximum(length, 1e-12)
     return layout
