@@ -1,10 +1,13 @@
 """Outputs resemble their own inputs where a translation heeds them, whatever colours it changes."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from atelier.data.images import channels_first
+from atelier.drawing import faces
 from atelier.evaluation.content import LEAST_FOLLOWING, follows_input
 from atelier.evaluation.features import Images
 
@@ -22,6 +25,18 @@ def test_what_was_dark_may_be_bright(discs: Draw) -> None:
     """By brightness alone, black hair made blond would not follow, nor would its true twin."""
     inputs = discs(5, 60)
     assert follows_input(inputs, 255 - inputs) == 1
+
+
+@pytest.mark.parametrize("hair", ["black", "blond"])
+def test_the_truth_of_drawn_faces_follows(hair: Literal["black", "blond"]) -> None:
+    other: Literal["black", "blond"] = "blond" if hair == "black" else "black"
+    scenes = [faces.sample(np.random.default_rng(seed)) for seed in range(40)]
+    inputs, twins = (
+        np.stack([faces.render(faces.with_hair(scene, colour)) for scene in scenes])
+        for colour in (hair, other)
+    )
+    found = follows_input(*(channels_first(pictures) for pictures in (inputs, twins)))
+    assert found > LEAST_FOLLOWING + 0.05
 
 
 @pytest.mark.parametrize(("ignored", "expected"), [(1.0, 0.5), (0.5, 0.75), (0.25, 0.875)])
