@@ -293,3 +293,10 @@ def test_it_fits_a_phone_and_a_desk_with_scripts_off(written, made, width):
     assert headings == ["All experiments", *SHIPPED]
     assert screen.width == width  # a page that is too wide makes a wider picture
     assert all(size["width"] > 50 and size["x"] + size["width"] <= width for size in sizes)
+
+
+def test_a_page_of_one_experiment_begins_with_it(written, made):
+    found = written("faces-gan")
+    headings = re.findall("<h[12].*?>(.*?)</h[12]>", (made / "report.html").read_text())
+    assert headings == ["Atelier report, faces-gan, scale laptop", "faces-gan"]
+    assert not [one for one in found.all("a") if one.get("href") == "#summary"]

@@ -116,10 +116,13 @@ def render(found: Sequence[Facts], scale: str) -> str:
     templates.filters["shown"] = shown
     count = sum(len(one.sheets) + len(one.registered.champions_sheets) + 1 for one in found)
     most = pictures.budget(count)
+    of_one = [one.name for one in found] if len(found) == 1 else []
     return templates.get_template("page.html").render(
         generator=Markup(GENERATOR),
         columns_of_edits=list(EDITS.values()),
         style=Markup((here / "page.css").read_text(encoding="utf-8")),
+        title=", ".join(["Atelier report", *of_one, f"scale {scale}"]),
+        is_of_several=not of_one,
         scale=scale,
         sections=[_section(one, most) for one in found],
     )
