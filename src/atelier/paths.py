@@ -82,6 +82,10 @@ class Paths:
         """Figures of a judge itself on the test split; in git."""
         return self._artifact(dataset, f"{stage}-metrics.json")
 
+    def receipt(self, experiment: str) -> Path:
+        """Which version its bundle is: what registering leaves for DVC."""
+        return Path("mlruns", "receipts", self.scale, f"{experiment}.json")
+
     def report(self, experiment: str) -> Path:
         """One page of it: sheets, figures, curves, and what the gate said."""
         return self._artifact(experiment, REPORT)

@@ -28,7 +28,7 @@ def test_what_is_stale_is_named_with_its_reason(project, monkeypatch):
     file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
     (one,) = overview.overviews(["numbers"], "tiny")
     assert one.pipeline.startswith("train@numbers: ")
-    assert one.pipeline.endswith("(and 3 after it)")
+    assert one.pipeline.endswith("(and 4 after it)")
 
 
 def test_who_holds_a_checkpoint_is_at_work(in_pipeline):

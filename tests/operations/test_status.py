@@ -1,6 +1,7 @@
 """What a run tells of an experiment after its pipeline was run once."""
 
 import pytest
+from tests.project import run
 
 from atelier.operations.status import (
     MLFLOW_URL,
@@ -25,10 +26,16 @@ def test_a_registered_version_stands_with_its_reason(in_pipeline, name):
 def test_links_lead_to_the_pages_that_are_served(in_pipeline, monkeypatch):
     monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
     links = dict(status_of("numbers", "tiny").links)
-    assert list(links) == ["model numbers-tiny/1", "MLflow run", "report"]
-    page, run, report = links.values()
-    assert report == f"{run}/artifacts/evaluation/report.html"
+    assert list(links) == ["model numbers-tiny/1", "MLflow run"]
+    page, _ = links.values()
     assert page == "http://127.0.0.1:5000/#/models/numbers-tiny/versions/1"
+
+
+def test_a_report_that_is_kept_is_linked(in_project, monkeypatch):
+    run(in_project, "atelier", "registry", "sync", "numbers", "--scale", "tiny")
+    monkeypatch.setenv(MLFLOW_URL, "http://127.0.0.1:5000")
+    _, training, report = (url for _, url in status_of("numbers", "tiny").links)
+    assert report == f"{training}/artifacts/evaluation/report.html"
 
 
 def test_figures_stand_beside_the_champions(in_pipeline):

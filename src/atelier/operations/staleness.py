@@ -17,6 +17,7 @@ from atelier.errors import AtelierError
 from atelier.operations.dvc import POLL_SECONDS, waited
 from atelier.operations.records import keep_or_put_back
 from atelier.params import STAGES_OF_DATASET, STAGES_OF_EXPERIMENT, listed_experiments
+from atelier.paths import Paths
 from atelier.pipeline.definition import define
 
 DATA = "data.dvc"
@@ -24,7 +25,13 @@ IN_THE_WAY = ("is busy", "RWLock-file")
 """In DVC's message where another process holds a path, or a killed one left half a record."""
 TRIES = 10
 """How often DVC may say so while its record names nobody: who stood in the way has gone since."""
-STAGE_OF_OUTPUT = {"prepared": "prepare", "metrics.json": "evaluate"}
+STAGE_OF_OUTPUT = {
+    "prepared": "prepare",
+    "curves.csv": "train",
+    "evaluation": "evaluate",
+    "metrics.json": "evaluate",
+    "judge-metrics.json": "judge",
+}
 """Which stage makes an output that is not called like it: artifacts/<scale>/<name>/<output>."""
 
 
@@ -114,6 +121,8 @@ def upstream(stage: str, scale: str) -> tuple[str, ...]:
         if dep.parts[0] == "artifacts":
             _, _, of, output = dep.parts[:4]
             makers[f"{STAGE_OF_OUTPUT.get(output, output)}@{of}"] = None
+        elif dep == Paths(scale).receipt(dep.stem):
+            makers[f"register@{dep.stem}"] = None
         elif dep.parts[0] == "data":
             makers[DATA] = None
     return tuple(makers)

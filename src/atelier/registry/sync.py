@@ -24,7 +24,7 @@ from atelier.registry.gate import (
     take_over,
 )
 from atelier.registry.lineage import Lineage, lineage_of
-from atelier.registry.store import FOLDER, Store
+from atelier.registry.store import Store
 from atelier.registry.tags import WARNINGS_TAG
 from atelier.registry.tracking import (
     EVALUATION_FOLDER,
@@ -324,8 +324,8 @@ def _keep_evaluation(store: Store, run_id: str, metrics: Path, plots: Path) -> N
 
 
 def write_receipt(synced: Synced, scale: str) -> Path:
-    """mlruns/receipts/<scale>/<experiment>.json: the register stage's one output."""
-    path = FOLDER / "receipts" / scale / f"{synced.experiment}.json"
+    """The register stage's one output."""
+    path = Paths(scale).receipt(synced.experiment)
     words = {
         "experiment": synced.experiment,
         "version": str(synced.version) if synced.version else None,
