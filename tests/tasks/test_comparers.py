@@ -54,6 +54,13 @@ class Patches:
         )
 
 
+class Contrast(Patches):
+    """Sees that alone, and no colour."""
+
+    def _raw(self, images: Images) -> Features:
+        return super()._raw(images)[:, -3:]
+
+
 class Brightness(nn.Module):
     """The judge: is it B?"""
 
@@ -150,13 +157,6 @@ def test_a_judge_gone_blind_promotes_nobody_alone() -> None:
     promoted, reason = verdict(comparer, challenger, champion)
     assert not promoted
     assert "witness says worse" in reason
-
-
-class Contrast(Patches):
-    """Sees that alone, and no colour."""
-
-    def _raw(self, images: Images) -> Features:
-        return super()._raw(images)[:, -3:]
 
 
 @pytest.fixture(scope="module")

@@ -230,8 +230,7 @@ def report_link(run: "Run | None") -> str:
     """To the report that is kept below a run, from any page of the same server; empty if none."""
     if run is None or REPORT_TAG not in run.data.tags:
         return ""
-    path = f"{EVALUATION_FOLDER}/{REPORT}"
-    return f"{run_link(run)}/artifacts/{path}"
+    return f"{run_link(run)}/artifacts/{EVALUATION_FOLDER}/{REPORT}"
 
 
 def run_link(run: "Run") -> str:
