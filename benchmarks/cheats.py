@@ -1,7 +1,8 @@
 r"""Shows the gate generators that are no better than the champion, and one that is.
 
 Each was promoted once, or could have been: copies of training images, few latents over and over,
-pictures of some kinds only, requests that are not heeded, translations that ignore their input. The
+pictures of some kinds only, requests that are not heeded, translations that ignore their input,
+reconstructions that are training images, that lack glasses or are soft. The
 champion stands against itself, too, and against what half of the training made. The real gate
 decides, on the experiment's own test images.
 
@@ -16,14 +17,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from atelier import config
+from atelier.bundle.bundle_model import Bundle as Opened
+from atelier.bundle.bundle_model import open_bundle
 from atelier.bundle.comparison import Comparer
 from atelier.data.images import channels_first, channels_last, to_bytes, to_float
 from atelier.evaluation.features import (
@@ -35,12 +40,14 @@ from atelier.evaluation.features import (
     in_batches,
 )
 from atelier.evaluation.judge import LABELS
+from atelier.evaluation.memorisation import neighbours
 from atelier.evaluation.reference import ReferenceSet
 from atelier.evaluation.report import write_metrics
 from atelier.paths import Paths
 from atelier.pipeline.bundling import published_networks
 from atelier.registry.gate import broken_floors, decide
 from atelier.tasks import MODULES
+from atelier.tasks.comparing import ErrorComparer
 from atelier.tasks.context import TRAINING, Context, Labels
 from atelier.tasks.pictures import PictureComparer, made_from
 from atelier.tasks.translation import TranslationComparer
@@ -51,6 +58,8 @@ KNOWN = 1500
 """Training images that are copied from."""
 FEW = 300
 HEEDED = 0.4
+SOFT = 0.5
+"""Pixels."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
 Bundle = Any
 """What of a bundle a comparer asks for."""
@@ -233,12 +242,86 @@ def trials_of_translations(context: Context, comparer: TranslationComparer) -> d
     }
 
 
+class Spoilt:
+    """A bundle that does some of what it does in another way."""
+
+    def __init__(self, bundle: Opened, **other_ways: Any) -> None:
+        self.bundle = bundle
+        vars(self).update(other_ways)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bundle, name)
+
+
+def trials_of_reconstructions(context: Context) -> dict[str, Tried]:
+    last, early = (packed(networks, context) for networks in generators(context))
+    known = context.images(TRAINING)
+
+    def nearest(pictures: Images) -> Images:
+        rows = neighbours(channels_first(pictures), known).places[:, 0]
+        return channels_last(np.stack([known[row] for row in rows]))
+
+    def soft(codes: np.ndarray) -> np.ndarray:
+        return np.asarray(gaussian_filter(last.decode_raw(codes), (0, 0, SOFT, SOFT)))
+
+    def softened(pictures: Images) -> Images:
+        return channels_last(to_bytes(torch.from_numpy(soft(last.encode(pictures)))).numpy())
+
+    spoilt = {
+        "the nearest training image": Spoilt(last, reconstruct=nearest),
+        f"its pictures, blurred by {SOFT:g} px": Spoilt(
+            last, decode_raw=soft, reconstruct=softened
+        ),
+    }
+    if last.is_variational:
+        spoilt |= trials_of_samples(last, known)
+    tried = {words: Tried(always(bundle), last) for words, bundle in spoilt.items()}
+    tried["itself"] = Tried(always(last), last)
+    tried["more training"] = Tried(always(last), early)
+    tried["less training"] = Tried(always(early), last)
+    return tried
+
+
+def trials_of_samples(last: Opened, known: Images) -> dict[str, Bundle]:
+    def silent(pictures: Images) -> tuple[np.ndarray, np.ndarray]:
+        means, log_variances = last.distribution(pictures)
+        return np.zeros_like(means), np.zeros_like(log_variances)
+
+    def copying(share: float, count: int, seed: int, **request: Any) -> Images:
+        draw, made = np.random.default_rng(seed), last.sample(count, seed, **request)
+        copied = np.flatnonzero(draw.random(count) < share)
+        rows = np.sort(draw.integers(len(known), size=len(copied)))
+        made[copied] = channels_last(np.array(known[rows]))
+        return made
+
+    spoilt = {
+        f"samples of which {share:.0%} are training images": Spoilt(
+            last, sample=partial(copying, share)
+        )
+        for share in SHARES
+    }
+    spoilt["codes that say nothing"] = Spoilt(
+        last, distribution=silent, encode=lambda pictures: silent(pictures)[0]
+    )
+    return spoilt
+
+
+def packed(networks: nn.ModuleDict, context: Context) -> Opened:
+    """A bundle of these networks; it is read whole, so that its folder need not stay."""
+    with TemporaryDirectory() as folder:
+        out = Path(folder, "bundle")
+        MODULES[context.experiment.task.name].pack(networks, context, out, 1)
+        return open_bundle(out)
+
+
 def open_trials(experiment: config.Experiment, scale: str) -> tuple[Comparer, dict[str, Tried]]:
     context = Context(experiment, Paths(scale), "test")
     comparer = MODULES[experiment.task.name].comparer(context)
     if isinstance(comparer, PictureComparer):
         comparer.reference = remembering(comparer.reference)
         return comparer, trials_of_pictures(context, comparer)
+    if isinstance(comparer, ErrorComparer):
+        return comparer, trials_of_reconstructions(context)
     assert isinstance(comparer, TranslationComparer)
     return comparer, trials_of_translations(context, comparer)
 

@@ -27,7 +27,6 @@ from atelier.cli.main import TELEMETRY_OFF
 
 IMPORTS = (
     "torch._dynamo",
-    "torch.export.pt2_archive._package",
     "mlflow.pyfunc",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tests.toys import Canary, directions
 
+from atelier.bundle import bundle_model
 from atelier.bundle.bundle_model import Refused, open_bundle
 
 
@@ -71,7 +71,7 @@ def test_a_tampered_array_is_refused_before_anything_is_loaded(
     (copied / "directions.npy").write_bytes(tamper(canary))
     sign(copied)
     loaded: list[object] = []
-    monkeypatch.setattr(torch.export, "load", loaded.append)
+    monkeypatch.setattr(bundle_model, "Program", lambda *given: loaded.append(given))
     with pytest.raises(Refused, match=rf"directions\.npy: .*({message})"):
         open_bundle(copied)
     assert not loaded

@@ -5,14 +5,16 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from atelier.data.sheet import sheet
-from atelier.evaluation.features import Images
 from atelier.files import write_whole
+
+if TYPE_CHECKING:
+    from atelier.evaluation.features import Images
 
 COLUMNS = 8
 """Pictures in a row of a grid."""
@@ -68,6 +70,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rounded(row) for row in rows)
 
 
-def write_grid(path: Path, images: Images, columns: int = COLUMNS) -> None:
+def write_grid(path: Path, images: "Images", columns: int = COLUMNS) -> None:
     """PNG of pictures [N, 3, S, S] side by side."""
     Image.fromarray(sheet(images, columns)).save(path, format="PNG", optimize=False)

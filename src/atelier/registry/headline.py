@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from atelier.data.numbers import STOPPING_SCORE
 from atelier.evaluation.keys import (
     ACCURACY,
     CEILING,
@@ -129,6 +128,10 @@ def _of_errors(figures: Mapping[str, float]) -> Iterator[Headline]:
 
 
 def _of_numbers(figures: Mapping[str, float]) -> Iterator[Headline]:
+    if not any(key.startswith(f"{NUMBERS}/") for key in figures):
+        return
+    from atelier.data.numbers import STOPPING_SCORE  # brings torch along, which takes seconds
+
     for name, word in (
         ("stopping score", STOPPING_SCORE),
         ("share of multiples of 5", MULTIPLES_SHARE),

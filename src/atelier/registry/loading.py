@@ -7,6 +7,7 @@ from pathlib import Path
 from atelier.bundle.client import Generator
 from atelier.errors import UserError
 from atelier.registry import packaging, store, versions
+from atelier.registry.lookup import look_up
 
 CACHE = Path(".atelier/bundles")
 """Where bundles of a server are kept, by digest; removing it is safe."""
@@ -25,6 +26,10 @@ def load(reference: str) -> Generator:
         UserError: unknown name, alias or version, with the nearest that there is; a bundle that was
             tampered with; or a server that cannot be reached.
     """
+    if kept := store.on_disk():
+        database, root = kept
+        if found := look_up(database, reference):
+            return Generator(_folder_below(root, found), reference, str(found), found.digests)
     opened = store.open_store()
     found = versions.find(opened, reference)
     return Generator(fetch(opened, found), reference, str(found), found.digests)
@@ -38,14 +43,19 @@ def fetch(opened: store.Store, found: versions.Version) -> Path:
         UserError: the server cannot be reached.
     """
     if not opened.is_server:
-        folder = packaging.bundle_inside(opened.root / found.source)
-        if not folder.is_dir():
-            raise BundleGone(folder, f"the bundle of {found} is missing", "atelier registry sync")
-        return folder
+        return _folder_below(opened.root, found)
     place = CACHE / packaging.place_of(*found.digests).name
     if not place.is_dir():
         _download(opened, found, place)
     return packaging.bundle_inside(place)
+
+
+def _folder_below(root: Path, found: versions.Version) -> Path:
+    """Of a store on disk."""
+    folder = packaging.bundle_inside(root / found.source)
+    if not folder.is_dir():
+        raise BundleGone(folder, f"the bundle of {found} is missing", "atelier registry sync")
+    return folder
 
 
 def fetch_of_run(

@@ -159,6 +159,13 @@ def has_store() -> bool:
     return database is None or database.exists()
 
 
+def on_disk() -> tuple[Path, Path] | None:
+    """The SQLite file of a store that is there, and its root; None of a server's."""
+    uri, root = _uri_and_root()
+    database = database_of(uri)
+    return (database, root) if database and database.exists() else None
+
+
 def database_of(uri: str) -> Path | None:
     """The SQLite file that a store's address names; None of a server or another database."""
     named = uri.removeprefix(SQLITE).partition("?")[0]

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import code_digest_of
 from atelier.errors import UserError
 from atelier.files import write_whole
@@ -102,7 +101,9 @@ def register(
     Raises:
         UserError: there is no bundle at `folder`, or it was changed after it was packed.
     """
-    manifest = bundle.read(folder)
+    from atelier.bundle.pack import read  # brings torch along, which takes seconds
+
+    manifest = read(folder)
     name = manifest["registered_name"]
     digest, code = digests = manifest["digest"], code_digest_of(manifest)
     with store.locked():
@@ -379,14 +380,20 @@ def _aliases(store: Store, name: str) -> dict[str, tuple[str, ...]]:
 
 
 def _version(found: "ModelVersion", aliases: dict[str, tuple[str, ...]]) -> Version:
-    number = str(found.version)
+    return version_of(dict(found), found.tags, aliases.get(str(found.version), ()))
+
+
+def version_of(
+    facts: Mapping[str, Any], tags: Mapping[str, str], aliases: tuple[str, ...]
+) -> Version:
+    """From the fields of MLflow's ModelVersion."""
     return Version(
-        name=found.name,
-        number=number,
-        aliases=aliases.get(number, ()),
-        tags=unpacked(found.tags),
-        source=str(found.source),
-        run_id=found.run_id or None,
-        created=history.as_utc(datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)),
-        description=str(found.description or ""),
+        name=facts["name"],
+        number=str(facts["version"]),
+        aliases=aliases,
+        tags=unpacked(tags),
+        source=str(facts["source"]),
+        run_id=facts["run_id"] or None,
+        created=history.as_utc(datetime.fromtimestamp(facts["creation_timestamp"] / 1000, UTC)),
+        description=str(facts["description"] or ""),
     )
