@@ -9,7 +9,7 @@ import typer
 
 from atelier.cli.generate import Edits, Overwrite, parse_option
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Reference, need_store
+from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def edit(
     attributes: Conditions = "",
     allow_unseen: Unseen = False,
     sampler: Sampler = "normal",
+    device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
     """Edit samples, or photos, along attribute directions; or add and subtract groups."""
@@ -74,7 +75,7 @@ def edit(
         raise UserError("--attributes", "not of a photo")
     _check_size(count * steps)
     photos = [_photo(path) for path in image or []]
-    generator = _open(reference, out, overwrite)
+    generator = _open(reference, out, overwrite, device)
     with _refusals(reference):
         if arithmetic:
             groups = _groups(generator, arithmetic)[None]
@@ -114,6 +115,7 @@ def interpolate(
     attributes: Conditions = "",
     allow_unseen: Unseen = False,
     sampler: Sampler = "normal",
+    device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
     """Go from one sample to another, or lay out two attributes as a table."""
@@ -125,7 +127,7 @@ def interpolate(
     if not table and len(stops) < 2:
         raise UserError("--seeds", f"two or more (got {seeds})", "--seeds 1,2")
     _check_size(steps * steps if table else steps * count * len(stops))
-    generator = _open(reference, out, overwrite)
+    generator = _open(reference, out, overwrite, device)
     with _refusals(reference):
         if across is not None and down is not None:
             base = generator.latents(1, stops[0], truncation, sampler)[0]
@@ -228,7 +230,7 @@ def _decoded(
     return made.reshape(*latents.shape[:2], *made.shape[1:])
 
 
-def _open(reference: str, out: Path, overwrite: bool) -> "Generator":
+def _open(reference: str, out: Path, overwrite: bool, device: str) -> "Generator":
     from atelier.registry.loading import load
 
     if out.suffix.lower() not in FORMS:
@@ -236,7 +238,7 @@ def _open(reference: str, out: Path, overwrite: bool) -> "Generator":
     with writing(str(out)):
         check_free([out], overwrite)
     need_store()
-    return load(reference)
+    return load(reference, device)
 
 
 @contextmanager

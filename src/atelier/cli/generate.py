@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Reference, need_store
+from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def generate(
         str | None,
         typer.Option(help="FILE.png for one grid, FOLDER/ for single pictures; numbers: a file."),
     ] = None,
+    device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
     """Make pictures, or numbers, with a registered generator."""
@@ -63,7 +64,7 @@ def generate(
         with writing(out):
             check_free(_targets(out, count), overwrite)
     need_store()
-    generator = load(reference)
+    generator = load(reference, device)
     _check_target(generator, out)
     outputs = generator.sample(
         count,

@@ -24,6 +24,7 @@ LONGEST_MAKES, LONGEST_VERDICT = 45, 60
 """Characters of what a version makes and of what the gate said, in `list`; `show` has all."""
 UNITS = ("B", "kB", "MB", "GB", "TB")
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Device = Annotated[str, typer.Option(help="Where to run it: cpu, cuda or cuda:1.")]
 Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or NAME/VERSION.")]
 
 

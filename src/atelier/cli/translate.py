@@ -9,7 +9,7 @@ import typer
 
 from atelier.cli.generate import Edits, Overwrite, parse_option
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Reference, need_store
+from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError, UserErrors
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def translate(
     inputs: Inputs,
     direction: Annotated[str, typer.Option(help="A2B or B2A.")],
     out: Out,
+    device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
     """Translate pictures of any size into the other domain; each keeps its name and size."""
@@ -46,7 +47,7 @@ def translate(
         raise UserError("--direction", f"A2B or B2A (got {direction})")
     targets = _targets(inputs, out, overwrite)
     need_store()
-    generator = load(reference)
+    generator = load(reference, device)
     _convert(targets, lambda image: generator.translate([image], direction)[0], out)
     typer.echo(f"{len(targets)} by {generator.version or reference}, {direction}: {out}")
 
@@ -56,6 +57,7 @@ def reconstruct(
     inputs: Inputs,
     out: Out,
     edits: Edits = "",
+    device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
     """Send pictures through an autoencoder; larger ones are cropped as its training images were."""
@@ -64,7 +66,7 @@ def reconstruct(
     steps = parse_option("edits", edits)
     targets = _targets(inputs, out, overwrite)
     need_store()
-    generator = load(reference)
+    generator = load(reference, device)
     _convert(targets, lambda image: generator.reconstruct([image], edits=steps)[0], out)
     typer.echo(f"{len(targets)} by {generator.version or reference}: {out}")
 

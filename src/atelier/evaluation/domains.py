@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Domains, Labels, columns, members
+from atelier.device import CPU
 from atelier.errors import UserError
 from atelier.evaluation.features import (
     FeaturesBy,
@@ -96,6 +98,7 @@ def open_directions(
     seed: int,
     count: int | None = None,
     second: Judge | None = None,
+    device: torch.device = CPU,
 ) -> BothDirections:
     """Both on one split, with at most `count` inputs each; opens no other split but training.
 
@@ -103,6 +106,7 @@ def open_directions(
         judge_labels: what the judge's logits say, in their order: all labels of the dataset.
         seed: of the choice of matched rows.
         second: a judge for a second opinion, in whose features distances are taken, too.
+        device: where features are computed.
 
     Raises:
         UserError: a domain, or what of it matches the other, has fewer than two images.
@@ -110,7 +114,7 @@ def open_directions(
     manifest = read_manifest(prepared)
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
-    extractors = open_extractors(judge, training, second)
+    extractors = open_extractors(judge, training, second, device)
     draw, names = np.random.default_rng(seed), tuple(manifest["labels"])
     here = _domain_rows(np.load(prepared / f"{split}_labels.npy"), names, domains, draw, count)
     there = _domain_rows(np.load(prepared / "training_labels.npy"), names, domains, draw, None)

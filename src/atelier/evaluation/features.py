@@ -7,7 +7,7 @@ images, and channels that hardly vary there are dropped: one nearly dead channel
 cubic kernel explode.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atelier.data.images import to_float
+from atelier.device import device_of, exactly
 from atelier.evaluation.imagenet import Imagenet
 from atelier.evaluation.keys import IMAGENET, JUDGE, WITNESS
 from atelier.evaluation.witness import Witness
@@ -27,8 +28,6 @@ Images = npt.NDArray[np.uint8]
 """[N, 3, S, S] in [0, 255]; a memory map will do."""
 Features = npt.NDArray[np.float32]
 """[N, D], standardised."""
-Network = Callable[[Tensor], Tensor]
-"""[B, C, S, S] in [-1, 1] -> [B, D]."""
 Rows = TypeVar("Rows", bound=npt.NDArray[Any])
 """[N, …]: images, labels or indices."""
 
@@ -78,12 +77,13 @@ class Standardiser:
 
 
 class NetworkFeatures:
-    """What a network makes of images, [B, D], standardised by training images.
+    """What a network makes of images, [B, C, S, S] in [-1, 1] -> [B, D], standardised by training
+    images.
 
     These are looked at when the first features are asked for: opening one costs nothing.
     """
 
-    def __init__(self, name: str, network: Network, training: Images) -> None:
+    def __init__(self, name: str, network: nn.Module, training: Images) -> None:
         self.name, self.network = name, network
         self._images = training
 
@@ -107,7 +107,18 @@ class JudgeFeatures(NetworkFeatures):
     """Channel means and deviations at three depths of a judge."""
 
     def __init__(self, judge: Judge, training: Images, name: str = JUDGE) -> None:
-        super().__init__(name, judge.eval().features, training)
+        super().__init__(name, _Depths(judge), training)
+
+
+class _Depths(nn.Module):
+    """A judge's statistics, without its answers."""
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__()
+        self.judge = judge.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.judge.features(images)
 
 
 class ImagenetFeatures(NetworkFeatures):
@@ -151,12 +162,14 @@ def evenly(rows: Rows, count: int) -> Rows:
     return chosen
 
 
-def in_batches(network: Network, images: Images) -> npt.NDArray[np.float32]:
-    """Runs a network over images, converted to [-1, 1] batch by batch, without gradients."""
-    with torch.inference_mode():
+def in_batches(network: nn.Module, images: Images) -> npt.NDArray[np.float32]:
+    """Runs a network over images where it lies, converted to [-1, 1] batch by batch, without
+    gradients."""
+    device = device_of(network)
+    with torch.inference_mode(), exactly(device):
         found = [
             # A copy: torch warns of read-only memory, which a memory map is.
-            network(to_float(torch.from_numpy(np.array(images[start : start + BATCH]))))
+            network(to_float(torch.from_numpy(np.array(images[start : start + BATCH])).to(device)))
             for start in range(0, len(images), BATCH)
         ]
-    return torch.cat(found).float().numpy()
+        return torch.cat(found).float().cpu().numpy()

@@ -26,13 +26,14 @@ SMALLEST, LARGEST = 64, 224
 """Sides in pixels that they are brought between."""
 
 
-class Imagenet:
+class Imagenet(nn.Module):
     """[B, 3, S, S] in [-1, 1], as the network was trained -> [B, 1280]: means of its last maps."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.network = _network()
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         side = min(max(round(ENLARGED * images.shape[-1]), SMALLEST), LARGEST)
         if side != images.shape[-1]:
             images = interpolate(images, (side, side), mode="bilinear", antialias=True)

@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import pdist
 
 from atelier.data.batches import read_manifest
+from atelier.device import CPU
 from atelier.errors import UserError
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.features import (
@@ -23,6 +24,7 @@ from atelier.evaluation.features import (
     ImagenetFeatures,
     Images,
     JudgeFeatures,
+    NetworkFeatures,
     WitnessFeatures,
     evenly,
 )
@@ -85,12 +87,18 @@ class ReferenceSet:
 
 
 def open_reference(
-    prepared: Path, judge: Judge | None, split: str, count: int, second: Judge | None = None
+    prepared: Path,
+    judge: Judge | None,
+    split: str,
+    count: int,
+    second: Judge | None = None,
+    device: torch.device = CPU,
 ) -> ReferenceSet:
     """At most `count` reals of one split, beside the training images; opens no other array.
 
     Args:
         second: a judge for a second opinion, which chooses nothing.
+        device: where features are computed.
 
     Raises:
         UserError: the dataset is not prepared, or has no such split of two images or more.
@@ -102,18 +110,23 @@ def open_reference(
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
-    extractors = open_extractors(judge, training, second)
+    extractors = open_extractors(judge, training, second, device)
     real_features = FeaturesBy(reals, extractors)
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)
 
 
 def open_extractors(
-    judge: Judge | None, training: Images, second: Judge | None = None
+    judge: Judge | None,
+    training: Images,
+    second: Judge | None = None,
+    device: torch.device = CPU,
 ) -> dict[str, Extractor]:
-    """By name; the judges' where there are any."""
-    found: list[Extractor] = [] if judge is None else [JudgeFeatures(judge, training)]
+    """By name, their networks on the device; the judges' where there are any."""
+    found: list[NetworkFeatures] = [] if judge is None else [JudgeFeatures(judge, training)]
     found += [] if second is None else [JudgeFeatures(second, training, JUDGE_B)]
     found += [ImagenetFeatures(training), WitnessFeatures(training)]
+    for extractor in found:
+        extractor.network.to(device)
     return {extractor.name: extractor for extractor in found}
 
 

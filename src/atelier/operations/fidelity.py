@@ -14,6 +14,7 @@ from atelier.bundle.bundle_model import png
 from atelier.config import load_experiment
 from atelier.data.folders import built_aside
 from atelier.data.images import channels_last
+from atelier.device import visible
 from atelier.display import progress
 from atelier.errors import UserError
 from atelier.operations.inception import (
@@ -47,7 +48,7 @@ def open_sets(reference: str, split: str, asked: Asked) -> Sets:
         UserError: nothing of that name; a task of which papers compare nothing; or a dataset that
             is not prepared here as it was for that version.
     """
-    generator = load(reference)
+    generator = load(reference, str(visible()))
     words = generator.manifest
     experiment = load_experiment(words["scale"], words["experiment"])
     context = Context(experiment, Paths(words["scale"]), split)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from atelier.bundle.bundle_model import Refused, read_member
+from atelier.device import visible
 from atelier.errors import UserError
 from atelier.evaluation.features import Images
 
@@ -74,7 +75,7 @@ class Inception:
             UserError: there is no such file, or it is another; nothing of it has then been read.
         """
         self.network = _network(read_weights(weights or downloaded()))
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = visible()
         self.network.to(self.device)
 
     @torch.inference_mode()

@@ -14,6 +14,7 @@ from atelier.bundle.bundle_model import Bundle, Refused, open_bundle
 from atelier.bundle.comparison import Comparer
 from atelier.config import Experiment
 from atelier.data.folders import built_aside
+from atelier.device import visible
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.evaluation import report
@@ -44,7 +45,7 @@ def choose_and_pack(experiment: Experiment, paths: Paths) -> None:
 
 
 def published_networks(context: Context, snapshot: Path) -> nn.ModuleDict:
-    """The averaged networks of a snapshot, in evaluation mode."""
+    """The averaged networks of a snapshot, in evaluation mode, where the context has them run."""
     experiment = context.experiment
     family = MODELS[experiment.model.name]
     nets = family.build(experiment.model, context.shape, len(context.attributes))
@@ -54,7 +55,7 @@ def published_networks(context: Context, snapshot: Path) -> nn.ModuleDict:
     except RuntimeError:
         problem = "its weights are those of another model than the experiment's file names now"
         raise UserError(snapshot, problem, "Run: dvc repro") from None
-    return published.eval().to(memory_format=torch.channels_last)
+    return published.eval().to(context.device).to(memory_format=torch.channels_last)
 
 
 def score_bundle(experiment: Experiment, paths: Paths) -> None:
@@ -68,8 +69,9 @@ def score_bundle(experiment: Experiment, paths: Paths) -> None:
 
 
 def open_published(folder: Path) -> Bundle:
+    """Ready to run on the visible device."""
     try:
-        return open_bundle(folder)
+        return open_bundle(folder).to(visible())
     except Refused as refusal:
         remedy = f"Run: dvc repro --force bundle@{folder.parent.name}"
         raise UserError(folder, f"the bundle is refused ({refusal})", remedy) from None

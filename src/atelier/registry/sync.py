@@ -11,6 +11,7 @@ from pathlib import Path
 from atelier.bundle.bundle_model import Bundle, OtherFormat, Refused, open_bundle
 from atelier.bundle.comparison import Comparer, ComparerFactory, Figures
 from atelier.config import Experiment
+from atelier.device import visible
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.files import write_whole
@@ -231,7 +232,7 @@ def _decide(
 def _contest(store: Store, folder: Path, champion: Version, comparer: Comparer) -> Decision:
     ours = _open(folder)
     try:
-        theirs = open_bundle(loading.fetch(store, champion))
+        theirs = open_bundle(loading.fetch(store, champion)).to(visible())
     except loading.BundleGone:
         return _floors_alone(
             comparer.figures(ours), f"the bundle of the champion {champion} is gone"
@@ -308,7 +309,7 @@ def _still_stands(now: Figures, before: Figures) -> bool:
 
 def _open(folder: Path) -> Bundle:
     try:
-        return open_bundle(folder)
+        return open_bundle(folder).to(visible())
     except Refused as refusal:
         raise UserError(folder, str(refusal), "Run the bundle stage again.") from None
 

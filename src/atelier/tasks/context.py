@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from atelier.bundle.pack import BundleDescription
 from atelier.config import Experiment
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import columns
+from atelier.device import visible
 from atelier.errors import UserError
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import TRUSTED_LABELS, WORDS, open_judge
@@ -37,6 +39,11 @@ class Context:
     split: str
     second_opinion: bool = False
     """Whether figures are taken in the second judge's features, too."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks run: what is published, and those that look at it."""
+        return visible()
 
     @property
     def prepared(self) -> Path:
@@ -74,14 +81,18 @@ class Context:
     @cached_property
     def judge(self) -> Judge | None:
         """None where the dataset has no labels to judge by."""
-        return open_judge(self.paths.judge(self.experiment.dataset))
+        return self._judge(JUDGE)
 
     @cached_property
     def judge_b(self) -> Judge | None:
         """The second judge where its opinion is asked for, and there is one."""
         if not self.second_opinion:
             return None
-        return open_judge(self.paths.judge(self.experiment.dataset, JUDGE_B))
+        return self._judge(JUDGE_B)
+
+    def _judge(self, stage: str) -> Judge | None:
+        judge = open_judge(self.paths.judge(self.experiment.dataset, stage))
+        return None if judge is None else judge.to(self.device)
 
     @cached_property
     def judge_words(self) -> dict[str, Any]:
@@ -96,7 +107,9 @@ class Context:
 
     @cached_property
     def reference(self) -> ReferenceSet:
-        return open_reference(self.prepared, self.judge, self.split, self.samples, self.judge_b)
+        return open_reference(
+            self.prepared, self.judge, self.split, self.samples, self.judge_b, self.device
+        )
 
     @property
     def digests(self) -> Digests:

@@ -15,6 +15,7 @@ from atelier.bundle.bundle_model import Bundle
 from atelier.bundle.comparison import ROUNDS, Figures, Round
 from atelier.data.batches import Drawn
 from atelier.data.images import channels_first, channels_last
+from atelier.device import device_of, exactly
 from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.estimate import Share
@@ -64,9 +65,11 @@ def latents_of(context: Context, count: int) -> Tensor:
 
 @torch.inference_mode()
 def made_from(network: nn.Module, *inputs: Tensor) -> Tensor:
-    """A network's outputs, [N, …], chunk by chunk."""
+    """A network's outputs on the CPU, [N, …]; it makes them where it lies, chunk by chunk."""
+    device = device_of(network)
     parts = zip(*(torch.split(rows, CHUNK) for rows in inputs), strict=True)
-    return torch.cat([network(*part) for part in parts])
+    with exactly(device):
+        return torch.cat([network(*(rows.to(device) for rows in part)).cpu() for part in parts])
 
 
 def sampled(bundle: Bundle, count: int, seed: int, **request: Any) -> Images:

@@ -210,7 +210,7 @@ def comparer(context: Context) -> Comparer:
     """Held to the test images by error alone; extractors that need no judge stand by."""
     images = np.array(evenly(context.images(), context.samples))
     training = context.images(TRAINING)
-    further = open_extractors(None, training)
+    further = open_extractors(None, training, device=context.device)
     witness = further[WITNESS]
     diverse = mean_pairwise_distance(witness(evenly(images, DIVERSE)))
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
