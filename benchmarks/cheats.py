@@ -94,6 +94,9 @@ class Remembering:
             self.known |= dict(zip(new, found, strict=True))
         return np.stack([self.known[key] for key in keys])
 
+    def of_reals(self, images: Images) -> Features:
+        return self(images)
+
 
 def remembering(reference: ReferenceSet) -> ReferenceSet:
     extractors = {name: Remembering(one) for name, one in reference.extractors.items()}

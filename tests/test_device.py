@@ -12,6 +12,7 @@ from atelier import device
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
 from atelier.evaluation import features, imagenet
+from atelier.evaluation.feature_cache import Place
 from atelier.evaluation.features import BATCH, in_batches
 from atelier.evaluation.reference import open_extractors
 from atelier.models import MODELS
@@ -37,7 +38,7 @@ def test_an_extractor_looks_where_it_lies(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(imagenet, "_network", imagenet._network.__wrapped__)
     images = np.zeros((4, 3, 32, 32), np.uint8)
     here = open_extractors(judge(), images)[name].network
-    there = open_extractors(judge(), images, device=META)[name].network
+    there = open_extractors(judge(), images, place=Place(META))[name].network
     expected = here(torch.zeros(4, 3, 32, 32))
     made = there(torch.zeros(4, 3, 32, 32, device=META))
     assert made.device == META

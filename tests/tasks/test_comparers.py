@@ -46,6 +46,9 @@ class Patches:
     def __call__(self, images: Images) -> Features:
         return self.standardise(self._raw(images))
 
+    def of_reals(self, images: Images) -> Features:
+        return self(images)
+
     def _raw(self, images: Images) -> Features:
         floats = images.astype(np.float32)
         patches = floats.reshape(len(images), 3, 2, SIZE // 2, 2, SIZE // 2)

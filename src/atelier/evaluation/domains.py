@@ -11,18 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from atelier.data.batches import read_manifest
 from atelier.data.sampling import Domains, Labels, columns, members
-from atelier.device import CPU
 from atelier.errors import UserError
-from atelier.evaluation.features import (
-    FeaturesBy,
-    Images,
-    evenly,
-    in_batches,
-)
+from atelier.evaluation.feature_cache import Place
+from atelier.evaluation.features import HERE, Images, evenly, in_batches, of_reals
 from atelier.evaluation.keys import IMAGENET, JUDGE
 from atelier.evaluation.probe import Probe
 from atelier.evaluation.range import Range
@@ -98,7 +92,7 @@ def open_directions(
     seed: int,
     count: int | None = None,
     second: Judge | None = None,
-    device: torch.device = CPU,
+    place: Place = HERE,
 ) -> BothDirections:
     """Both on one split, with at most `count` inputs each; opens no other split but training.
 
@@ -106,7 +100,7 @@ def open_directions(
         judge_labels: what the judge's logits say, in their order: all labels of the dataset.
         seed: of the choice of matched rows.
         second: a judge for a second opinion, in whose features distances are taken, too.
-        device: where features are computed.
+        place: where features are computed and kept.
 
     Raises:
         UserError: a domain, or what of it matches the other, has fewer than two images.
@@ -114,7 +108,7 @@ def open_directions(
     manifest = read_manifest(prepared)
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
-    extractors = open_extractors(judge, training, second, device)
+    extractors = open_extractors(judge, training, second, place)
     draw, names = np.random.default_rng(seed), tuple(manifest["labels"])
     here = _domain_rows(np.load(prepared / f"{split}_labels.npy"), names, domains, draw, count)
     there = _domain_rows(np.load(prepared / "training_labels.npy"), names, domains, draw, None)
@@ -123,7 +117,7 @@ def open_directions(
         rows, matched = here[source]
         reals = images[here[goal][0][here[goal][1]]]
         likewise = evenly(there[goal][0][there[goal][1]], len(matched))
-        features = FeaturesBy(reals, extractors)
+        features = of_reals(reals, extractors)
         of[name] = Direction(
             source=(domains.a, domains.b)[source],
             goal=(domains.a, domains.b)[goal],
@@ -133,7 +127,8 @@ def open_directions(
             target=ReferenceSet(split, manifest, training, reals, extractors, features),
             ceiling=training[likewise],
         )
-    known = Range.fit(extractors[JUDGE].training, extractors[JUDGE](evenly(images, RANGE_REALS)))
+    held_out = extractors[JUDGE].of_reals(evenly(images, RANGE_REALS))
+    known = Range.fit(extractors[JUDGE].training, held_out)
     probe = Probe(extractors[IMAGENET], there[0][0], there[1][0], len(training))
     return BothDirections(of, judge, tuple(judge_labels), domains, known, seed, probe)
 

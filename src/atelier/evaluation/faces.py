@@ -33,7 +33,7 @@ def open_bounds(reference: ReferenceSet, count: int, seed: int) -> Bounds:
     """The ceiling and the degraded sets, `count` images each."""
     reals = evenly(reference.training, count)
     sets = {CEILING: reals, BLURRED: blurred(reals), SHUFFLED: shuffled(reals, seed)}
-    return {name: reference.features(images) for name, images in sets.items()}
+    return {name: reference.features_of_reals(images) for name, images in sets.items()}
 
 
 def score_images(

@@ -7,7 +7,7 @@ images, and channels that hardly vary there are dropped: one nearly dead channel
 cubic kernel explode.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from atelier.data.images import to_float
 from atelier.device import device_of, exactly
+from atelier.evaluation.feature_cache import Place
 from atelier.evaluation.imagenet import Imagenet
 from atelier.evaluation.keys import IMAGENET, JUDGE, WITNESS
 from atelier.evaluation.witness import Witness
@@ -38,6 +39,8 @@ SMALLEST_DEVIATION = 0.01
 """Channels that vary less than this share of the median channel are dropped."""
 CLIP = 5.0
 """In training standard deviations."""
+HERE = Place()
+"""On the CPU, and nothing is kept."""
 
 
 class Extractor(Protocol):
@@ -51,6 +54,9 @@ class Extractor(Protocol):
         """Of the training images that standardise."""
 
     def __call__(self, images: Images) -> Features: ...
+
+    def of_reals(self, images: Images) -> Features:
+        """The same, for images that are looked at again and again."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,20 @@ class NetworkFeatures:
     These are looked at when the first features are asked for: opening one costs nothing.
     """
 
-    def __init__(self, name: str, network: nn.Module, training: Images) -> None:
-        self.name, self.network = name, network
+    def __init__(
+        self, name: str, network: nn.Module, training: Images, place: Place = HERE
+    ) -> None:
+        self.name, self.network, self.place = name, network.to(place.device), place
         self._images = training
 
     def __call__(self, images: Images) -> Features:
         return self.standardise(in_batches(self.network, images))
+
+    def of_reals(self, images: Images) -> Features:
+        return self.standardise(self._raw_of_reals(images))
+
+    def _raw_of_reals(self, images: Images) -> npt.NDArray[np.float32]:
+        return self.place.raw(self.network, images, lambda: in_batches(self.network, images))
 
     @cached_property
     def training(self) -> Features:
@@ -100,14 +114,16 @@ class NetworkFeatures:
 
     @cached_property
     def _raw(self) -> npt.NDArray[np.float32]:
-        return in_batches(self.network, evenly(self._images, STATISTICS_ROWS))
+        return self._raw_of_reals(evenly(self._images, STATISTICS_ROWS))
 
 
 class JudgeFeatures(NetworkFeatures):
     """Channel means and deviations at three depths of a judge."""
 
-    def __init__(self, judge: Judge, training: Images, name: str = JUDGE) -> None:
-        super().__init__(name, _Depths(judge), training)
+    def __init__(
+        self, judge: Judge, training: Images, name: str = JUDGE, place: Place = HERE
+    ) -> None:
+        super().__init__(name, _Depths(judge), training, place)
 
 
 class _Depths(nn.Module):
@@ -124,21 +140,23 @@ class _Depths(nn.Module):
 class ImagenetFeatures(NetworkFeatures):
     """Means of the last maps of a network that ImageNet taught."""
 
-    def __init__(self, training: Images) -> None:
-        super().__init__(IMAGENET, Imagenet(), training)
+    def __init__(self, training: Images, place: Place = HERE) -> None:
+        super().__init__(IMAGENET, Imagenet(), training, place)
 
 
 class WitnessFeatures(NetworkFeatures):
     """Random convolutions and the radial power spectrum."""
 
-    def __init__(self, training: Images) -> None:
-        super().__init__(WITNESS, Witness(channels=training.shape[1]), training)
+    def __init__(self, training: Images, place: Place = HERE) -> None:
+        super().__init__(WITNESS, Witness(channels=training.shape[1]), training, place)
 
 
 class FeaturesBy(Mapping[str, Features]):
     """Features of the same images by extractor, each found when it is first asked for."""
 
-    def __init__(self, images: Images, extractors: Mapping[str, Extractor]) -> None:
+    def __init__(
+        self, images: Images, extractors: Mapping[str, Callable[[Images], Features]]
+    ) -> None:
         self._images, self._extractors = images, extractors
         self._found: dict[str, Features] = {}
 
@@ -152,6 +170,11 @@ class FeaturesBy(Mapping[str, Features]):
 
     def __len__(self) -> int:
         return len(self._extractors)
+
+
+def of_reals(images: Images, extractors: Mapping[str, Extractor]) -> FeaturesBy:
+    """Features of images that are real, or made of real ones: they are found once, and kept."""
+    return FeaturesBy(images, {name: one.of_reals for name, one in extractors.items()})
 
 
 def evenly(rows: Rows, count: int) -> Rows:

@@ -14,21 +14,22 @@ import torch
 from torch.nn.functional import pdist
 
 from atelier.data.batches import read_manifest
-from atelier.device import CPU
 from atelier.errors import UserError
 from atelier.evaluation.estimate import Estimate
+from atelier.evaluation.feature_cache import Place
 from atelier.evaluation.features import (
+    HERE,
     Extractor,
     Features,
     FeaturesBy,
     ImagenetFeatures,
     Images,
     JudgeFeatures,
-    NetworkFeatures,
     WitnessFeatures,
     evenly,
+    of_reals,
 )
-from atelier.evaluation.keys import EXTRACTORS, JUDGE_B, WITNESS
+from atelier.evaluation.keys import EXTRACTORS, JUDGE, JUDGE_B, WITNESS
 from atelier.evaluation.kid import Comparison, compare, kid
 from atelier.models.judge import Judge
 
@@ -59,6 +60,10 @@ class ReferenceSet:
             wanted = f"uint8 [N, {', '.join(map(str, self.reals.shape[1:]))}]"
             raise ValueError(f"expected {wanted} (got {images.dtype} {list(images.shape)})")
         return FeaturesBy(images, self.extractors)
+
+    def features_of_reals(self, images: Images) -> Mapping[str, Features]:
+        """The same of images that are real, or made of real ones."""
+        return of_reals(images, self.extractors)
 
     def kid(self, fakes: Mapping[str, Features]) -> dict[str, Estimate]:
         """Distance to the reals, by extractor."""
@@ -92,13 +97,13 @@ def open_reference(
     split: str,
     count: int,
     second: Judge | None = None,
-    device: torch.device = CPU,
+    place: Place = HERE,
 ) -> ReferenceSet:
     """At most `count` reals of one split, beside the training images; opens no other array.
 
     Args:
         second: a judge for a second opinion, which chooses nothing.
-        device: where features are computed.
+        place: where features are computed and kept.
 
     Raises:
         UserError: the dataset is not prepared, or has no such split of two images or more.
@@ -110,8 +115,8 @@ def open_reference(
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
     training: Images = np.load(prepared / "training.npy", mmap_mode="r")
     reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
-    extractors = open_extractors(judge, training, second, device)
-    real_features = FeaturesBy(reals, extractors)
+    extractors = open_extractors(judge, training, second, place)
+    real_features = of_reals(reals, extractors)
     return ReferenceSet(split, manifest, training, reals, extractors, real_features)
 
 
@@ -119,14 +124,14 @@ def open_extractors(
     judge: Judge | None,
     training: Images,
     second: Judge | None = None,
-    device: torch.device = CPU,
+    place: Place = HERE,
 ) -> dict[str, Extractor]:
-    """By name, their networks on the device; the judges' where there are any."""
-    found: list[NetworkFeatures] = [] if judge is None else [JudgeFeatures(judge, training)]
-    found += [] if second is None else [JudgeFeatures(second, training, JUDGE_B)]
-    found += [ImagenetFeatures(training), WitnessFeatures(training)]
-    for extractor in found:
-        extractor.network.to(device)
+    """By name; the judges' where there are any."""
+    judges = {JUDGE: judge, JUDGE_B: second}
+    found: list[Extractor] = [
+        JudgeFeatures(one, training, name, place) for name, one in judges.items() if one is not None
+    ]
+    found += [ImagenetFeatures(training, place), WitnessFeatures(training, place)]
     return {extractor.name: extractor for extractor in found}
 
 

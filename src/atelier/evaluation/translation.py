@@ -259,7 +259,9 @@ def _distances(direction: Direction, outputs: Images) -> dict[str, Any]:
     }
     found: dict[str, Any] = {name: {} for name in direction.target.extractors}
     for key, images in sets.items():
-        features: Mapping[str, Features] = direction.target.features(images)
+        target = direction.target
+        look = target.features if key == KID else target.features_of_reals
+        features: Mapping[str, Features] = look(images)
         for name, estimate in direction.target.kid(features).items():
             found[name][key] = estimate.value
             found[name][error_of(key)] = estimate.standard_error

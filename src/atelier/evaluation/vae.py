@@ -72,7 +72,12 @@ def evaluate_vae(
         "active_units": active_units(means),
     }
     sets = _sets(distribution, decode, sample, reference)
-    features = {name: reference.features(images) for name, images in sets.items()}
+    features = {
+        name: reference.features_of_reals(images)
+        if name in (BLURRED, CEILING)
+        else reference.features(images)
+        for name, images in sets.items()
+    }
     for extractor, of_reals in reference.real_features.items():
         found = {name: of[extractor] for name, of in features.items()}
         figures[extractor] = _distances(of_reals, found)

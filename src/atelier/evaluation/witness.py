@@ -34,10 +34,15 @@ class Witness(nn.Module):
             self.register_buffer(f"filters_{width}", torch.from_numpy(filters))
             before = width
 
+    @property
+    def filters(self) -> list[Tensor]:
+        """Of each layer, the first first."""
+        return list(self.buffers())
+
     def forward(self, images: Tensor) -> Tensor:
         found = [adaptive_avg_pool2d(images, 2).flatten(1), _radial_spectrum(images)]
         maps = images
-        for filters in self.buffers():
+        for filters in self.filters:
             maps = relu(conv2d(maps, filters, stride=2, padding=filters.shape[-1] // 2))
             flat = maps.flatten(2)
             found += [flat.mean(2), flat.std(2, correction=0)]

@@ -168,7 +168,7 @@ class ErrorComparer:
 
     def _farther(self, extract: Extractor, ours: Images, theirs: Images) -> bool:
         """Whether features of ours lie farther from the images' own."""
-        seen = extract(self.images)
+        seen = extract.of_reals(self.images)
         gaps = [np.linalg.norm(extract(made) - seen, axis=1) for made in (ours, theirs)]
         farther, error = mean_and_error(gaps[0] - gaps[1])
         return farther > STANDARD_ERRORS * error

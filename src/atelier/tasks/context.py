@@ -16,6 +16,7 @@ from atelier.data.batches import read_manifest
 from atelier.data.sampling import columns
 from atelier.device import visible
 from atelier.errors import UserError
+from atelier.evaluation.feature_cache import Place
 from atelier.evaluation.features import Images
 from atelier.evaluation.judge import TRUSTED_LABELS, WORDS, open_judge
 from atelier.evaluation.keys import JUDGE, JUDGE_B
@@ -28,6 +29,8 @@ from atelier.tasks.comparing import Digests, digests
 Labels = npt.NDArray[np.uint8]
 """[N, K] of 0 and 1."""
 TRAINING = "training"
+KEPT_FEATURES = Path(".atelier", "features")
+"""Of real images; removing the folder is safe."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Context:
     def device(self) -> torch.device:
         """Where networks run: what is published, and those that look at it."""
         return visible()
+
+    @property
+    def place(self) -> Place:
+        """Where features are computed, and those of real images kept."""
+        return Place(self.device, KEPT_FEATURES)
 
     @property
     def prepared(self) -> Path:
@@ -108,7 +116,7 @@ class Context:
     @cached_property
     def reference(self) -> ReferenceSet:
         return open_reference(
-            self.prepared, self.judge, self.split, self.samples, self.judge_b, self.device
+            self.prepared, self.judge, self.split, self.samples, self.judge_b, self.place
         )
 
     @property

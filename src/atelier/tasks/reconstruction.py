@@ -210,9 +210,9 @@ def comparer(context: Context) -> Comparer:
     """Held to the test images by error alone; extractors that need no judge stand by."""
     images = np.array(evenly(context.images(), context.samples))
     training = context.images(TRAINING)
-    further = open_extractors(None, training, device=context.device)
+    further = open_extractors(None, training, place=context.place)
     witness = further[WITNESS]
-    diverse = mean_pairwise_distance(witness(evenly(images, DIVERSE)))
+    diverse = mean_pairwise_distance(witness.of_reals(evenly(images, DIVERSE)))
     mean = training[:].mean(axis=0)[None].round().astype(np.uint8).repeat(len(images), axis=0)
     worst = float(squared_errors(images, mean).mean())
 

@@ -143,7 +143,7 @@ def open_both(context: Context, count: int | None = None) -> BothDirections:
         context.seed,
         count or context.samples,
         context.judge_b,
-        context.device,
+        context.place,
     )
 
 
