@@ -52,12 +52,12 @@ def prepare(folder, layout):
     return folder
 
 
-def shortened(name):
+def shortened(name, steps=STEPS):
     """An experiment of `tiny` with its own settings, and few steps."""
     body = config.load_experiment("tiny", name).model_dump()
     batch = min(body["training"]["batch_size"], 8)
     body["training"] |= {
-        "images": STEPS * batch, "batch_size": batch, "snapshots": 2, "precision": "fp32",
+        "images": steps * batch, "batch_size": batch, "snapshots": 2, "precision": "fp32",
         "log_every_images": 2 * batch, "sample_every_images": 3 * batch,
     }  # fmt: skip
     return config.Experiment.model_validate(body)

@@ -1,5 +1,6 @@
 """Device, precision and processes of a training, through Lightning Fabric."""
 
+import os
 import platform
 import resource
 from pathlib import Path
@@ -41,10 +42,24 @@ def launch(precision: str) -> Fabric:
     """
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # before Fabric, which else advises it
-    devices: Any = "auto" if torch.distributed.is_torchelastic_launched() else 1
-    fabric = Fabric(accelerator="auto", devices=devices, precision=PRECISIONS[precision])
+    here, nodes = processes_here()
+    fabric = Fabric(
+        accelerator="auto",
+        devices=here,
+        num_nodes=nodes,
+        strategy="ddp" if here * nodes > 1 else "auto",
+        precision=PRECISIONS[precision],
+    )
     fabric.launch()
     return fabric
+
+
+def processes_here() -> tuple[int, int]:
+    """How many processes torchrun started on this machine, and on how many machines."""
+    if not torch.distributed.is_torchelastic_launched():
+        return 1, 1
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    return here, int(os.environ["WORLD_SIZE"]) // here
 
 
 def free_memory(device: torch.device) -> int:
