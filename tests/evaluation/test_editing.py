@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from atelier.errors import UserError
 from atelier.evaluation.editing import changed_verdicts, evaluate_edits
-from atelier.evaluation.features import Images, JudgeFeatures
+from atelier.evaluation.features import Images, JudgeFeatures, in_batches
 from atelier.evaluation.reference import ReferenceSet
 
 LABELS = ("Eyeglasses", "Male", "Smiling")
@@ -48,9 +48,11 @@ def reference() -> ReferenceSet:
 
 def judged(reference: ReferenceSet, direction: list[float], **options: Any) -> dict[str, Any]:
     latents = np.random.default_rng(1).standard_normal((200, 4)).astype(np.float32)
+    making, judge = options.pop("decode", decode), Exact()
     return evaluate_edits(
-        options.pop("decode", decode), latents, np.array(direction, np.float32), Exact(),  # type: ignore[arg-type]
-        LABELS, reference, target="Eyeglasses", others=LABELS, **options,
+        making, latents, np.array(direction, np.float32), judge,  # type: ignore[arg-type]
+        LABELS, reference, unedited=in_batches(judge, making(latents)), target="Eyeglasses",
+        others=LABELS, **options,
     )  # fmt: skip
 
 

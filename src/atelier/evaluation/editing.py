@@ -47,6 +47,7 @@ def evaluate_edits(
     judge_labels: Sequence[str],
     reference: ReferenceSet,
     *,
+    unedited: Logits,
     target: str,
     others: Sequence[str] = OTHERS,
 ) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def evaluate_edits(
         decode: latents -> uint8 pictures [N, 3, S, S].
         latents: [N, L] of any pictures; those that have the target already are left out.
         attribute_direction: [L], one standard deviation.
+        unedited: the judge's answers to the latents' own pictures, [N, labels].
         others: the target among them is skipped.
 
     Raises:
@@ -67,13 +69,12 @@ def evaluate_edits(
     place = list(judge_labels).index(target)
     watched = [name for name in others if name != target]
     columns = [list(judge_labels).index(name) for name in watched]
-    before = in_batches(judge, decode(latents))
-    lacking = before[:, place] <= 0
+    lacking = unedited[:, place] <= 0
     if (count := int(lacking.sum())) < LEAST_NEGATIVES:
         problem = f"{count} of {len(latents)} pictures lack it, {LEAST_NEGATIVES} are needed"
         raise UserError(f"editing: {target}", problem)
     before, steps, after, pictures = (
-        before[lacking],
+        unedited[lacking],
         *_smallest_flips(decode, latents[lacking], attribute_direction, judge, place),
     )
     flipped = np.isfinite(steps)

@@ -20,7 +20,7 @@ from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.estimate import Share
 from atelier.evaluation.faces import kid_table
-from atelier.evaluation.features import Features, Images
+from atelier.evaluation.features import Features, Images, in_batches
 from atelier.evaluation.judge import LABELS, USED_LABELS
 from atelier.evaluation.keys import EDITING, LEFT_OUT
 from atelier.evaluation.manifold import manifold, too_few
@@ -121,6 +121,7 @@ def score_edits(
         return channels_first(bundle.decode(rows))
 
     figures: dict[str, Any] = {}
+    unedited = in_batches(judge, decode(latents))
     for name in context.judge_words[USED_LABELS]:
         if name not in bundle.directions:
             continue
@@ -128,7 +129,7 @@ def score_edits(
         try:
             figures[name] = evaluate_edits(
                 decode, latents, attribute_direction, judge, labels, context.reference,
-                target=name, others=others,
+                unedited=unedited, target=name, others=others,
             )  # fmt: skip
         except UserError as error:
             figures[name] = {LEFT_OUT: str(error)}
