@@ -170,7 +170,7 @@ def main() -> None:
 
     def score(mark: Mark) -> None:
         pictures = training.sample(SAMPLES, SAMPLE_SEED)
-        metrics = score_images(pictures, reference, references, SAMPLE_SEED)
+        metrics = score_images(reference.features(pictures), reference, references, SAMPLE_SEED)
         reached = {
             "seconds": training.seconds,
             "images": training.images,

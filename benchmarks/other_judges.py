@@ -24,6 +24,7 @@ from dvc.api import DVCFileSystem
 from atelier import config
 from atelier.bundle.bundle_model import Bundle
 from atelier.errors import UserError
+from atelier.evaluation.conditional import shuffled_rows
 from atelier.evaluation.features import Images, JudgeFeatures, WitnessFeatures, evenly
 from atelier.evaluation.judge import open_judge
 from atelier.evaluation.keys import JUDGE, WITNESS
@@ -36,7 +37,7 @@ from atelier.pipeline.bundling import open_published
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.judging import keep_best
 from atelier.spread import spread_of
-from atelier.tasks.conditional import sampler, shuffled_rows
+from atelier.tasks.conditional import sampler
 from atelier.tasks.context import Context
 from atelier.tasks.pictures import sampled
 from atelier.training import loop, runtime, setup

@@ -124,7 +124,7 @@ def main() -> None:
     while training.seconds < options.seconds:
         training.step()
     pictures = training.sample(SAMPLES, SAMPLE_SEED)
-    metrics = score_images(pictures, reference, bounds, SAMPLE_SEED)
+    metrics = score_images(reference.features(pictures), reference, bounds, SAMPLE_SEED)
     told = {"rival": options.rival, "rate": options.rate, "seed": options.seed}
     reached = {"seconds": training.seconds, "images": training.images, "threads": options.threads}
     options.out.parent.mkdir(parents=True, exist_ok=True)

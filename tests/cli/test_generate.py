@@ -1,6 +1,7 @@
 """`atelier generate` and `registry`: what is asked for appears whole, or one line says why."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_a_version_is_a_row_that_says_what_it_is(published: Store) -> None:
         for name in ("faces-gan-tiny/1", "faces-gan-tiny/2")
     )
     assert "KID 0.030 ± 0.004  Makes toys" in second
-    assert " kB  better in each of 2 rounds" in second
+    assert re.search(r" kB +better in each of 2 rounds", second)
     assert first.endswith("worse (round 1: +0.3 +- 0.1, p = 0.99, witness says worse, …")
     listed = json.loads(run("registry", "list", "--json"))
     assert {one["gate"] for one in listed if one["version"] == "faces-gan-tiny/1"} == {reason}

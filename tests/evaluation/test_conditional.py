@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,11 @@ def obedient(discs: Draw) -> conditional.ConditionalSampler:
     return lambda requests, seed: pictures(requests, 50 + seed, discs)
 
 
+def scored(examination: Examination, sample: conditional.ConditionalSampler) -> dict[str, Any]:
+    features = examination.reference.features(examination.as_the_reals(sample, 7))
+    return examination.score(features, sample, 7)
+
+
 def test_who_makes_what_is_asked_for_loses_nothing(
     examination: Examination, obedient: conditional.ConditionalSampler
 ) -> None:
@@ -90,7 +96,7 @@ def test_who_makes_what_is_asked_for_loses_nothing(
         received.append(requests)
         return obedient(requests, seed)
 
-    found = examination.score(sample, 7)
+    found = scored(examination, sample)
     accuracy = found["accuracy"]
     assert accuracy["with"].keys() == accuracy["without"].keys() == set(ATTRIBUTES)
     assert accuracy["minimum"] == min(*accuracy["with"].values(), *accuracy["without"].values())
@@ -116,7 +122,7 @@ def test_who_never_makes_an_attribute_is_right_without_and_wrong_with(
     def never_dark(conditions: Labels, seed: int) -> Images:
         return obedient(conditions * np.uint8([0, 1]), seed)
 
-    deaf = examination.score(never_dark, 7)
+    deaf = scored(examination, never_dark)
     assert deaf["accuracy_of_all"]["with"]["Dark"] < 0.1
     assert deaf["accuracy_of_all"]["without"]["Dark"] > 0.9
     assert deaf["accuracy_of_all"]["minimum"] < 0.1
@@ -129,7 +135,7 @@ def test_one_picture_per_request_is_accurate_and_not_diverse(
         combinations, which = np.unique(conditions, axis=0, return_inverse=True)
         return obedient(combinations, 0)[which.reshape(-1)]
 
-    found = examination.score(sample, 7)
+    found = scored(examination, sample)
     assert found["accuracy_of_all"]["minimum"] == 1
     assert found["diversity"]["minimum"] < 0.01
 
@@ -140,7 +146,7 @@ def test_a_verdict_on_mush_does_not_count(examination: Examination) -> None:
         grey = draw.integers(0, 256, (len(conditions), 3, 32, 32)).astype(np.uint8)
         return np.asarray(grey // (1 + 2 * conditions[:, 0, None, None, None]))
 
-    found = examination.score(mush, 7)
+    found = scored(examination, mush)
     assert found["out_of_range"] > 0.9
     assert found["accuracy_of_all"]["with"]["Dark"] == 1
     assert found["accuracy"]["with"]["Dark"] < 0.1

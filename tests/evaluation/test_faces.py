@@ -32,7 +32,9 @@ def scored(reference: ReferenceSet, discs: Draw) -> dict[str, Any]:
 
 
 def score(images: Images, reference: ReferenceSet) -> dict[str, Any]:
-    return score_images(images, reference, open_bounds(reference, len(images), 77), 77)
+    return score_images(
+        reference.features(images), reference, open_bounds(reference, len(images), 77), 77
+    )
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS)
@@ -86,7 +88,9 @@ def test_without_a_judge_imagenet_chooses_and_the_figures_say_so(
     prepared: Path, discs: Draw
 ) -> None:
     reference = open_reference(prepared, None, "test", 300)
-    found = score_images(discs(77, 300), reference, open_bounds(reference, 300, 77), 77)
+    found = score_images(
+        reference.features(discs(77, 300)), reference, open_bounds(reference, 300, 77), 77
+    )
     assert "judge" not in found
     assert found["settings"]["chosen_by"] == "imagenet"
     assert found["left_out"]["judge"].endswith("imagenet chooses and gates")

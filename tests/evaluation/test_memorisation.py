@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from atelier.evaluation import memorisation as memorised
 from atelier.evaluation.degraded import blurred
-from atelier.evaluation.features import Images, WitnessFeatures
+from atelier.evaluation.features import FeaturesBy, Images, WitnessFeatures
 from atelier.evaluation.memorisation import (
     copies,
     evaluate_memorisation,
@@ -28,11 +28,15 @@ def reference(prepared: Path, classifier: Judge) -> ReferenceSet:
     return open_reference(prepared, classifier, "test", 300)
 
 
+def seen(images: Images, witness: WitnessFeatures) -> FeaturesBy:
+    return FeaturesBy(images, {"witness": witness})
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_fresh_pictures_are_as_near_to_either(
     reference: ReferenceSet, discs: Draw, space: str
 ) -> None:
-    found = evaluate_memorisation(discs(50, 300), reference)[space]
+    found = evaluate_memorisation(reference.features(discs(50, 300)), reference)[space]
     assert found["low"] < 0.5 < found["high"]
     assert found["high"] - found["low"] < 0.12
 
@@ -45,7 +49,7 @@ def test_noisy_and_mirrored_copies_are_seen(reference: ReferenceSet, space: str)
     copies[::2] = copies[::2, :, :, ::-1]
     grain = np.random.default_rng(0).integers(-6, 7, copies.shape)
     copies = np.clip(copies.astype(int) + grain, 0, 255).astype(np.uint8)
-    assert evaluate_memorisation(copies, reference)[space]["low"] > 0.9
+    assert evaluate_memorisation(reference.features(copies), reference)[space]["low"] > 0.9
 
 
 def test_a_tenth_of_copies_is_seen_when_there_are_enough(
@@ -53,8 +57,13 @@ def test_a_tenth_of_copies_is_seen_when_there_are_enough(
 ) -> None:
     some = np.concatenate([discs(51, 270), reference.training[::2][:30]])
     none = discs(52, 300)
-    before = evaluate_memorisation(none, reference)["pixels"]["nearer_to_training"]
-    assert evaluate_memorisation(some, reference)["pixels"]["nearer_to_training"] > before
+    before = evaluate_memorisation(reference.features(none), reference)["pixels"][
+        "nearer_to_training"
+    ]
+    assert (
+        evaluate_memorisation(reference.features(some), reference)["pixels"]["nearer_to_training"]
+        > before
+    )
 
 
 def test_training_on_the_held_out_side_shows_the_other_way(
@@ -62,20 +71,20 @@ def test_training_on_the_held_out_side_shows_the_other_way(
 ) -> None:
     witness = WitnessFeatures(reference.training)
     copies = discs(53, 100)
-    turned = memorisation(copies, discs(54, 200), copies, witness)
+    turned = memorisation(seen(copies, witness), discs(54, 200), copies, witness)
     assert turned["pixels"]["high"] < 0.1
     assert turned["settings"] == {"samples": 100, "reals_each": 100, "side_pixels": 32}
 
 
 def test_ties_say_nothing(reference: ReferenceSet, discs: Draw) -> None:
     witness, same = WitnessFeatures(reference.training), discs(55, 50)
-    found = memorisation(discs(56, 20), same, same, witness)["pixels"]
+    found = memorisation(seen(discs(56, 20), witness), same, same, witness)["pixels"]
     assert found == {"nearer_to_training": 0.5, "low": 0.0, "high": 1.0}
 
 
 def test_the_interval_is_that_of_a_proportion(reference: ReferenceSet, discs: Draw) -> None:
     """Wilson's, against the exact binomial: its ends are where 2.5 % of draws lie beyond."""
-    found = evaluate_memorisation(discs(57, 300), reference)["pixels"]
+    found = evaluate_memorisation(reference.features(discs(57, 300)), reference)["pixels"]
     count = round(found["nearer_to_training"] * 300)
     assert binom.sf(count - 1, 300, found["low"]) == pytest.approx(0.025, abs=0.01)
     assert binom.cdf(count, 300, found["high"]) == pytest.approx(0.025, abs=0.01)

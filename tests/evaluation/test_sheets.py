@@ -24,7 +24,7 @@ def reference(prepared: Path, classifier: Judge) -> ReferenceSet:
 def test_noise_among_fresh_pictures_is_the_worst(reference: ReferenceSet, discs: Draw) -> None:
     made = discs(50, 40)
     made[[7, 30]] = np.random.default_rng(0).integers(0, 256, made[:2].shape, np.uint8)
-    assert set(least_like_reals(made, reference, 2)) == {7, 30}
+    assert set(least_like_reals(reference.features(made), reference, 2)) == {7, 30}
 
 
 def test_copies_come_first_each_above_its_original(reference: ReferenceSet, discs: Draw) -> None:

@@ -1,5 +1,6 @@
 """What a reference names is read from the database as MLflow would say it, without MLflow."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from atelier.cli.registry import list_
 from atelier.errors import UserError
-from atelier.registry import loading, versions
-from atelier.registry.lookup import look_up
+from atelier.registry import loading, pages, versions
+from atelier.registry.lookup import look_over, look_up
 from atelier.registry.store import DATABASE, Store
 
 NAME = "faces-gan-tiny"
@@ -84,6 +86,7 @@ def test_another_file_or_schema_is_left_to_mlflow(tmp_path: Path, content: bytes
     assert not path.exists()
     path.write_bytes(content)
     assert look_up(path, f"{NAME}/1") is None
+    assert look_over(path) is None
     assert path.read_bytes() == content
 
 
@@ -100,9 +103,40 @@ def imported(*arguments: str) -> list[str]:
     return ran.stdout.splitlines()[-1].removeprefix("imported:").split()
 
 
+def test_all_versions_are_what_mlflow_says(published: Store) -> None:
+    published.client.create_registered_model("without-versions")
+    published.client.set_registered_model_alias(NAME, "a-trial", "2")
+    expected = [
+        one for name in versions.names(published) for one in versions.versions(published, name)
+    ]
+    found = look_over(DATABASE)
+    assert found == expected
+    assert [one.description for one in found or []] == [one.description for one in expected]
+    assert len(expected) > 1
+
+
+@pytest.mark.parametrize("tag", ["makes", "bytes"])
+def test_a_version_that_does_not_say_all_of_it_is_listed_by_mlflow(
+    published: Store, tag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that was registered before its tags did."""
+    list_(as_json=True)
+    expected = capsys.readouterr().out
+    key, words = "atelier.lineage", published.client.get_model_version(NAME, "1").tags
+    rest = json.loads(words[key])
+    del rest[{"makes": pages.MAKES, "bytes": pages.SIZE}[tag]]
+    published.client.set_model_version_tag(NAME, "1", key, json.dumps(rest))
+    list_(as_json=True)
+    assert capsys.readouterr().out == expected
+
+
+def test_to_list_what_there_is_takes_neither_torch_nor_mlflow(published: Store) -> None:
+    assert imported("registry", "list") == []
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("registry", "list"), ("registry", "show", f"{NAME}@champion"), ("registry", "history", NAME)],
+    [("registry", "show", f"{NAME}@champion"), ("registry", "history", NAME)],
 )
 def test_to_look_at_the_registry_takes_no_torch(
     published: Store, arguments: tuple[str, ...]

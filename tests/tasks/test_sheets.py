@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 from atelier.data.sheet import GAP
 from atelier.evaluation.features import Images
@@ -23,6 +24,8 @@ class Means:
 
     def __call__(self, images: Images) -> np.ndarray:
         return images.mean(axis=(2, 3)).astype(np.float32)
+
+    of_reals = __call__
 
 
 def grey(*levels: int) -> Images:
@@ -49,7 +52,7 @@ def test_samples_leave_the_worst_and_those_nearest_to_training(
     reference: ReferenceSet, tmp_path: Path
 ) -> None:
     context: Any = SimpleNamespace(reference=reference)
-    made = grey(120, 250, 80, 110)
+    made = reference.features(grey(120, 250, 80, 110))
     found = pictures.score_memorisation(made, context, tmp_path)
     pictures.show_worst(made, context, tmp_path)
     assert found["copied"]["share"] <= 1
@@ -67,7 +70,7 @@ def test_edits_leave_a_row_before_and_one_after_each(
     )
     words = {"labels": ["Male", "Bangs"], "used_labels": ["Male", "Bangs"]}
     context: Any = SimpleNamespace(
-        judge="judge", judge_words=words, trusted_labels=[], reference=reference
+        judge=nn.Flatten(), judge_words=words, trusted_labels=[], reference=reference
     )
     monkeypatch.setattr(pictures, "evaluate_edits", lambda *_, **__: {"median_step": 2.0})
     pictures.score_edits(bundle, np.arange(3, dtype=np.float32)[:, None], context, tmp_path)

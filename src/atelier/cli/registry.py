@@ -31,12 +31,7 @@ Reference = Annotated[str, typer.Argument(help="NAME@champion, another alias, or
 @registry.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List every registered generator and version, newest first."""
-    from atelier.registry.store import has_store, open_store
-    from atelier.registry.versions import names, versions
-
-    store = open_store() if has_store() else None
-    found = [one for name in names(store) for one in versions(store, name)] if store else []
-    rows = [_row(store, one) for one in found] if store else []
+    rows = _rows()
     if as_json:
         print_json(rows)
     elif rows:
@@ -49,17 +44,40 @@ def list_(as_json: AsJson = False) -> None:
         typer.echo("Nothing is registered yet. Run: atelier repro")
 
 
-def _row(store: "Store", version: "Version") -> dict[str, Any]:
-    """What `list` says of a version."""
+def _rows() -> list[dict[str, Any]]:
+    """Of a store on disk by its database alone, unless its versions do not say all of it."""
+    from atelier.registry import pages
+    from atelier.registry.lookup import look_over
+    from atelier.registry.store import has_store, on_disk, open_store
+    from atelier.registry.versions import names, versions
+
+    if not has_store():
+        return []
+    found = look_over(kept[0]) if (kept := on_disk()) else None
+    if found is not None and all({pages.MAKES, pages.SIZE} <= one.tags.keys() for one in found):
+        return [_row(one, one.tags[pages.MAKES], int(one.tags[pages.SIZE])) for one in found]
+    store = open_store()
+    return [_row_of(store, one) for name in names(store) for one in versions(store, name)]
+
+
+def _row_of(store: "Store", version: "Version") -> dict[str, Any]:
     from atelier.registry import packaging, pages
+
+    size = packaging.size_of(store, version.source, version.tags.get(pages.SIZE))
+    return _row(version, pages.makes(store, version), size)
+
+
+def _row(version: "Version", makes: str, size: int | None) -> dict[str, Any]:
+    """What `list` says of a version."""
+    from atelier.registry import pages
 
     return {
         "version": str(version),
         "aliases": list(version.aliases),
         "created": version.created,
         "figure": _figure(version),
-        "makes": pages.makes(store, version),
-        "bytes": packaging.size_of(store, version.source, version.tags.get(pages.SIZE)),
+        "makes": makes,
+        "bytes": size,
         "gate": pages.verdict(version),
     }
 
@@ -106,7 +124,7 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
     store = open_store()
     version = find(store, reference)
     figures = scored.figures_of(store, version)
-    row = _row(store, version)
+    row = _row_of(store, version)
     lineage = {
         "registered": version.created,
         "bundle": version.source,

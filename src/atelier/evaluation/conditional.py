@@ -18,7 +18,7 @@ from atelier.data.batches import read_manifest
 from atelier.data.sampling import Labels, columns
 from atelier.evaluation.estimate import Estimate, Share
 from atelier.evaluation.faces import open_bounds, score_images
-from atelier.evaluation.features import Images, evenly, in_batches
+from atelier.evaluation.features import FeaturesBy, Images, evenly, in_batches
 from atelier.evaluation.keys import (
     ACCURACY,
     JUDGE,
@@ -60,22 +60,25 @@ class Examination:
     rows: Labels
     """[N, K]: what each of the reference's reals has."""
 
-    def score(self, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
+    def as_the_reals(self, sample: ConditionalSampler, seed: int) -> Images:
+        """Pictures with the attributes that the split's images have."""
+        return sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
+
+    def score(self, features: FeaturesBy, sample: ConditionalSampler, seed: int) -> dict[str, Any]:
         """The figures of `score_images`, with `accuracy`, `out_of_range` and `diversity`.
 
-        The first are for attributes as the split's images have them. In `accuracy` a verdict on a
-        picture out of range does not count, and so its request is missed; in
+        The first are of `features`, of pictures as `as_the_reals` asks for them. In `accuracy` a
+        verdict on a picture out of range does not count, and so its request is missed; in
         `accuracy_of_all` each verdict counts.
         """
         count = len(self.rows)
-        faces = sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
         references = open_bounds(self.reference, count, seed)
-        metrics = score_images(faces, self.reference, references, seed)
+        metrics = score_images(features, self.reference, references, seed)
         requests = uniform_requests(self.allowed, count)
         pictures = sample(requests, seed + FOR_ACCURACY)
         said = self.verdicts(pictures)
-        features = self.reference.extractors[JUDGE](pictures)
-        inside = judge_range(self.reference).in_range(features)
+        seen = self.reference.extractors[JUDGE](pictures)
+        inside = judge_range(self.reference).in_range(seen)
         metrics[ACCURACY] = accuracy(requests, said, self.attributes, inside)
         metrics["accuracy_of_all"] = accuracy(requests, said, self.attributes)
         metrics[OUT_OF_RANGE] = float(1 - inside.mean())
@@ -89,7 +92,7 @@ class Examination:
         KID alone would take one that makes the right mixture of faces for the wrong requests. For
         a generator that is any good, both are a tenth or two on drawn faces.
         """
-        faces = sample(shuffled_rows(self.rows, seed), seed + FOR_REALISM)
+        faces = self.as_the_reals(sample, seed)
         found = self.reference.extractors[JUDGE](faces)
         distance = kid(self.reference.real_features[JUDGE], found)
         requests = uniform_requests(self.allowed, len(self.rows))

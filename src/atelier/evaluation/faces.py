@@ -5,7 +5,7 @@ from typing import Any
 
 from atelier.evaluation import frechet, manifold
 from atelier.evaluation.degraded import blurred, shuffled
-from atelier.evaluation.features import Extractor, Features, Images, evenly
+from atelier.evaluation.features import Extractor, Features, FeaturesBy, evenly
 from atelier.evaluation.keys import (
     BLURRED,
     CEILING,
@@ -37,10 +37,9 @@ def open_bounds(reference: ReferenceSet, count: int, seed: int) -> Bounds:
 
 
 def score_images(
-    images: Images, reference: ReferenceSet, bounds: Bounds, seed: int
+    features: FeaturesBy, reference: ReferenceSet, bounds: Bounds, seed: int
 ) -> dict[str, Any]:
     """Figures by extractor, what was left out and why, and what all of it rests on."""
-    features = reference.features(images)
     metrics: dict[str, Any] = {LEFT_OUT: {}}
     for name, fakes in features.items():
         reals, ceiling = reference.real_features[name], bounds[CEILING][name]
@@ -61,7 +60,7 @@ def score_images(
     share = reference.diversity_share(features)
     metrics[WITNESS]["diversity_share"] = share
     metrics["collapsed"] = share < COLLAPSED_BELOW
-    metrics[SETTINGS] = _settings(images, reference, seed)
+    metrics[SETTINGS] = _settings(len(features.images), reference, seed)
     return metrics
 
 
@@ -98,9 +97,9 @@ def _frechet_figures(
     }
 
 
-def _settings(images: Images, reference: ReferenceSet, seed: int) -> dict[str, Any]:
+def _settings(count: int, reference: ReferenceSet, seed: int) -> dict[str, Any]:
     return {
-        **settings_of(reference.manifest, reference.split, len(images), seed),
+        **settings_of(reference.manifest, reference.split, count, seed),
         "reals": len(reference.reals),
         "chosen_by": reference.chooses,
         "nearest": manifold.NEAREST,

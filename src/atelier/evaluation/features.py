@@ -157,12 +157,12 @@ class FeaturesBy(Mapping[str, Features]):
     def __init__(
         self, images: Images, extractors: Mapping[str, Callable[[Images], Features]]
     ) -> None:
-        self._images, self._extractors = images, extractors
+        self.images, self._extractors = images, extractors
         self._found: dict[str, Features] = {}
 
     def __getitem__(self, name: str) -> Features:
         if name not in self._found:
-            self._found[name] = self._extractors[name](self._images)
+            self._found[name] = self._extractors[name](self.images)
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from atelier.evaluation.features import Extractor, Images, evenly
+from atelier.evaluation.features import Extractor, FeaturesBy, Images, evenly
 from atelier.evaluation.keys import SETTINGS, WITNESS
 from atelier.evaluation.reference import ReferenceSet
 
@@ -104,38 +104,43 @@ def copies_among(samples: Neighbours, held_out: Neighbours) -> Copies:
 
 
 def evaluate_memorisation(
-    samples: Images, reference: ReferenceSet, near: Neighbours | None = None
+    features: FeaturesBy, reference: ReferenceSet, near: Neighbours | None = None
 ) -> dict[str, Any]:
     """Both questions, against the reference's reals; nearer to training is expected of one half.
 
     Args:
         near: the samples' neighbours among the training images, where they are known already.
     """
-    near = near or neighbours(samples, reference.training)
+    near = near or neighbours(features.images, reference.training)
     found = copies_among(near, neighbours(reference.reals, reference.training))
     sided = memorisation(
-        samples, reference.training, reference.reals, reference.extractors[WITNESS]
+        features, reference.training, reference.reals, reference.extractors[WITNESS]
     )
-    return {"copied": {"share": found.share, **_interval(found.copied, len(samples))}, **sided}
+    share = {"share": found.share, **_interval(found.copied, len(features.images))}
+    return {"copied": share, **sided}
 
 
 def memorisation(
-    samples: Images, training: Images, held_out: Images, witness: Extractor
+    features: FeaturesBy, training: Images, held_out: Images, witness: Extractor
 ) -> dict[str, Any]:
-    """{"pixels": figures, "witness": figures, "settings": …} of three sets, uint8 [N, 3, S, S].
+    """{"pixels": figures, "witness": figures, "settings": …} of samples and two sets of reals,
+    uint8 [N, 3, S, S].
 
     Training and held-out images are thinned to equal numbers, evenly over each set.
     """
     count = min(len(training), len(held_out))
     known, other = evenly(training, count), evenly(held_out, count)
     figures: dict[str, Any] = {}
-    for name, seen in (("pixels", _small), (WITNESS, witness)):
+    for name, made, seen in (
+        ("pixels", _small(features.images), _small),
+        (WITNESS, features[WITNESS], witness.of_reals),
+    ):
         near, far = (
-            _nearest(seen(samples), np.concatenate([seen(reals), seen(_mirrored(reals))]))
+            _nearest(made, np.concatenate([seen(reals), seen(_mirrored(reals))]))
             for reals in (known, other)
         )
         figures[name] = _share_nearer(near, far)
-    settings = {"samples": len(samples), "reals_each": count, "side_pixels": SIDE}
+    settings = {"samples": len(features.images), "reals_each": count, "side_pixels": SIDE}
     return figures | {SETTINGS: settings}
 
 

@@ -54,14 +54,14 @@ class ReferenceSet:
         """The extractor that chooses snapshots and gates: the judge; without one, `imagenet`."""
         return next(name for name in EXTRACTORS if name in self.extractors)
 
-    def features(self, images: Images) -> Mapping[str, Features]:
+    def features(self, images: Images) -> FeaturesBy:
         """Of any images of the split's shape, by extractor; found when they are asked for."""
         if images.dtype != np.uint8 or images.shape[1:] != self.reals.shape[1:]:
             wanted = f"uint8 [N, {', '.join(map(str, self.reals.shape[1:]))}]"
             raise ValueError(f"expected {wanted} (got {images.dtype} {list(images.shape)})")
         return FeaturesBy(images, self.extractors)
 
-    def features_of_reals(self, images: Images) -> Mapping[str, Features]:
+    def features_of_reals(self, images: Images) -> FeaturesBy:
         """The same of images that are real, or made of real ones."""
         return of_reals(images, self.extractors)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atelier.evaluation.features import Images
+from atelier.evaluation.features import Features, Images
 from atelier.evaluation.keys import EDITING
 from atelier.evaluation.manifold import NEAREST
 from atelier.evaluation.memorisation import Neighbours, as_nearer
@@ -38,13 +38,15 @@ def above(upper: Images, lower: Images) -> Images:
     return np.concatenate(parts)
 
 
-def least_like_reals(made: Images, reference: ReferenceSet, count: int = WORST) -> Order:
+def least_like_reals(
+    made: Mapping[str, Features], reference: ReferenceSet, count: int = WORST
+) -> Order:
     """Those whose fifth nearest real is farthest, in the features that gate; the worst first."""
     from sklearn.neighbors import NearestNeighbors
 
     reals = reference.real_features[reference.chooses]
     found = NearestNeighbors(n_neighbors=min(NEAREST, len(reals)), algorithm="brute").fit(reals)
-    far = found.kneighbors(reference.features(made)[reference.chooses])[0][:, -1]
+    far = found.kneighbors(made[reference.chooses])[0][:, -1]
     return largest(far, count)
 
 

@@ -29,7 +29,6 @@ from atelier.evaluation.conditional import (
     open_examination,
     request_name,
     seen_combinations,
-    shuffled_rows,
 )
 from atelier.evaluation.estimate import Estimate, Share
 from atelier.evaluation.features import Images
@@ -112,10 +111,10 @@ def _example(bundle: Bundle) -> np.ndarray:
 
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     sample, exam = sampler(bundle), examination(context)
-    metrics = exam.score(sample, context.seed)
-    as_real = sample(shuffled_rows(exam.rows, context.seed), context.seed)
-    metrics[MEMORISATION] = score_memorisation(as_real, context, folder)
-    show_worst(as_real, context, folder)
+    features = context.reference.features(exam.as_the_reals(sample, context.seed))
+    metrics = exam.score(features, sample, context.seed)
+    metrics[MEMORISATION] = score_memorisation(features, context, folder)
+    show_worst(features, context, folder)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     rows = [
         {"name": f"{side} {name}", "value": share}

@@ -20,7 +20,7 @@ from atelier.errors import UserError
 from atelier.evaluation.editing import OTHERS, evaluate_edits
 from atelier.evaluation.estimate import Share
 from atelier.evaluation.faces import kid_table
-from atelier.evaluation.features import Features, Images, in_batches
+from atelier.evaluation.features import Features, FeaturesBy, Images, in_batches
 from atelier.evaluation.judge import LABELS, USED_LABELS
 from atelier.evaluation.keys import EDITING, LEFT_OUT
 from atelier.evaluation.manifold import manifold, too_few
@@ -90,20 +90,20 @@ def kid_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def score_memorisation(samples: Images, context: Context, folder: Path) -> dict[str, Any]:
+def score_memorisation(features: FeaturesBy, context: Context, folder: Path) -> dict[str, Any]:
     """Whether samples are copies; those nearest to a training image stand in `nearest.png`."""
-    training = context.reference.training
+    samples, training = features.images, context.reference.training
     near = neighbours(samples, training)
     write_grid(
         folder / "nearest.png", nearest_pairs(samples, near, training), min(COLUMNS, len(samples))
     )
-    return evaluate_memorisation(samples, context.reference, near)
+    return evaluate_memorisation(features, context.reference, near)
 
 
-def show_worst(samples: Images, context: Context, folder: Path) -> None:
+def show_worst(features: FeaturesBy, context: Context, folder: Path) -> None:
     """`worst.png`: the samples least like the reals, the worst first."""
-    chosen = least_like_reals(samples, context.reference)
-    write_grid(folder / "worst.png", samples[chosen])
+    chosen = least_like_reals(features, context.reference)
+    write_grid(folder / "worst.png", features.images[chosen])
 
 
 def score_edits(

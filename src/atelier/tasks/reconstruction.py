@@ -201,7 +201,9 @@ def _score_variational(bundle: Bundle, context: Context, folder: Path) -> dict[s
     return {
         "elbo": figures,
         **distances,
-        MEMORISATION: score_memorisation(made[MIXTURE], context, folder),
+        MEMORISATION: score_memorisation(
+            context.reference.features(made[MIXTURE]), context, folder
+        ),
         EDITING: score_edits(bundle, edited, context, folder),
     }
 

@@ -174,7 +174,7 @@ def _worst(directions: BothDirections, outputs: Mapping[str, Images]) -> tuple[I
     count = min(SHOWN, *map(len, outputs.values()))
     rows = []
     for name, direction in directions.of.items():
-        chosen = least_like_reals(outputs[name], direction.target, count)
+        chosen = least_like_reals(direction.target.features(outputs[name]), direction.target, count)
         rows += [direction.inputs[chosen], outputs[name][chosen]]
     return np.concatenate(rows), count
 

@@ -71,11 +71,12 @@ def pack(networks: nn.ModuleDict, context: Context, out: Path, images: int) -> N
 def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
     """Distances to the test images beside ceiling and degraded sets."""
     pictures = sampled(bundle, context.samples, context.seed)
+    features = context.reference.features(pictures)
     bounds = open_bounds(context.reference, context.samples, context.seed)
-    metrics = score_images(pictures, context.reference, bounds, context.seed)
-    metrics[MEMORISATION] = score_memorisation(pictures, context, folder)
+    metrics = score_images(features, context.reference, bounds, context.seed)
+    metrics[MEMORISATION] = score_memorisation(features, context, folder)
     metrics[EDITING] = score_edits(bundle, bundle.latents(EDITED, context.seed), context, folder)
-    show_worst(pictures, context, folder)
+    show_worst(features, context, folder)
     report.write_table(folder / "kid.csv", kid_rows(metrics))
     report.write_grid(folder / "grid.png", pictures[:SHOWN])
     report.write_grid(folder / "reals.png", context.reference.reals[:SHOWN])
