@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from atelier.errors import UserError
+from atelier.evaluation import editing
 from atelier.evaluation.editing import changed_verdicts, evaluate_edits
 from atelier.evaluation.features import Images, JudgeFeatures, in_batches
 from atelier.evaluation.reference import ReferenceSet
@@ -110,3 +111,23 @@ def test_too_few_lack_it(reference: ReferenceSet) -> None:
 
     with pytest.raises(UserError, match=r"editing: Eyeglasses: \d of 200 pictures lack it, 20 are"):
         judged(reference, [1, 0, 0, 0], decode=with_glasses)
+
+
+def test_several_steps_of_few_latents_are_one_batch(
+    reference: ReferenceSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that is not full takes as long as one that is; what is found is the same."""
+    batches: list[int] = []
+
+    def counted(latents: np.ndarray) -> Images:
+        batches.append(len(latents))
+        return decode(latents)
+
+    together = judged(reference, [1, 0, 0, 0], decode=counted)
+    few, most = len(batches), max(batches[2:])
+    assert most <= max(batches[1], editing.TOGETHER)
+    batches.clear()
+    monkeypatch.setattr(editing, "TOGETHER", 1)
+    assert judged(reference, [1, 0, 0, 0], decode=counted) == together
+    assert 0.5 < together["flipped_in_range"] < 1
+    assert few < len(batches)

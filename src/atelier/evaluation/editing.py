@@ -37,6 +37,8 @@ LARGEST_STEP = 3.0
 GRID = 0.25
 """Steps are tried from small to large, so far apart."""
 LEAST_NEGATIVES = 20
+TOGETHER = 64
+"""Pictures that are decoded in one batch: as many as a bundle runs on."""
 
 
 def evaluate_edits(
@@ -127,17 +129,20 @@ def _smallest_flips(
 ) -> tuple[npt.NDArray[np.float64], Logits, Images]:
     """Steps [N], infinite where none was enough, with logits and pictures of the last one tried."""
     steps = np.full(len(latents), np.inf)
-    left = np.arange(len(latents))
+    left, untried = np.arange(len(latents)), np.arange(GRID, LARGEST_STEP + GRID / 2, GRID)
     logits: list[Logits] = [np.empty(0, np.float32)] * len(latents)
     pictures: list[Images] = [np.empty(0, np.uint8)] * len(latents)
-    for step in np.arange(GRID, LARGEST_STEP + GRID / 2, GRID):
-        made = decode((latents[left] + step * attribute_direction).astype(np.float32))
+    while len(left) and len(untried):
+        # Of few latents several steps at once: a batch that is not full takes as long as one.
+        tried, untried = np.split(untried, [max(1, TOGETHER // len(left))])
+        moved = latents[left] + tried[:, None, None] * attribute_direction
+        made = decode(moved.reshape(-1, moved.shape[-1]).astype(np.float32))
         said = in_batches(judge, made)
-        for index, row, picture in zip(left, said, made, strict=True):
-            logits[index], pictures[index] = row, picture
-        done = said[:, place] > 0
-        steps[left[done]] = step
+        flips = said[:, place].reshape(len(tried), len(left)) > 0
+        done = flips.any(axis=0)
+        last = np.where(done, flips.argmax(axis=0), len(tried) - 1)
+        for index, row in zip(left, last * len(left) + np.arange(len(left)), strict=True):
+            logits[index], pictures[index] = said[row], made[row]
+        steps[left[done]] = tried[last[done]]
         left = left[~done]
-        if not len(left):
-            break
     return steps, np.stack(logits), np.stack(pictures)

@@ -7,7 +7,6 @@ Both are scikit-image's. (torchmetrics' mean takes in windows over mirrored edge
 
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from atelier.evaluation.features import Images
 
@@ -24,6 +23,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 def psnr(first: Images, second: Images) -> PerImage:
     """Peak signal-to-noise ratio in dB, per image; infinite for equal ones."""
+    from skimage.metrics import peak_signal_noise_ratio
+
     with np.errstate(divide="ignore"):
         found = [
             peak_signal_noise_ratio(one, other, data_range=LARGEST)
@@ -44,6 +45,8 @@ def _luma(image: Images) -> npt.NDArray[np.float64]:
 
 
 def _ssim(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    from skimage.metrics import structural_similarity
+
     # The variances divide by the weights' sum, not by one less.
     options = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
     found = structural_similarity(first, second, data_range=LARGEST, **options, **STABILISERS)
