@@ -36,7 +36,7 @@ class Varied(nn.Module):
         rows = maps.permute(0, 2, 3, 1).reshape(batch, 64, 6)
         attended, _ = self.attend(rows, rows, rows, need_weights=False)
         left, right = torch.where(mask[:, None], attended, -1.0).split([2, 4], dim=2)
-        highest, _ = left.max(dim=1)
+        highest, _ = left.masked_fill(left < -0.5, float("-inf")).max(dim=1)
         folded = right.reshape(batch * 2, 32, 4).double().mean(1).float().reshape(batch, 2, 4)
         joined = torch.cat([highest, folded[:, 1]], dim=1) * self.scale + self.shift
         return joined.to(memory_format=torch.contiguous_format) + joined.new_zeros(batch, 1)

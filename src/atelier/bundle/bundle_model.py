@@ -400,10 +400,14 @@ def _argument(words: Mapping[str, Any], known: set[str]) -> Any:
     match kind:
         case "as_none":
             return None
-        case "as_int" | "as_float" | "as_bool" | "as_string":
+        case "as_int" | "as_bool" | "as_string":
             return value
-        case "as_ints" | "as_floats" | "as_bools":
+        case "as_ints" | "as_bools":
             return list(value)
+        case "as_float":
+            return float(value)
+        case "as_floats":
+            return [float(one) for one in value]
         case "as_tensor":
             return _known(value["name"], known)
         case "as_tensors":
@@ -552,6 +556,8 @@ def _is_plain(key: str, value: str, in_spec: str) -> bool:
             return bool(_OPERATOR.fullmatch(value))
         case "expr_str":
             return bool(_EXPRESSION.fullmatch(value))
+        case "as_float" | "as_floats":
+            return value in ("Infinity", "-Infinity")
         case _:
             return bool(_NAME.fullmatch(value))
 

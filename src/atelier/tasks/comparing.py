@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,26 +85,26 @@ def compare_sets(
         translated: both are made of the same inputs, of all that there are.
     """
     found = reference.compare(ours, theirs, paired=translated)
-    deciding = [name for name in (reference.chooses, IMAGENET) if name in found]
-    deciding = list(dict.fromkeys(deciding))
+    deciding = {name for name in (reference.chooses, IMAGENET) if name in found}
+    level = (SIGNIFICANT_ALONE if translated else SIGNIFICANT) / len(deciding)
+    said = {
+        name: Comparison(
+            seed,
+            one.difference,
+            one.standard_error,
+            one.p_value,
+            part=" ".join(word for word in (part, name) if word),
+            level=level,
+        )
+        for name, one in found.items()
+    }
     worse = [
         f"{name} says worse"
-        for name, one in found.items()
-        if name not in deciding and one.difference > STANDARD_ERRORS * one.standard_error
+        for name, one in said.items()
+        if name not in deciding and one.is_farther()
     ]
-    level = (SIGNIFICANT_ALONE if translated else SIGNIFICANT) / len(deciding)
-    return [
-        Comparison(
-            seed,
-            found[name].difference,
-            found[name].standard_error,
-            found[name].p_value,
-            (*worse, *objections) if name == reference.chooses else (),
-            " ".join(word for word in (part, name) if word),
-            level,
-        )
-        for name in deciding
-    ]
+    said[reference.chooses] = replace(said[reference.chooses], objections=(*worse, *objections))
+    return [one for name, one in said.items() if name in deciding]
 
 
 def mean_and_error(differences: Errors) -> tuple[float, float]:
