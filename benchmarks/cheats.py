@@ -348,6 +348,7 @@ def main() -> None:
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--itself", type=int, help="trials of the champion against itself")
+    parser.add_argument("--without", nargs="+", default=[], help="rows that hold these words")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     table: dict[str, Mapping[str, Any]] = {}
@@ -355,6 +356,8 @@ def main() -> None:
         comparer, trials = open_trials(config.load_experiment(options.scale, name), options.scale)
         rows: dict[str, Any] = {}
         for words, tried in trials.items():
+            if any(part in words for part in options.without):
+                continue
             times = options.itself if words == "itself" and options.itself else options.times
             rows[words] = found = asked(comparer, tried, times)
             said = f"{found['promoted']} of {times} promoted; {found['reason']}"
