@@ -615,6 +615,7 @@ class Bundle:
         arrays: dict[str, np.ndarray],
     ) -> None:
         self.manifest, self.networks, self.arrays = manifest, networks, arrays
+        self.device = "cpu"
         self.task = str(manifest["task"])
         self.attributes = tuple(manifest["attributes"])
         """What a conditional generator is asked for, in its network's order."""
@@ -628,6 +629,7 @@ class Bundle:
         """Has its networks run there; what goes in and comes out stays on the CPU."""
         for program in self.networks.values():
             program.to(device)
+        self.device = str(device)
         return self
 
     @classmethod
@@ -799,16 +801,15 @@ class Bundle:
         # Copied into torch's memory, which begins at multiples of 64 bytes: MKL may add in another
         # order where numbers begin elsewhere, and numpy's begin anywhere.
         tensors = [torch.tensor(np.ascontiguousarray(one, np.float32)) for one in inputs]
-        program = self.networks[network]
-        with torch.inference_mode(), _exactly(program.device):
-            return program(*(tensor.to(program.device) for tensor in tensors)).cpu()
+        with torch.inference_mode(), _exactly(self.device):
+            return self.networks[network](*(tensor.to(self.device) for tensor in tensors)).cpu()
 
 
-def _exactly(device: "torch.device") -> AbstractContextManager[None]:
+def _exactly(device: str) -> AbstractContextManager[None]:
     """Has a GPU's convolutions keep all of single precision, which torch lets them shorten."""
     import torch
 
-    if device.type != "cuda":
+    if not device.startswith("cuda"):
         return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
@@ -1016,7 +1017,7 @@ class TranslationBundle(Bundle):
         if direction not in DIRECTIONS:
             raise Refused("direction", f"A2B or B2A (got {direction!r})")
         network, images = DIRECTIONS[direction], self._checked(pictures)
-        if self.networks[network].device.type != "cpu":
+        if self.device != "cpu":
             return self._in_chunks(network, images).clip(-1.0, 1.0)
         made = [self._run(network, image[None]).numpy() for image in images]
         return np.concatenate(made).clip(-1.0, 1.0)
