@@ -27,6 +27,7 @@ EXCEPTED = {
     "params.py": "reads the mapping that dvc.yaml fills itself in from",
     "task.py": "a table",
     "commands.py": "what git says of where a run comes from",
+    "device.py": "the device, on each of which networks run in single precision",
     "display.py": "lines and progress bars",
     "files.py": "where outputs appear, not what is in them",
     "config.py": "reads the blocks that are themselves params; files are complete",
@@ -146,7 +147,7 @@ def roots_of(stage, name):
     return found
 
 
-EXTRACTING = ("features", "imagenet", "report", "witness")
+EXTRACTING = ("feature_cache", "features", "imagenet", "report", "witness")
 """Beside what runs a judge over images, in the files that it is read from."""
 STAGES = [
     ("prepare", "celeba"),

@@ -180,8 +180,9 @@ def short_sighted() -> PictureComparer:
 def test_what_the_judge_cannot_see_imagenet_may_find_better(
     short_sighted: PictureComparer,
 ) -> None:
-    promoted, reason = verdict(short_sighted, generator(70), generator(90))
-    assert promoted
+    # Both are alike to the judge, which finds one of them farther by chance, once in twenty.
+    trials = [verdict(short_sighted, generator(70), generator(90))[0] for _ in range(10)]
+    assert sum(trials) >= 7
     ((judge, imagenet), _) = short_sighted.compare(generator(70), generator(90))
     assert (judge.part, imagenet.part) == ("judge", "imagenet")
     assert not judge.is_better()
