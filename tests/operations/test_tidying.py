@@ -11,6 +11,7 @@ from atelier.operations.records import cache_folder
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.locks import held
 from atelier.pipeline.warm_start import FINISHED
+from atelier.tasks.context import KEPT_FEATURES
 
 
 def begun(folder):
@@ -41,6 +42,21 @@ def test_an_abandoned_checkpoint_goes_and_a_current_one_stays(in_project):
     assert not abandoned.exists()
     assert not gone.exists()
     assert all(folder.exists() for folder in (current, in_use, fresh, FINISHED / "tiny-numbers"))
+
+
+def test_features_that_nobody_asked_for_go(in_project):
+    KEPT_FEATURES.mkdir(parents=True, exist_ok=True)
+    used, unused = KEPT_FEATURES / "used.npy", KEPT_FEATURES / "unused.npy"
+    for file in (used, unused):
+        file.write_bytes(b"\0" * 500)
+    then = time.time() - 8 * 86_400
+    os.utime(unused, (then, then))
+    (found,) = [one for one in tidying.removals(keep=1) if "features" in one.what]
+    assert found.what.startswith("1 files of")
+    assert found.disk_bytes == 500
+    found.remove()
+    assert used.exists()
+    assert not unused.exists()
 
 
 def test_the_cache_keeps_what_a_workspace_names(in_project):

@@ -19,11 +19,14 @@ from atelier.pipeline.locks import is_held
 from atelier.pipeline.warm_start import FINISHED
 from atelier.registry.ageing import Aged, aged, let_go
 from atelier.registry.store import has_store, open_store
+from atelier.tasks.context import KEPT_FEATURES
 
 KEPT = ("--workspace", "--all-commits", "--all-experiments")
 """Of DVC's cache; `dvc exp remove` gives up an experiment."""
 ABANDONED_AFTER_DAYS = 1.0
 """A checkpoint that was written since may be gone back to, by undoing a change of its settings."""
+
+UNUSED_AFTER_DAYS = 7.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def removals(keep: int) -> list[Removal]:
     Args:
         keep: how many versions of each name keep their bundles, the newest.
     """
-    return [*_versions(keep), *_checkpoints(), *_trainings()]
+    return [*_versions(keep), *_checkpoints(), *_trainings(), *_features()]
 
 
 def collect_cache() -> int:
@@ -100,6 +103,22 @@ def _current() -> Iterator[Path]:
                 yield checkpoint_folder(stage, name, scale)
             except OSError:  # its data are not prepared, so it has none
                 continue
+
+
+def _features() -> Iterator[Removal]:
+    """Of real images, by code, weights or pictures that nobody has used since."""
+    before = time.time() - 86_400 * UNUSED_AFTER_DAYS
+    unused = [file for file in KEPT_FEATURES.glob("*.npy") if file.stat().st_atime < before]
+    if unused:
+        what = f"{len(unused)} files of {KEPT_FEATURES}"
+        why = f"features that nobody asked for in {UNUSED_AFTER_DAYS:g} days; found again if needed"
+        size = sum(file.stat().st_size for file in unused)
+        yield Removal(what, why, size, partial(_remove_files, unused))
+
+
+def _remove_files(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _trainings() -> Iterator[Removal]:
