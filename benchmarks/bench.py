@@ -31,12 +31,12 @@ import torch
 from gpu_training import Work, wait
 from torch import Tensor
 from torch.nn.functional import conv2d
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from atelier import config, params
 from atelier.display import print_table
 from atelier.training import loop, runtime, setup
+from atelier.training.cost import OperationCounter
 
 PICTURES = 512
 BARE = ((48, 32), (96, 16), (192, 8))
@@ -80,22 +80,18 @@ class Described:
         return filled.expand(self.sizes)
 
 
-class Collector(TorchDispatchMode):
-    """Every convolution and matrix product of what runs meanwhile: how often each was called, and
-    how many operations all of them are."""
+class Collector(OperationCounter):
+    """Also tells which convolutions and matrix products these are, and how often each is called."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.calls: Counter[tuple[Any, ...]] = Counter()
-        self.operations = 0.0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if formula := flop_registry.get(func.overloadpacket):
-            self.operations += float(formula(*args, **(kwargs or {}), out_val=out))
+        if func.overloadpacket in flop_registry:
             words = tuple(sorted((kwargs or {}).items()))
             self.calls[func, _described(args), words] += 1
-        return out
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def _described(value: Any) -> Any:

@@ -85,7 +85,7 @@ def test_all_of_it_goes_where_it_is_told() -> None:
     made = program.to("meta")(given.to("meta"))
     assert made.device.type == "meta"
     assert made.shape == here.shape
-    with pytest.raises((RuntimeError, NotImplementedError)):
+    with pytest.raises(RuntimeError):
         load_program(export(Varied(), [(4, 8, 8)]))(given.to("meta"))
 
 

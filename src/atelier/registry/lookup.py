@@ -16,11 +16,15 @@ from atelier.registry.store import BUSY_SECONDS
 from atelier.registry.versions import Version, version_of
 
 OF_ALIAS = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
-ALIASES = "SELECT name, version, alias FROM registered_model_aliases ORDER BY alias"
-TAGS = "SELECT name, version, key, value FROM model_version_tags"
+ALIASES = """
+SELECT name, version, alias FROM registered_model_aliases WHERE name = ifnull(?, name)
+ORDER BY alias
+"""
+TAGS = "SELECT name, version, key, value FROM model_version_tags WHERE name = ifnull(?, name)"
 VERSIONS = """
 SELECT workspace, name, version, source, run_id, creation_time AS creation_timestamp, description
-FROM model_versions WHERE current_stage != 'Deleted_Internal' ORDER BY name, version DESC
+FROM model_versions WHERE current_stage != 'Deleted_Internal' AND name = ifnull(?, name)
+ORDER BY name, version DESC
 """
 
 
@@ -34,9 +38,7 @@ def look_up(database: Path, reference: str) -> Version | None:
                 number = str(given[0]["version"]) if len(given) == 1 else ""
             else:
                 name, _, number = reference.partition("/")
-            found = [
-                one for one in _versions(connection) if (one.name, one.number) == (name, number)
-            ]
+            found = [one for one in _versions(connection, name) if one.number == number]
     except sqlite3.Error:
         return None
     return found[0] if len(found) == 1 else None
@@ -60,13 +62,14 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _versions(connection: sqlite3.Connection) -> Iterator[Version]:
+def _versions(connection: sqlite3.Connection, name: str | None = None) -> Iterator[Version]:
+    """Of one name, or of all."""
     tags: dict[tuple[Any, ...], dict[str, str]] = {}
-    for row in connection.execute(TAGS):
+    for row in connection.execute(TAGS, (name,)):
         tags.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"]
     aliases: dict[tuple[Any, ...], list[str]] = {}
-    for row in connection.execute(ALIASES):
+    for row in connection.execute(ALIASES, (name,)):
         aliases.setdefault((row["name"], row["version"]), []).append(row["alias"])
-    for row in connection.execute(VERSIONS):
+    for row in connection.execute(VERSIONS, (name,)):
         key = (row["name"], row["version"])
         yield version_of(dict(row), tags.get(key, {}), tuple(aliases.get(key, ())))

@@ -22,7 +22,7 @@ PARTS = 100
 """Of a training: a term that ends before the training does is counted in some of them."""
 
 
-class _Counter(TorchDispatchMode):
+class OperationCounter(TorchDispatchMode):
     """Sums torch's own formulas; its FlopCounterMode follows modules, which a penalty's gradient
     of a gradient does not bear."""
 
@@ -184,7 +184,7 @@ def _operations(
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
     train_only(nets, phase)
-    with _Counter() as counter:
+    with OperationCounter() as counter:
         loss, _ = objective.loss(phase, nets, batch, _Draws())
         loss.backward()
     nets.zero_grad(set_to_none=True)
