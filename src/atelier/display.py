@@ -47,8 +47,11 @@ def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
 
 
 @contextmanager
-def progress(name: str, total: int, done: int) -> Iterator[Advance]:
+def progress(name: str, total: int, done: int, *, shown: bool = True) -> Iterator[Advance]:
     """A bar with images/s and losses on a terminal; a line for each row of metrics elsewhere."""
+    if not shown:
+        yield lambda images, metrics=None: None
+        return
     with progress_bar(
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),

@@ -1,15 +1,44 @@
 """Trains experiments for some steps, in one process or in those that torchrun started.
 
 python -m torch.distributed.run --nproc-per-node 2 tests/training/processes.py OUT PREPARED NAME …
+
+A name is an experiment's, or with another objective "numbers with hinge". What is in OUT goes on;
+with HALF in the environment, a training stops there.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import torch
 from tests.training.test_table import shortened
 
+from atelier import config
+from atelier.errors import Interrupted
+from atelier.objectives import OBJECTIVES
 from atelier.training import loop, runtime, setup
+
+BATCH = 16
+"""Two processes, each with as many images for draws as for reconstructions, four of each."""
+STEPS = 50
+FEW = 10
+"""Of a translator, which begins as the identity: there an absolute error is rounding, and its
+gradient the sign of that, so that two trainings part sooner."""
+LARGE = 1e-3
+"""Adam's epsilon. Adam else divides a gradient that is all rounding, as of a bias that a difference
+of logits takes away, by its own size, and what was nothing becomes a whole step."""
+
+
+def worked(name: str) -> config.Experiment:
+    experiment, _, objective = name.partition(" with ")
+    work = shortened(experiment, STEPS, BATCH)
+    if work.model.name == "translator":
+        work = shortened(experiment, FEW, BATCH)
+    if not objective:
+        return work
+    changed = work.model_dump()
+    changed["objective"] = {"name": objective, **OBJECTIVES[objective].values}
+    return config.Experiment.model_validate(changed)
 
 
 def main() -> None:
@@ -17,9 +46,22 @@ def main() -> None:
     torch.set_num_threads(1)
     fabric = runtime.launch("fp32")
     for name in names:
-        learner = setup.build(shortened(name, steps=50), Path(prepared, name), fabric)
-        folder = Path(out, name)
-        loop.train(name, shortened(name, steps=50), learner, folder)
+        work = worked(name)
+        learner = setup.build(work, Path(prepared, name.partition(" ")[0]), fabric)
+        for optimizer in learner.optimizers.values():
+            for group in optimizer.param_groups:
+                group["eps"] = LARGE
+        folder, steps = Path(out, name), iter(range(work.training.images))
+        half = work.training.images // work.training.batch_size // 2
+
+        def should_stop(steps=steps, half=half):
+            # One process alone is asked, and all stop.
+            return "HALF" in os.environ and next(steps) == half and fabric.global_rank == 0
+
+        try:
+            loop.train(name, work, learner, folder, should_stop=should_stop)
+        except Interrupted:
+            continue
         state = {"nets": learner.nets.state_dict(), "averages": learner.averages.state_dict()}
         torch.save(state, folder / f"process-{fabric.global_rank}-of-{fabric.world_size}.pt")
 

@@ -13,6 +13,7 @@ from atelier.training import ema
 from atelier.training.augment import DiffAugment, cutout_mask, translate
 from atelier.training.randomness import StepRandomness
 from atelier.training.setup import Learner, schedule
+from atelier.training.shares import Shares
 from atelier.training.stopping import EarlyStop
 
 
@@ -29,11 +30,43 @@ def test_a_batch_may_span_two_epochs():
     assert sorted(rows[:5].tolist()) == list(range(5))
 
 
-def test_four_processes_see_what_one_sees():
+def shares_of(process, processes, group=1):
+    """Without any process beside this one."""
+    return Shares(SimpleNamespace(global_rank=process, world_size=processes), group)
+
+
+def draws_of(process, group):
+    """One of four."""
+    return StepRandomness(7, 2, 1, phases=2, processes=shares_of(process, 4, group))
+
+
+def in_turns(parts, group):
+    """The first group of each, then the second group of each, and so on."""
+    turns = zip(*(part.split(group) for part in parts), strict=True)
+    return torch.cat([each for turn in turns for each in turn])
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_four_processes_see_what_one_sees(group):
     whole = StepRandomness(7, 2, 1, phases=2)
-    parts = [StepRandomness(7, 2, 1, phases=2, process=p, processes=4) for p in range(4)]
-    assert torch.equal(whole.normal(8, 3), torch.cat([part.normal(2, 3) for part in parts]))
-    assert torch.equal(whole.rows(100, 8), torch.cat([part.rows(100, 2) for part in parts]))
+    parts = [draws_of(process, group) for process in range(4)]
+    normal = in_turns([part.normal(8, 3) for part in parts], group)
+    assert torch.equal(whole.normal(32, 3), normal)
+    rows = in_turns([part.rows(100, 8) for part in parts], group)
+    assert torch.equal(whole.rows(100, 32), rows)
+    assert torch.equal(whole.for_all().uniform(32), parts[2].for_all().uniform(32))
+
+
+def test_what_is_first_in_the_whole_is_first_in_each_share():
+    pair = torch.cat([torch.zeros(16), torch.ones(16)])
+    for process in range(2):
+        share = shares_of(process, 2, 4).mine(pair)
+        assert torch.equal(share, torch.cat([torch.zeros(8), torch.ones(8)]))
+
+
+def test_groups_that_would_not_be_whole_are_not_kept_together():
+    shares = [shares_of(process, 2, 4).mine(torch.arange(4)) for process in range(2)]
+    assert [share.tolist() for share in shares] == [[0, 2], [1, 3]]
 
 
 @pytest.mark.parametrize("other", [(2, 3, 4), (1, 4, 4), (1, 3, 5)])

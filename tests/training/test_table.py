@@ -52,10 +52,10 @@ def prepare(folder, layout):
     return folder
 
 
-def shortened(name, steps=STEPS):
-    """An experiment of `tiny` with its own settings, and few steps."""
+def shortened(name, steps=STEPS, most=8):
+    """An experiment of `tiny` with its own settings, and few steps of small batches."""
     body = config.load_experiment("tiny", name).model_dump()
-    batch = min(body["training"]["batch_size"], 8)
+    batch = min(body["training"]["batch_size"], most)
     body["training"] |= {
         "images": steps * batch, "batch_size": batch, "snapshots": 2, "precision": "fp32",
         "log_every_images": 2 * batch, "sample_every_images": 3 * batch,

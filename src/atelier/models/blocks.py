@@ -29,6 +29,12 @@ SMALLEST_VARIANCE = 1e-6
 """Of a direction along which images or codes hardly differ: nothing is divided by zero."""
 
 
+def beside(*maps: Tensor) -> Tensor:
+    """[B, C, H, W] each, of other channels -> all channels, in channels_last, as convolutions run
+    fast: plain concatenation falls back to channels first where one of the maps has them so."""
+    return torch.cat([each.permute(0, 2, 3, 1) for each in maps], dim=-1).permute(0, 3, 1, 2)
+
+
 def convolution(before: int, here: int) -> nn.Conv2d:
     return nn.Conv2d(before, here, 3, padding=1)
 
@@ -204,11 +210,11 @@ class Decoder(nn.Module):
         if self.attributes is not None:
             assert attributes is not None
             smallest = smallest + self.attributes(signed(attributes))
-        drawn = plain if self.grain is None else torch.cat([plain, self.grain(codes)], dim=1)
+        drawn = plain if self.grain is None else beside(plain, self.grain(codes))
         halved = self.narrow(silu(self.unet(drawn, self.map(smallest))))
         grown = interpolate(halved, scale_factor=2, mode="bilinear")
-        beside = torch.cat([silu(grown), drawn.to(grown.dtype)], dim=1)
-        change = self.last(silu(self.fine(beside)))
+        both = beside(silu(grown), drawn.to(grown.dtype))
+        change = self.last(silu(self.fine(both)))
         refined: Tensor = plain.float() + change.float()
         return refined
 
@@ -225,7 +231,9 @@ def variation(maps: Tensor) -> Tensor:
     section 3). Reals and fakes are no neighbours where batches of each are multiples of a group.
     """
     groups = maps.float().unflatten(0, (-1, GROUP))
-    deviations = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    # Not by torch's variance, which takes ten times as long along this dimension.
+    variances = (groups - groups.mean(1, keepdim=True)).square().mean(1)
+    deviations = (variances + 1e-8).sqrt().mean((1, 2, 3))
     each: Tensor = deviations.repeat_interleave(GROUP).to(maps.dtype)
     return each[:, None, None, None].expand(-1, 1, *maps.shape[2:])
 

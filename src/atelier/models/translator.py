@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_shuffle, silu
 
-from atelier.models.blocks import UNet, convolution, smallest_side
+from atelier.models.blocks import UNet, beside, convolution, smallest_side
 from atelier.schema import Positive, Share, Strict, Widths
 
 SLOPE = 0.2
@@ -56,12 +56,13 @@ class Generator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = silu(pixel_shuffle(self.enlarge(silu(self.unet(images))), 2))
-        beside = torch.cat([maps, images.to(maps.dtype)], dim=1)
+        both = beside(maps, images.to(maps.dtype))
         # In fp32: bf16 has three digits, which would be seen as steps in a smooth change.
-        made = self.last(silu(self.fine(beside))).float()  # [B, 4, S, S]
-        mask = self.floor + (1 - self.floor) * torch.sigmoid(made[:, -1:])
+        made = self.last(silu(self.fine(both))).float()  # [B, 4, S, S]
+        colours, where = made.split([made.shape[1] - 1, 1], dim=1)
+        mask = self.floor + (1 - self.floor) * torch.sigmoid(where)
         # From black to white it is 2, and near nothing the tanh adds what it is given.
-        change: Tensor = 2 * torch.tanh(made[:, :-1] / 2)
+        change: Tensor = 2 * torch.tanh(colours / 2)
         return images.float() + mask * change
 
 

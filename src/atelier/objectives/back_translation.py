@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, l1_loss, softplus
 
 from atelier.objectives.adversarial import Loss, squared_gradient_norm
-from atelier.objectives.phase import Batch, Phase, Randomness, Setting
+from atelier.objectives.phase import Batch, Phase, Processes, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Share, Strict
 
 GENERATORS = Phase("generators", trains=("a2b", "b2a"))
@@ -75,19 +75,19 @@ class Translations(NamedTuple):
 
 
 class Memory(nn.Module):
-    """The translations of the last step: the next one translates them back."""
+    """The translations of the last step, of all processes: the next one translates them back."""
 
     def __init__(self) -> None:
         super().__init__()
         for name in Translations._fields:
             self.register_buffer(name, torch.empty(0))
 
-    def keep(self, last: Translations) -> None:
+    def keep(self, last: Translations, processes: Processes) -> None:
         for name, images in last._asdict().items():
-            setattr(self, name, images.detach())
+            setattr(self, name, processes.whole(images.detach()))
 
-    def last(self) -> Translations:
-        return Translations(*(getattr(self, name) for name in Translations._fields))
+    def last(self, processes: Processes) -> Translations:
+        return Translations(*(processes.mine(getattr(self, name)) for name in Translations._fields))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A buffer that was empty has the shape that was saved."""
@@ -125,7 +125,7 @@ class Objective:
 
     def _generators(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         a, b = _both(batch)
-        before = self.translations.last()
+        before = self.translations.last(batch.processes)
         if not len(before.a):
             # Nothing was made yet; an untrained generator would have made the picture itself.
             before = Translations(a, b, made_a=b, made_b=a)
@@ -144,7 +144,7 @@ class Objective:
         cycle_weight = config.cycle * (FIRST_CYCLE + (1 - FIRST_CYCLE) * warm)
         change = change_a2b + change_b2a
         loss = adversarial + cycle_weight * cycle + warm * config.change * change
-        self.translations.keep(Translations(a, b, made_a, made_b))
+        self.translations.keep(Translations(a, b, made_a, made_b), batch.processes)
         return loss, {
             "generator_loss": adversarial.detach(),
             "cycle_loss": cycle.detach(),
@@ -155,7 +155,7 @@ class Objective:
 
     def _discriminators(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         """Of the generators' pictures, not of fresh ones: of those it is known what changed."""
-        a, b, made_a, made_b = self.translations.last()
+        a, b, made_a, made_b = self.translations.last(batch.processes)
         total, metrics = torch.zeros((), device=a.device), {}
         change_of_a, change_of_b = changed(a, made_b), changed(b, made_a)
         for domain, real, of_real, fake, of_fake in (
@@ -259,7 +259,7 @@ def _judged(
 ) -> tuple[list[Tensor], Tensor]:
     """fp32 logits of augmented images, and where they changed, moved as they were."""
     shown = batch.augment(torch.cat([images, where], dim=1), rng)
-    images, where = shown[:, :-1], shown[:, -1:]
+    images, where = shown.split([images.shape[1], 1], dim=1)
     return [each.float() for each in nets[f"discriminator_{domain}"](images)], where
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, relu, softplus
 
-from atelier.objectives.phase import Batch, Phase, Randomness, Setting
+from atelier.objectives.phase import Batch, Phase, Processes, Randomness, Setting
 from atelier.schema import Count, NonNegative, Share, Strict
 
 GENERATORS = Phase("generators", trains=("a2b", "b2a"))
@@ -128,7 +128,7 @@ class Objective:
     def _discriminators(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         total, metrics = torch.zeros((), device=batch.real.device), {}
         for domain, real in zip("ab", _both(batch), strict=True):
-            fake = self.pools[domain].exchange(self.fakes.pop(domain).float(), rng)  # type: ignore[operator]
+            fake = self._exchanged(domain, batch.processes, rng)
             shown = torch.cat([batch.augment(real, rng), batch.augment(fake, rng)])
             logits = nets[f"discriminator_{domain}"](shown).float()
             of_real, of_fake = logits.chunk(2)
@@ -140,6 +140,12 @@ class Objective:
             metrics[f"real_logit_{domain}"] = of_real.detach().mean()
             metrics[f"fake_logit_{domain}"] = of_fake.detach().mean()
         return total, {"discriminator_loss": total.detach()} | metrics
+
+    def _exchanged(self, domain: str, processes: Processes, rng: Randomness) -> Tensor:
+        """Each process has the whole pool, and takes its share of what that gives."""
+        pool, fakes = self.pools[domain], processes.whole(self.fakes.pop(domain).float())
+        assert isinstance(pool, Pool)
+        return processes.mine(pool.exchange(fakes, rng.for_all()))
 
     def _wants_real(self, logits: Tensor) -> Tensor:
         if self.config.adversarial == "hinge":

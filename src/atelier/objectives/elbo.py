@@ -2,7 +2,7 @@
 
 Kingma and Welling 2013, arXiv 1312.6114; sigma-VAE: Rybkin et al. 2021, arXiv 2006.13202, section
 4: a Gaussian decoder whose one deviation is the optimal one, the root of the mean squared error of
-the batch (of this process's share of it, when several train). So reconstruction and KL are weighed
+the batch. So reconstruction and KL are weighed
 by the data and not by hand. Images are in [0, 1] here, made continuous by uniform noise of one grey
 level (Theis et al. 2016, arXiv 1511.01844), so that the density is bounded by what bytes carry.
 
@@ -53,26 +53,27 @@ class Objective:
     def loss(
         self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        return negative_bound(nets, batch.real, rng, self.kl_weight(batch.progress))
+        return negative_bound(nets, batch, rng, self.kl_weight(batch.progress))
 
 
 def negative_bound(
     nets: nn.ModuleDict,
-    images: Tensor,
+    batch: Batch,
     rng: Randomness,
     kl_weight: float = 1.0,
     condition: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss, of images [B, C, S, S] in [-1, 1] by an `encoder` and a `decoder`; its figures.
+    """The loss, of a batch's images by an `encoder` and a `decoder`; its figures.
 
     `condition`: what the decoder is given beside a code, such as the image's attributes.
     """
+    images = batch.real
     means, log_variances = nets["encoder"](images).float().chunk(2, dim=1)
     codes = drawn(means, log_variances, rng)
     decoded = (nets["decoder"](codes, *condition).float() + 1) / 2
     squared = (decoded - dequantised(images, rng.uniform(*images.shape))).square()
     mean_squared = squared.mean()
-    sigma = mean_squared.detach().sqrt().clamp(min=SMALLEST_SIGMA)
+    sigma = batch.processes.mean(mean_squared.detach()).sqrt().clamp(min=SMALLEST_SIGMA)
     dimensions = images[0].numel()
     reconstruction = dimensions * negative_log_likelihood(mean_squared, sigma)
     kl = kl_to_standard_normal(means, log_variances).mean()

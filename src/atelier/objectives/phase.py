@@ -51,6 +51,43 @@ class Randomness(Protocol):
         """Draws once more what this one will draw."""
         ...
 
+    def for_all(self) -> "Randomness":
+        """The same draws, those of the other processes included."""
+        ...
+
+
+class Processes(Protocol):
+    """Those that train together, each with its share of the batch."""
+
+    @property
+    def count(self) -> int: ...
+    def mine(self, whole: Tensor) -> Tensor:
+        """[B, …] -> [B / count, …], the share of this one."""
+        ...
+
+    def whole(self, mine: Tensor) -> Tensor:
+        """The same back, in the same order and without a gradient, in each process."""
+        ...
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Over the processes, of a mean over a share; without a gradient."""
+        ...
+
+
+class Alone:
+    """One process, whose share is everything."""
+
+    count = 1
+
+    def mine(self, whole: Tensor) -> Tensor:
+        return whole
+
+    def whole(self, mine: Tensor) -> Tensor:
+        return mine
+
+    def mean(self, value: Tensor) -> Tensor:
+        return value
+
 
 def train_only(nets: nn.ModuleDict, phase: Phase) -> None:
     """Freezes all but the phase's networks: all first, as one may be part of another."""
@@ -78,6 +115,7 @@ class Batch:
     """Share of the planned images that was seen before this step."""
     augment: Callable[[Tensor, Randomness], Tensor] = field(default=unchanged)
     """Differentiable; applied to whatever a discriminator sees."""
+    processes: Processes = field(default_factory=Alone)
 
     def attributes(self) -> Tensor:
         """The labels, [B, K] of 0 and 1, in the images' precision, as networks are given them."""

@@ -20,7 +20,6 @@ from typing import Literal, Protocol, Self, cast
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
 
 from atelier.objectives import relativistic
 from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss, cross_entropy
@@ -169,9 +168,10 @@ class Objective(relativistic.Objective):
 
     def loss(self, phase: Phase, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         if phase == self.bound:
-            return negative_bound(nets, batch.real, rng, condition=self.condition(batch))
+            return negative_bound(nets, batch, rng, condition=self.condition(batch))
         if phase == self.prior:
-            return self._flow_loss(cast("Prior", nets["prior"]), rng)
+            rows = PRIOR_ROWS // batch.processes.count
+            return self._flow_loss(cast("Prior", nets["prior"]), rows, rng)
         if phase == self.recognition:
             return self._recognition_loss(nets["classifier"], batch, rng)
         return super().loss(phase, nets, batch, rng)
@@ -179,9 +179,9 @@ class Objective(relativistic.Objective):
     def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
         self.codes.remember(nets["encoder"], batch.real, self.condition(batch))
 
-    def _flow_loss(self, prior: Prior, rng: Randomness) -> Loss:
+    def _flow_loss(self, prior: Prior, rows: int, rng: Randomness) -> Loss:
         """The velocity's squared error on straight paths from noise to codes."""
-        codes, condition = self.codes.draw(PRIOR_ROWS, rng)
+        codes, condition = self.codes.draw(rows, rng)
         noise, times = rng.normal(*codes.shape), rng.uniform(len(codes))
         velocity = codes - noise
         guessed = prior.velocity(noise + times[:, None] * velocity, times, *condition)
@@ -256,14 +256,16 @@ class Objective(relativistic.Objective):
 
     def _likeness(self, fakes: Tensor, batch: Batch) -> Loss:
         """Of reconstructions, to their images."""
-        half = _half(batch)
-        error = (fakes[:half].float() - batch.real[:half]).square().mean()
+        # The mean of each, and then of half of these: half of a batch in channels_last would come
+        # back from its gradient with channels first.
+        errors = (fakes.float() - batch.real).square().mean((1, 2, 3))
+        error = errors[: _half(batch)].mean()
         return self.weights.likeness * error, {"likeness_loss": error.detach()}
 
     def _features(self, fake: Reading, real: Reading, half: int) -> Loss:
         """Likewise, as the discriminator sees both."""
         parts = [
-            l1_loss(made[:half].float(), given[:half].float())
+            (made.float() - given.float()).abs().mean((1, 2, 3))[:half].mean()
             for made, given in zip(fake.maps, real.maps, strict=True)
         ]
         error = torch.stack(parts).mean()

@@ -15,6 +15,7 @@ from atelier.files import write_whole
 from atelier.params import default_scale, load_parameters
 from atelier.paths import JUDGE, JUDGE_B, PARAMETERS, SPLITS, Paths, check_scale
 from atelier.pipeline.locks import alone
+from atelier.pipeline.processes import launch, leads
 from atelier.schema import check, unknown
 
 DRAWN = Path("artifacts", "drawn.json")
@@ -78,7 +79,7 @@ def judge_b(name: str, scale: str) -> None:
 def _train_judge(stage: str, name: str, scale: str) -> None:
     from atelier.evaluation import report
     from atelier.pipeline.judging import keep_best
-    from atelier.pipeline.training import Hooks, run_training
+    from atelier.pipeline.training import Hooks, follow_training, run_training
 
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
@@ -93,6 +94,10 @@ def _train_judge(stage: str, name: str, scale: str) -> None:
         table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name, stage))
         report.write_table(paths.judge_table(name, stage), table)
 
+    launch(stage, name, "--scale", scale)
+    if not leads():
+        follow_training(stage, name, scale, work, name)
+        return
     hooks = Hooks(finish=finish)
     with alone(name, scale, stage):
         run_training(stage, name, scale, work, paths.judge(name, stage), name, hooks)
@@ -111,7 +116,7 @@ def train(name: str, scale: str) -> None:
     """Trains an experiment; MLflow follows, where it can, and never stops it."""
     from atelier.evaluation import report
     from atelier.pipeline.registering import follow
-    from atelier.pipeline.training import Hooks, run_training
+    from atelier.pipeline.training import Hooks, follow_training, run_training
     from atelier.registry import lineage
     from atelier.tasks import MODULES
     from atelier.training.history import long_table
@@ -119,6 +124,10 @@ def train(name: str, scale: str) -> None:
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths, judged=False)
     _check_domains(experiment, paths)
+    launch("train", name, "--scale", scale)
+    if not leads():
+        follow_training("train", name, scale, experiment, experiment.dataset)
+        return
 
     def observer(folder: Path) -> Any:
         return follow(experiment, scale, folder)

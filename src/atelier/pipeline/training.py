@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from atelier.data.folders import built_aside
 from atelier.pipeline.definition import checkpoint_folder
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import device_lock, held, physical
+from atelier.pipeline.processes import leads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -83,6 +84,30 @@ def run_training(
             shutil.rmtree(folder)
 
 
+def follow_training(
+    stage: str, name: str, scale: str, work: config.Experiment | config.Judge, dataset: str
+) -> None:
+    """What each other process does of those that were launched: it computes, and writes nothing.
+
+    Raises:
+        Interrupted: one of them was asked to stop.
+    """
+    from atelier.pipeline import warm_start
+    from atelier.training import runtime
+
+    folder = checkpoint_folder(stage, name, scale)
+    with stop_requests() as should_stop:
+        fabric = runtime.launch(runtime.resolve_precision(work.training.precision))
+        device = physical(str(fabric.device))
+        with ExitStack() as stack:
+            # A processor is one device for all of them, and the first holds it.
+            if fabric.device.type == "cuda":
+                own = held(device_lock(device), f"the device {device}", should_stop)
+                stack.enter_context(own)
+            before = warm_start.Before(stage, name, scale)
+            _learn(before, work, dataset, folder, fabric, Hooks(), should_stop)
+
+
 def _learn(
     before: "Before",
     work: config.Experiment | config.Judge,
@@ -96,8 +121,9 @@ def _learn(
     from atelier.pipeline import warm_start
     from atelier.training import loop, setup
 
-    if isinstance(work, config.Experiment):
+    if isinstance(work, config.Experiment) and leads():
         before.go_on(work, folder)
+    fabric.barrier()
     learner = setup.build(work, paths.Paths(before.scale).prepared(dataset), fabric)
     start = warm_start.begin(work, learner, folder)
     with hooks.observer(folder):

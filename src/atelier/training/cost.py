@@ -49,6 +49,9 @@ class _Draws:
     def copy(self) -> "_Draws":
         return self
 
+    def for_all(self) -> "_Draws":
+        return self
+
 
 def gflop_per_image(
     work: config.Experiment | config.Judge, shape: tuple[int, ...], labels: int

@@ -18,6 +18,7 @@ from atelier.data.images import to_bytes
 from atelier.data.sheet import sheet
 from atelier.errors import UserError
 from atelier.files import flush, write_whole, written_aside
+from atelier.objectives.phase import Processes
 
 
 class History:
@@ -136,9 +137,12 @@ class Window:
             self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
-    def means(self) -> dict[str, float]:
-        """The means; what comes next is a new window."""
-        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+    def means(self, processes: Processes) -> dict[str, float]:
+        """The means over all processes; what comes next is a new window."""
+        means = {
+            name: float(processes.mean(total)) / self.counts[name]
+            for name, total in self.sums.items()
+        }
         self.sums, self.counts = {}, {}
         return means
 

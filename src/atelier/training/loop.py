@@ -13,9 +13,19 @@ import torch
 from torch import Tensor
 
 from atelier import config
+from atelier.data.batches import Drawn
 from atelier.display import progress, say
 from atelier.errors import AtelierError, Interrupted
-from atelier.objectives.phase import EXAMPLES, Batch, Phase, Prepare, train_only, unchanged
+from atelier.objectives.phase import (
+    EXAMPLES,
+    Alone,
+    Batch,
+    Phase,
+    Prepare,
+    Processes,
+    train_only,
+    unchanged,
+)
 from atelier.training import checkpoint, ema, health, setup
 from atelier.training.history import History, Window
 from atelier.training.randomness import StepRandomness
@@ -77,7 +87,7 @@ def train(
     run = _Run(name, work, learner, folder, preview)
     run.resume()
     saved_at = time.monotonic()
-    with progress(name, run.planned, run.clock.images) as advance:
+    with progress(name, run.planned, run.clock.images, shown=run.leads) as advance:
         while not run.finished:
             run.take_step()
             advance(run.clock.images)
@@ -87,7 +97,7 @@ def train(
                 advance(run.clock.images, run.log())
             if run.clock.images in run.snapshot_marks:
                 run.snapshot()
-            if should_stop():
+            if run.asked(should_stop):
                 run.save()
                 raise Interrupted(f"{name}: stopped at {run.clock.images:,} images; saved.")
             if time.monotonic() - saved_at > save_every_seconds:
@@ -150,6 +160,14 @@ class _Run:
     def finished(self) -> bool:
         return self.clock.images >= self.planned or self.clock.stopped_early
 
+    def asked(self, should_stop: Callable[[], bool]) -> bool:
+        """Whether any process was asked to stop: all then do, after the same step."""
+        here = should_stop()
+        if self.learner.shares.count == 1:
+            return here
+        flag = torch.tensor(float(here), device=self.learner.fabric.device)
+        return bool(self.learner.shares.mean(flag) > 0)
+
     def due(self, every: int) -> bool:
         return self.clock.crossed(every) or self.finished
 
@@ -186,9 +204,19 @@ class _Run:
             self.settings.seed, self.clock.step, PREPARING + index, device=learner.fabric.device
         )
         drawn = learner.batches.take(rng, EXAMPLES)
-        batch = Batch(**drawn, progress=self.progress, augment=self.augment)
+        batch = self._batch(drawn, Alone())
         with torch.no_grad(), learner.fabric.autocast():
             prepare(learner.nets, batch, rng)
+
+    def _batch(self, drawn: Drawn, processes: Processes) -> Batch:
+        return Batch(
+            drawn["real"],
+            drawn.get("labels"),
+            drawn.get("other"),
+            self.progress,
+            self.augment,
+            processes,
+        )
 
     def _run_phase(self, index: int, phase: Phase) -> None:
         learner, fabric = self.learner, self.learner.fabric
@@ -196,7 +224,7 @@ class _Run:
         # Layers that draw by themselves (dropout) read the global generator.
         torch.manual_seed(rng.generator.initial_seed())
         drawn = learner.batches.take(rng, self.settings.batch_size // fabric.world_size)
-        batch = Batch(**drawn, progress=self.progress, augment=self.augment)
+        batch = self._batch(drawn, learner.shares)
         train_only(learner.nets, phase)
         with fabric.autocast():
             loss, metrics = learner.objective.loss(phase, learner.nets, batch, rng)
@@ -221,7 +249,8 @@ class _Run:
 
     def log(self) -> dict[str, float]:
         checkpoint.check_finite(self.not_finite)
-        means = self.window.means() | health.gradient_norms(self.learner.optimizers)
+        means = self.window.means(self.learner.shares)
+        means |= health.gradient_norms(self.learner.optimizers)
         if self.leads:
             self.history.log(self.clock.step, self.clock.images, means)
             for warning in self.watch.see(self.clock.images, means):

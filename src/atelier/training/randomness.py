@@ -2,7 +2,7 @@
 
 Nothing needs saving for a resumed run to draw what an uninterrupted one would have drawn (the
 rule is EDM2's: Karras et al. 2023, arXiv 2312.02696, whose code seeds every step). Draws are made
-on the CPU for the whole global batch and split over processes, so that one process and four see
+on the CPU for the whole global batch and shared among processes, so that one process and four see
 the same data.
 """
 
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atelier.objectives.phase import Alone, Processes
+
 
 def mixed_seed(*parts: int) -> int:
     """A well-mixed 63-bit seed from several small numbers."""
@@ -23,6 +25,8 @@ def mixed_seed(*parts: int) -> int:
 class StepRandomness:
     """The draws of one phase of one step, for one of `processes`."""
 
+    processes: Processes
+
     def __init__(
         self,
         seed: int,
@@ -31,11 +35,10 @@ class StepRandomness:
         *,
         phases: int = 1,
         device: torch.device | str = "cpu",
-        process: int = 0,
-        processes: int = 1,
+        processes: Processes | None = None,
     ) -> None:
         self.seed, self.turn = seed, step * phases + phase
-        self.device, self.process, self.processes = device, process, processes
+        self.device, self.processes = device, processes or Alone()
         self.generator = torch.Generator().manual_seed(mixed_seed(seed, step, phase))
 
     def copy(self) -> "StepRandomness":
@@ -45,42 +48,45 @@ class StepRandomness:
         other.generator.set_state(self.generator.get_state())
         return other
 
-    def _mine(self, everything: Tensor) -> Tensor:
-        own = len(everything) // self.processes
-        return everything[self.process * own : (self.process + 1) * own].to(
-            self.device, non_blocking=True
-        )
+    def for_all(self) -> "StepRandomness":
+        """The same draws, those of the other processes included."""
+        other = copy(self)
+        other.processes = Alone()
+        return other
+
+    def _mine(self, whole: Tensor) -> Tensor:
+        return self.processes.mine(whole).to(self.device, non_blocking=True)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal; `shape[0]` is this process's share of the batch."""
-        whole = (shape[0] * self.processes, *shape[1:])
+        whole = (shape[0] * self.processes.count, *shape[1:])
         return self._mine(torch.randn(whole, generator=self.generator))
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform in [0, 1); `shape[0]` is this process's share of the batch."""
-        whole = (shape[0] * self.processes, *shape[1:])
+        whole = (shape[0] * self.processes.count, *shape[1:])
         return self._mine(torch.rand(whole, generator=self.generator))
 
     def draw(self, count: int, draw: Callable[[int, torch.Generator], Tensor]) -> Tensor:
         """What `draw(rows, generator)` makes for the whole batch; `count` rows are for us."""
-        return self._mine(draw(count * self.processes, self.generator))
+        return self._mine(draw(count * self.processes.count, self.generator))
 
     def rows(self, population: int, count: int) -> Tensor:
         """Indices [count] of the training rows for this turn: each epoch is a new permutation."""
-        first = self.turn * count * self.processes + self.process * count
-        places = np.arange(first, first + count)
+        whole = count * self.processes.count
+        places = np.arange(self.turn * whole, (self.turn + 1) * whole)
         epochs, offsets = np.divmod(places, population)
-        chosen = np.empty(count, np.int64)
+        chosen = np.empty(whole, np.int64)
         for epoch in np.unique(epochs):
             here = epochs == epoch
             chosen[here] = _permutation(self.seed, int(epoch), population)[offsets[here]]
-        return torch.from_numpy(chosen)
+        return self.processes.mine(torch.from_numpy(chosen))
 
     def weighted_rows(self, weights: Tensor, count: int) -> Tensor:
         """Indices [count], each drawn anew with a chance in proportion to its weight, [N]."""
-        whole = count * self.processes
+        whole = count * self.processes.count
         chosen = torch.multinomial(weights, whole, replacement=True, generator=self.generator)
-        return chosen[self.process * count : (self.process + 1) * count]
+        return self.processes.mine(chosen)
 
 
 @lru_cache(maxsize=4)

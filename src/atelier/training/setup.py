@@ -17,6 +17,7 @@ from atelier.objectives.phase import EXAMPLES, Objective, Phase, Setting
 from atelier.training import ema
 from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
+from atelier.training.shares import Shares
 
 WARM_UP = 1 / 40
 """Share of a training in which a rate that begins at nothing grows to its value."""
@@ -36,6 +37,7 @@ class Learner:
     averages: nn.ModuleDict
     optimizers: dict[str, Optimizer]
     latent_dim: int
+    shares: Shares
     images_before: int = 0
     """Shown to the networks before this training, where it did not begin with random weights."""
 
@@ -50,8 +52,7 @@ class Learner:
             phase,
             phases=len(self.phases),
             device=self.fabric.device,
-            process=self.fabric.global_rank,
-            processes=self.fabric.world_size,
+            processes=self.shares,
         )
 
     def set_learning_rates(self, progress: float) -> None:
@@ -111,7 +112,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
             network.compile()
     return Learner(
         settings, fabric, batches, objective, nets, averages,
-        _optimizers(settings, objective, nets), latent_dim,
+        _optimizers(settings, objective, nets), latent_dim, Shares(fabric, family.group),
     )  # fmt: skip
 
 
