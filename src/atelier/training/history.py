@@ -8,6 +8,7 @@ before a checkpoint counts on it.
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -131,24 +132,35 @@ class Window:
         self.device = device
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
+        self.unshared: set[str] = set()
 
-    def add(self, metrics: dict[str, Tensor]) -> None:
+    def add(self, metrics: dict[str, Tensor], *, shared: bool = True) -> None:
+        """`shared`: each process has its own, of its share of the batch."""
+        if not shared:
+            self.unshared |= metrics.keys()
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self, processes: Processes) -> dict[str, float]:
         """The means over all processes; what comes next is a new window."""
-        means = {
-            name: float(processes.mean(total)) / self.counts[name]
-            for name, total in self.sums.items()
-        }
-        self.sums, self.counts = {}, {}
+        names = [name for name in self.sums if name not in self.unshared]
+        totals = dict(self.sums)
+        if names:
+            together = processes.mean(torch.stack([self.sums[name] for name in names]))
+            totals |= dict(zip(names, together, strict=True))
+        means = {name: float(total) / self.counts[name] for name, total in totals.items()}
+        self.sums, self.counts, self.unshared = {}, {}, set()
         return means
 
     def state(self) -> dict[str, object]:
-        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+        return {
+            "sums": dict(self.sums),
+            "counts": dict(self.counts),
+            "unshared": sorted(self.unshared),
+        }
 
-    def restore(self, state: dict[str, dict[str, Tensor]]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         self.sums = dict(state["sums"])
         self.counts = {name: int(count) for name, count in state["counts"].items()}
+        self.unshared = set(state["unshared"])

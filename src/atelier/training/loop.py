@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atelier import config
 from atelier.data.batches import Drawn
@@ -232,7 +232,7 @@ class _Run:
             learner.optimizers[name].zero_grad(set_to_none=True)
         fabric.backward(loss)
         for name in phase.trains:
-            _average_gradients(learner, name)
+            _average_gradients(learner.nets[name], learner.shares)
             learner.optimizers[name].step()
         self.window.add(metrics)
         earlier = self.not_finite[phase.name]
@@ -276,7 +276,7 @@ class _Run:
             preview = self.preview(self.learner)
             if preview is None:
                 return
-        self.window.add(health.figures(preview.made))
+        self.window.add(health.figures(preview.made), shared=False)
         self.history.sample(self.clock.images, preview.pictures)
 
     def snapshot(self) -> None:
@@ -330,12 +330,11 @@ class _Run:
         )
 
 
-def _average_gradients(learner: setup.Learner, name: str) -> None:
+def _average_gradients(network: nn.Module, processes: Processes) -> None:
     """Means over processes by hand: DDP's hooks and a penalty's double backward don't mix."""
-    if learner.fabric.world_size > 1:
-        gradients = [p.grad for p in learner.nets[name].parameters() if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        flat = learner.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+    if processes.count > 1:
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        flat = processes.mean(torch.cat([gradient.flatten() for gradient in gradients]))
         parts = torch.split(flat, [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))

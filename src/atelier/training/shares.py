@@ -4,8 +4,9 @@ What comes first in the whole then comes first in each share: half of a share is
 and what was put behind the reals is behind them in each share, too.
 """
 
+import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, distributed
 
 
 class Shares:
@@ -31,19 +32,21 @@ class Shares:
     def whole(self, mine: Tensor) -> Tensor:
         if self.count == 1:
             return mine
-        parts = self.fabric.all_gather(mine.detach().contiguous())  # [processes, …]
-        assert isinstance(parts, Tensor)
+        mine = mine.detach().contiguous()
+        parts = [torch.empty_like(mine) for _ in range(self.count)]
+        distributed.all_gather(parts, mine)
         together = self._together(self.count * len(mine))
-        turns = parts.unflatten(1, (len(mine) // together, together))
+        turns = torch.stack(parts).unflatten(1, (len(mine) // together, together))
         whole: Tensor = turns.transpose(0, 1).flatten(0, 2)
         return whole
 
     def mean(self, value: Tensor) -> Tensor:
         if self.count == 1:
             return value
-        mean = self.fabric.all_reduce(value.detach(), reduce_op="mean")
-        assert isinstance(mean, Tensor)
-        return mean
+        # By torch's own words: Fabric's wait for all processes first, each time.
+        total = value.detach().clone()
+        distributed.all_reduce(total)
+        return total / self.count
 
     def _together(self, rows: int) -> int:
         return 1 if rows % (self.group * self.count) else self.group
