@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, l1_loss, softplus
 
 from atelier.objectives.adversarial import Loss, squared_gradient_norm
-from atelier.objectives.phase import Batch, Phase, Processes, Randomness, Setting
+from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Share, Strict
 
 GENERATORS = Phase("generators", trains=("a2b", "b2a"))
@@ -82,12 +82,12 @@ class Memory(nn.Module):
         for name in Translations._fields:
             self.register_buffer(name, torch.empty(0))
 
-    def keep(self, last: Translations, processes: Processes) -> None:
+    def keep(self, last: Translations) -> None:
         for name, images in last._asdict().items():
-            setattr(self, name, processes.whole(images.detach()))
+            setattr(self, name, images.detach())
 
-    def last(self, processes: Processes) -> Translations:
-        return Translations(*(processes.mine(getattr(self, name)) for name in Translations._fields))
+    def last(self) -> Translations:
+        return Translations(*(getattr(self, name) for name in Translations._fields))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A buffer that was empty has the shape that was saved."""
@@ -125,7 +125,7 @@ class Objective:
 
     def _generators(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         a, b = _both(batch)
-        before = self.translations.last(batch.processes)
+        before = self._last(batch)
         if not len(before.a):
             # Nothing was made yet; an untrained generator would have made the picture itself.
             before = Translations(a, b, made_a=b, made_b=a)
@@ -144,7 +144,7 @@ class Objective:
         cycle_weight = config.cycle * (FIRST_CYCLE + (1 - FIRST_CYCLE) * warm)
         change = change_a2b + change_b2a
         loss = adversarial + cycle_weight * cycle + warm * config.change * change
-        self.translations.keep(Translations(a, b, made_a, made_b), batch.processes)
+        self.translations.keep(Translations(*map(batch.processes.whole, (a, b, made_a, made_b))))
         return loss, {
             "generator_loss": adversarial.detach(),
             "cycle_loss": cycle.detach(),
@@ -153,9 +153,12 @@ class Objective:
             "change_b2a": change_b2a.detach(),
         }
 
+    def _last(self, batch: Batch) -> Translations:
+        return Translations(*map(batch.processes.mine, self.translations.last()))
+
     def _discriminators(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         """Of the generators' pictures, not of fresh ones: of those it is known what changed."""
-        a, b, made_a, made_b = self.translations.last(batch.processes)
+        a, b, made_a, made_b = self._last(batch)
         total, metrics = torch.zeros((), device=a.device), {}
         change_of_a, change_of_b = changed(a, made_b), changed(b, made_a)
         for domain, real, of_real, fake, of_fake in (

@@ -144,14 +144,17 @@ class Window:
 
     def means(self, processes: Processes) -> dict[str, float]:
         """The means over all processes; what comes next is a new window."""
-        names = [name for name in self.sums if name not in self.unshared]
-        totals = dict(self.sums)
-        if names:
-            together = processes.mean(torch.stack([self.sums[name] for name in names]))
-            totals |= dict(zip(names, together, strict=True))
-        means = {name: float(total) / self.counts[name] for name, total in totals.items()}
+        self.share(processes)
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts, self.unshared = {}, {}, set()
         return means
+
+    def share(self, processes: Processes) -> None:
+        """Puts in the place of this process's sums the means of all."""
+        names = [name for name in self.sums if name not in self.unshared]
+        if names and processes.count > 1:
+            together = processes.mean(torch.stack([self.sums[name] for name in names]))
+            self.sums |= dict(zip(names, together, strict=True))
 
     def state(self) -> dict[str, object]:
         return {

@@ -97,12 +97,13 @@ def train(
                 advance(run.clock.images, run.log())
             if run.clock.images in run.snapshot_marks:
                 run.snapshot()
-            if run.asked(should_stop):
-                run.save()
-                raise Interrupted(f"{name}: stopped at {run.clock.images:,} images; saved.")
-            if time.monotonic() - saved_at > save_every_seconds:
+            late = time.monotonic() - saved_at > save_every_seconds
+            asked, late = run.agreed(should_stop(), late)
+            if asked or late:
                 run.save()
                 saved_at = time.monotonic()
+            if asked:
+                raise Interrupted(f"{name}: stopped at {run.clock.images:,} images; saved.")
     return run.finish()
 
 
@@ -160,13 +161,12 @@ class _Run:
     def finished(self) -> bool:
         return self.clock.images >= self.planned or self.clock.stopped_early
 
-    def asked(self, should_stop: Callable[[], bool]) -> bool:
-        """Whether any process was asked to stop: all then do, after the same step."""
-        here = should_stop()
+    def agreed(self, *wishes: bool) -> list[bool]:
+        """What any process wishes: all then do it, after the same step."""
         if self.learner.shares.count == 1:
-            return here
-        flag = torch.tensor(float(here), device=self.learner.fabric.device)
-        return bool(self.learner.shares.mean(flag) > 0)
+            return list(wishes)
+        flags = torch.tensor(wishes, dtype=torch.float32, device=self.learner.fabric.device)
+        return [bool(wished) for wished in self.learner.shares.mean(flags) > 0]
 
     def due(self, every: int) -> bool:
         return self.clock.crossed(every) or self.finished
@@ -285,6 +285,7 @@ class _Run:
 
     def save(self) -> None:
         checkpoint.check_finite(self.not_finite)
+        self.window.share(self.learner.shares)
         if not self.leads:
             return
         learner, stop = self.learner, self.early_stop
