@@ -1,5 +1,6 @@
 """Device, precision and processes of a training, through Lightning Fabric."""
 
+import ctypes
 import os
 import platform
 import resource
@@ -11,6 +12,11 @@ import torch
 from lightning_fabric import Fabric
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
+LARGEST_THRESHOLD, MOST = 2**25, 2**31 - 1
+"""The most that glibc takes for either, in bytes."""
 
 CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -40,8 +46,9 @@ def launch(precision: str) -> Fabric:
 
     `precision` is fp32 or bf16 (matrix work under autocast, weights in fp32).
     """
-    # Numbers below 1e-38 take a processor ten times as long as others, and no figure needs them.
+    # Numbers below 1e-38 take a processor many times as long as others, and no figure needs them.
     torch.set_flush_denormal(True)
+    _keep_freed_memory()
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # before Fabric, which else advises it
     here, nodes = processes_here()
@@ -54,6 +61,15 @@ def launch(precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _keep_freed_memory() -> None:
+    """Each step frees what the next one asks for again: given back to the system in between, every
+    page of it would have to be cleared and mapped anew."""
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGEST_THRESHOLD)
+        mallopt(M_TRIM_THRESHOLD, MOST)
 
 
 def processes_here() -> tuple[int, int]:
