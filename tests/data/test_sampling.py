@@ -1,6 +1,7 @@
 """Who is drawn how often: balanced attributes, two domains, and the batches made of them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from atelier.data.sampling import (
 )
 from atelier.errors import UserError
 from atelier.training.randomness import StepRandomness
+from atelier.training.shares import Shares
 
 NAMES = ("Black_Hair", "Blond_Hair", "Male", "Smiling")
 HAIR = Domains(
@@ -164,14 +166,36 @@ def test_pairs_and_mirrors_are_independent(prepared):
 def test_a_step_draws_the_same_again_and_processes_share_it(prepared):
     batches = DomainBatches(prepared, CPU, True, HAIR)
     whole, again = batches.take(rng(7), 8), batches.take(rng(7), 8)
-    parts = [
-        batches.take(StepRandomness(1, 7, 0, process=process, processes=2), 4)
-        for process in range(2)
+    shares = [
+        Shares(SimpleNamespace(global_rank=process, world_size=2), group=1) for process in range(2)
     ]
+    parts = [batches.take(StepRandomness(1, 7, 0, processes=share), 4) for share in shares]
     for key, images in whole.items():
         assert torch.equal(images, again[key])
-        assert torch.equal(images, torch.cat([part[key] for part in parts]))
+        assert torch.equal(images[::2], parts[0][key])
+        assert torch.equal(images[1::2], parts[1][key])
     assert not torch.equal(whole["real"], batches.take(rng(8), 8)["real"])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("sampling", [HAIR, None])
+def test_images_that_memory_has_no_room_for_are_read_as_they_are_drawn(prepared, sampling, layout):
+    held = open_batches(prepared, CPU, True, sampling, layout)
+    read = open_batches(prepared, CPU, True, sampling, layout, most=1000)
+    whole = np.load(prepared / "training.npy").nbytes
+    assert whole > 1000
+    for step in range(3):
+        expected, found = held.take(rng(step), 8), read.take(rng(step), 8)
+        assert expected.keys() == found.keys()
+        for key, images in expected.items():
+            assert torch.equal(images, found[key])
+            assert images.stride() == found[key].stride()
+    assert all(pixels.held is None for pixels in pixels_of(read))
+    assert all(pixels.held is not None for pixels in pixels_of(held))
+
+
+def pixels_of(batches):
+    return batches.pixels if isinstance(batches.pixels, list) else [batches.pixels]
 
 
 def test_balanced_batches_hold_the_chosen_labels_in_their_order(prepared):

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from math import inf, prod
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from atelier.data.images import to_float
@@ -22,6 +24,9 @@ from atelier.data.sampling import (
 )
 from atelier.errors import UserError
 
+TRAINING = "training.npy"
+READ_AT_ONCE = 4096
+"""Images, on their way from the disk to where they are held."""
 Drawn = dict[str, Tensor]
 """One step's data by what it is: `real` [B, …] always; `labels` [B, K]; `other` [B, …], the second
 domain."""
@@ -57,8 +62,53 @@ class Batches(Protocol):
         ...
 
 
+class Pixels:
+    """Images of the training split as uint8: on the training device, or where that has no room for
+    them on the disk, from which those drawn are read.
+
+    Args:
+        layout: of what is taken, in memory.
+        most: bytes that may be held on the device.
+        chosen: the rows that are wanted; default all.
+    """
+
+    def __init__(
+        self,
+        prepared: Path,
+        device: torch.device,
+        layout: torch.memory_format,
+        most: float,
+        chosen: NDArray[np.int64] | None = None,
+    ) -> None:
+        # A private map: torch wants what it could write to, though nothing is written.
+        stored = torch.from_numpy(np.load(prepared / TRAINING, mmap_mode="c"))
+        self.device, self.layout = device, layout
+        self.shape = tuple(stored.shape[1:])
+        self.rows = torch.arange(len(stored)) if chosen is None else torch.from_numpy(chosen)
+        self.held: Tensor | None = None
+        self.stored = stored
+        if len(self) * prod(self.shape) <= most:
+            self.held = torch.empty(
+                (len(self), *self.shape), dtype=torch.uint8, device=device, memory_format=layout
+            )
+            for part in torch.arange(len(self)).split(READ_AT_ONCE):
+                self.held[part[0] : part[-1] + 1] = stored[self.rows[part]].to(device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """[B] -> uint8 [B, C, S, S] on the device."""
+        if self.held is not None:
+            return self.held[rows.to(self.device, non_blocking=True)]
+        read = self.stored[self.rows[rows]].contiguous(memory_format=self.layout)
+        if self.device.type == "cuda":  # a copy from such memory does not wait for the device
+            read = read.pin_memory()
+        return read.to(self.device, non_blocking=True)
+
+
 class ImageBatches:
-    """Rows of the training split, held as uint8 on the training device."""
+    """Rows of the training split."""
 
     def __init__(
         self,
@@ -66,6 +116,8 @@ class ImageBatches:
         device: torch.device,
         flip: bool,
         sampling: Uniform | Balanced | None = None,
+        layout: torch.memory_format = torch.contiguous_format,
+        most: float = inf,
     ) -> None:
         names = tuple(read_manifest(prepared)["labels"])
         labels = np.load(prepared / "training_labels.npy")
@@ -76,9 +128,9 @@ class ImageBatches:
             weights = balanced_weights(labels, sampling.power, sampling.heaviest)
             self.weights = torch.from_numpy(weights)
         self.label_names = names
-        self.pixels = torch.from_numpy(np.load(prepared / "training.npy")).to(device)
+        self.pixels = Pixels(prepared, device, layout, most)
         self.labels = torch.from_numpy(labels).to(device)
-        self.shape = tuple(self.pixels.shape[1:])
+        self.shape = self.pixels.shape
         self.flip = flip
 
     def take(self, rng: Randomness, count: int) -> Drawn:
@@ -86,9 +138,8 @@ class ImageBatches:
             rows = rng.rows(len(self.pixels), count)
         else:
             rows = rng.weighted_rows(self.weights, count)
-        rows = rows.to(self.pixels.device, non_blocking=True)
-        images = mirrored(self.pixels[rows], rng) if self.flip else to_float(self.pixels[rows])
-        return {"real": images, "labels": self.labels[rows]}
+        labels = self.labels[rows.to(self.labels.device, non_blocking=True)]
+        return {"real": _as_images(self.pixels.take(rows), self.flip, rng), "labels": labels}
 
     def label_shares(self) -> Tensor:
         return self.labels.float().mean(0).cpu()
@@ -104,23 +155,30 @@ class DomainBatches:
 
     label_names = ()
 
-    def __init__(self, prepared: Path, device: torch.device, flip: bool, domains: Domains) -> None:
+    def __init__(
+        self,
+        prepared: Path,
+        device: torch.device,
+        flip: bool,
+        domains: Domains,
+        layout: torch.memory_format = torch.contiguous_format,
+        most: float = inf,
+    ) -> None:
         names = tuple(read_manifest(prepared)["labels"])
         labels = np.load(prepared / "training_labels.npy")
         rows = [members(labels, names, domain) for domain in (domains.a, domains.b)]
         balanced = labels[:, columns(names, domains.balance)]
         found = domain_weights(balanced[rows[0]], balanced[rows[1]])
         self.weights = [torch.from_numpy(weights) for weights in found]
-        pixels = np.load(prepared / "training.npy", mmap_mode="r")
-        self.pixels = [torch.from_numpy(np.array(pixels[chosen])).to(device) for chosen in rows]
-        self.shape = tuple(pixels.shape[1:])
+        self.pixels = [Pixels(prepared, device, layout, most / 2, chosen) for chosen in rows]
+        self.shape = self.pixels[0].shape
         self.flip = flip
 
     def take(self, rng: Randomness, count: int) -> Drawn:
         drawn = []
         for pixels, weights in zip(self.pixels, self.weights, strict=True):
-            rows = rng.weighted_rows(weights, count).to(pixels.device, non_blocking=True)
-            drawn.append(mirrored(pixels[rows], rng) if self.flip else to_float(pixels[rows]))
+            rows = rng.weighted_rows(weights, count)
+            drawn.append(_as_images(pixels.take(rows), self.flip, rng))
         return {"real": drawn[0], "other": drawn[1]}
 
     def label_shares(self) -> Tensor:
@@ -130,6 +188,10 @@ class DomainBatches:
         raise UserError(
             "training.early_stopping", "pictures follow no rule to stop by", "Write null."
         )
+
+
+def _as_images(pixels: Tensor, flip: bool, rng: Randomness) -> Tensor:
+    return mirrored(pixels, rng) if flip else to_float(pixels)
 
 
 def mirrored(pixels: Tensor, rng: Randomness) -> Tensor:
@@ -162,18 +224,20 @@ def open_batches(
     device: torch.device,
     flip: bool,
     sampling: Uniform | Balanced | Domains | None = None,
+    layout: torch.memory_format = torch.contiguous_format,
+    most: float = inf,
 ) -> Batches:
-    """The training split of whatever kind of dataset was prepared there."""
+    """The training split of whatever kind of dataset was prepared there; images as `Pixels`."""
     if read_manifest(prepared)["layout"] == "numbers":
         return NumberBatches(device)
     if isinstance(sampling, Domains):
-        return DomainBatches(prepared, device, flip, sampling)
-    return ImageBatches(prepared, device, flip, sampling)
+        return DomainBatches(prepared, device, flip, sampling, layout, most)
+    return ImageBatches(prepared, device, flip, sampling, layout, most)
 
 
 def examples(prepared: Path, count: int) -> Tensor:
     """At most `count` training images in [-1, 1], evenly spaced: [N, C, S, S]."""
-    pixels = np.load(prepared / "training.npy", mmap_mode="r")
+    pixels = np.load(prepared / TRAINING, mmap_mode="r")
     rows = np.linspace(0, len(pixels) - 1, min(count, len(pixels))).astype(np.int64)
     return to_float(torch.from_numpy(pixels[rows]))
 

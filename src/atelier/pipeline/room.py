@@ -43,6 +43,12 @@ def check(
     shape, labels, pixels = _measured(prepared)
     labels = len(getattr(getattr(work, "sampling", None), "attributes", ())) or labels
     room, free = room_of(work, shape, labels), runtime.free_memory(fabric.device)
+    if pixels > (most := runtime.room_for_images(fabric.device)):
+        say(
+            f"{where}: images of {_size(pixels)} are read from the disk as they are drawn: memory "
+            f"would hold {_size(most)}"
+        )
+        pixels = 0
     parts = {"networks": room.memory, "images": pixels, "batch": 0}
     rows = work.training.batch_size // fabric.world_size
     if room.memory + pixels + 4 * rows * prod(shape) * FAMILIAR > free:

@@ -95,6 +95,11 @@ def free_memory(device: torch.device) -> int:
     return free
 
 
+def room_for_images(device: torch.device) -> int:
+    """Bytes of images that a training holds; of more it reads those that it draws."""
+    return free_memory(device) // 2
+
+
 def describe(fabric: Fabric, precision: str) -> dict[str, Any]:
     """What the figures of a run rest on, beside its configuration."""
     cuda = fabric.device.type == "cuda"

@@ -14,7 +14,7 @@ from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import EXAMPLES, Objective, Phase, Setting
-from atelier.training import ema
+from atelier.training import ema, runtime
 from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
 from atelier.training.shares import Shares
@@ -92,7 +92,11 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
             f"must be a multiple of the processes {groups}(got {settings.batch_size} for "
             f"{fabric.world_size})",
         )
-    batches = open_batches(prepared, fabric.device, settings.flip, getattr(work, "sampling", None))
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    batches = open_batches(
+        prepared, fabric.device, settings.flip, getattr(work, "sampling", None), layout,
+        runtime.room_for_images(fabric.device),
+    )  # fmt: skip
     latent_dim = getattr(work.model, "latent_dim", 0)
     setting = Setting(latent_dim, batches.label_shares(), family.task.takes_attributes)
     objective = OBJECTIVES[work.objective.name].build(work.objective, setting)
@@ -104,8 +108,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
             family.begin(nets, examples(prepared, EXAMPLES).to(fabric.device))
     if objective.memory is not None:
         objective.memory.to(fabric.device)
-    if settings.channels_last:
-        nets.to(memory_format=torch.channels_last)
+    nets.to(memory_format=layout)
     averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.task.networks})
     if settings.compile:
         for network in nets.values():
