@@ -1,11 +1,13 @@
 """Trainings killed for real: what comes after equals what was never killed."""
 
+import json
 import random
 import signal
 import time
 
 import psutil
 import pytest
+import torch
 from tests.project import BIN, contents, run, start
 
 pytestmark = pytest.mark.slow
@@ -73,6 +75,25 @@ def test_an_interrupted_training_saves_and_says_75(longer, number):
     assert list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
     run(project, *TRAIN)
     assert contents(project / RESULT) == expected
+
+
+def test_two_processes_of_a_stage_stop_together_and_go_on(longer):
+    project, expected = longer
+    process = start(project, *TRAIN, ATELIER_PROCESSES="2", ATELIER_SAVE_EVERY_SECONDS="600")
+    wait_for(lambda: list(project.glob(".atelier/checkpoints/*/output/history.csv")))
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0, said
+    assert said.count("saved.") == 2, said
+    assert not (project / RESULT).exists()
+    assert not trainers(project)
+    (checkpoint,) = project.glob(".atelier/checkpoints/*/checkpoint.pt")
+    stopped_at = torch.load(checkpoint, weights_only=True)["step"]
+    assert 0 < stopped_at < 8192 // 32
+    run(project, *TRAIN, ATELIER_PROCESSES="2")
+    facts = json.loads((project / RESULT / "train.json").read_text())
+    assert (facts["processes"], facts["images"]) == (2, 8192)
+    assert contents(project / RESULT).keys() == expected.keys()
 
 
 def test_a_killed_dvc_leaves_no_second_trainer(longer):
