@@ -1,0 +1,168 @@
+r"""What a training's step costs as images, batches and networks grow: time and peak memory.
+
+    python benchmarks/scaling.py --out scaling.json --plot docs/images/scaling.png
+
+Each row is a training of scale laptop with one thing changed, in a process of its own: its steps by
+a clock, its operations counted, its peak memory. Where nothing grows faster than the work, GFLOP/s
+do not fall from the second row on, and memory grows by at most as much as what was changed.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from bench import Bench, Collector, noise_for
+from gpu_training import Work
+
+from atelier import config
+from atelier.display import print_table
+
+EXPERIMENTS = ("faces-gan", "horse2zebra", "faces-ae")
+LATE = 0.9
+"""Share of a training at which it is looked at: there a GAN of three parts plays its game."""
+AXES: Mapping[str, tuple[float, ...]] = {
+    "side": (32, 64, 128, 256),
+    "batch": (1, 2, 4, 8, 16, 32, 64, 128, 256),
+    "width": (0.5, 1, 2, 4),
+}
+SECONDS = 4.0
+ROUND, MOST_GFLOP = 8, 3600.0
+"""Steps of a round, of which one has a penalty, and what they may take."""
+COLUMNS = ("experiment", "what", "value", "batch", "images/s", "GFLOP/s", "peak memory, MB")
+
+
+def changed(name: str, axis: str, value: float) -> tuple[Work, config.Dataset]:
+    """The experiment and its dataset with that one thing changed; batches stay multiples of 4."""
+    work = config.load_experiment("laptop", name)
+    dataset = config.load_dataset("laptop", work.dataset)
+    batch = work.training.batch_size
+    if axis == "side":
+        data = dataset.data.model_copy(update={"size_pixels": int(value)})
+        dataset = dataset.model_copy(update={"data": data})
+    elif axis == "batch":
+        batch = int(value)
+    else:
+        widths = {
+            key: tuple(int(width * value) for width in widths)
+            for key, widths in work.model
+            if key.endswith("_widths")
+        }
+        one = {
+            key: max(int(width * value), 1) for key, width in work.model if key.endswith("_width")
+        }
+        work = work.model_copy(update={"model": work.model.model_copy(update=widths | one)})
+    training = work.training.model_copy(update={"batch_size": batch})
+    return work.model_copy(update={"training": training}), dataset
+
+
+def too_long(name: str, axis: str, value: float) -> bool:
+    """Whether a round of that would take a processor minutes."""
+    work, _ = changed(name, axis, value)
+    assert isinstance(work, config.Experiment)
+    factor = {"side": (value / 64) ** 2, "width": value**2, "batch": 1.0}[axis]
+    return work.plan.gflop_per_image * factor * ROUND * work.training.batch_size > MOST_GFLOP
+
+
+def one(name: str, axis: str, value: float) -> dict[str, Any]:
+    work, dataset = changed(name, axis, value)
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared = Path(scratch, "prepared")
+        prepared.mkdir()
+        bench = Bench(name, work, noise_for(work, dataset, prepared), Path(scratch))
+        bench.enter(LATE)
+        with Collector() as collected:
+            bench.round()
+        times = [bench.timed(bench.round)]
+        while sum(times) < SECONDS:
+            times.append(bench.timed(bench.round))
+    images, seconds = bench.steps * work.training.batch_size, median(times)
+    on_gpu = torch.cuda.is_available()
+    peak = torch.cuda.max_memory_allocated() if on_gpu else 0
+    return {
+        "experiment": name,
+        "axis": axis,
+        "value": value,
+        "batch": work.training.batch_size,
+        "images_per_second": images / seconds,
+        "gflops": collected.operations / seconds / 1e9,
+        "peak_mb": (peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1e3) / 1e6,
+    }
+
+
+def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["experiment"],
+        row["axis"],
+        f"{row['value']:g}",
+        f"{row['batch']}",
+        f"{row['images_per_second']:.1f}",
+        f"{row['gflops']:.0f}",
+        f"{row['peak_mb']:.0f}",
+    )
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure, places = pyplot.subplots(2, len(AXES), figsize=(11, 6), sharey="row")
+    for column, axis in enumerate(AXES):
+        for place, key, label in (
+            (places[0][column], "gflops", "GFLOP/s"),
+            (places[1][column], "peak_mb", "peak memory, MB"),
+        ):
+            for name in EXPERIMENTS:
+                of_one = [row for row in rows if (row["experiment"], row["axis"]) == (name, axis)]
+                place.plot(
+                    [row["value"] for row in of_one], [row[key] for row in of_one], "o-", label=name
+                )
+            place.set_xscale("log", base=2)
+            place.set_yscale("log", base=2)
+            place.set_xlabel({"width": "width, times that of laptop"}.get(axis, axis))
+            if column == 0:
+                place.set_ylabel(label)
+    places[0][0].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, required=True, help="a JSON file of all rows")
+    parser.add_argument("--plot", type=Path, help="a picture of them")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        name, axis, value = options.one
+        print(json.dumps(one(name, axis, float(value))))
+        return
+    rows: list[dict[str, Any]] = []
+    for name in EXPERIMENTS:
+        for axis, values in AXES.items():
+            for value in values:
+                if too_long(name, axis, value):
+                    continue
+                ran = subprocess.run(
+                    [sys.executable, __file__, "--out", "-", "--one", name, axis, str(value)],
+                    capture_output=True, text=True, check=False,
+                )  # fmt: skip
+                if ran.returncode:  # a batch that is no multiple of a model's groups
+                    print(f"{name} {axis} {value:g}: {ran.stderr.splitlines()[-1]}")
+                    continue
+                rows.append(json.loads(ran.stdout.splitlines()[-1]))
+                print(" | ".join(cells(rows[-1])), file=sys.stderr, flush=True)
+                options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print_table(COLUMNS, [cells(row) for row in rows])
+    if options.plot:
+        plot(rows, options.plot)
+
+
+if __name__ == "__main__":
+    main()
