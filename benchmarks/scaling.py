@@ -24,15 +24,20 @@ from gpu_training import Work
 
 from atelier import config
 from atelier.display import print_table
+from atelier.models import MODELS
+from atelier.training import runtime
+from atelier.training.cost import batch_memory
 
 EXPERIMENTS = ("faces-gan", "horse2zebra", "faces-ae")
 LATE = 0.9
 """Share of a training at which it is looked at: there a GAN of three parts plays its game."""
 AXES: Mapping[str, tuple[float, ...]] = {
     "side": (32, 64, 128, 256),
-    "batch": (1, 2, 4, 8, 16, 32, 64, 128, 256),
+    "batch": (1, 4, 16, 64, 256),
     "width": (0.5, 1, 2, 4),
 }
+FEW = 4
+"""Images of a batch where sides grow."""
 SECONDS = 4.0
 ROUND, MOST_GFLOP = 8, 3600.0
 """Steps of a round, of which one has a penalty, and what they may take."""
@@ -40,13 +45,13 @@ COLUMNS = ("experiment", "what", "value", "batch", "images/s", "GFLOP/s", "peak 
 
 
 def changed(name: str, axis: str, value: float) -> tuple[Work, config.Dataset]:
-    """The experiment and its dataset with that one thing changed; batches stay multiples of 4."""
+    """The experiment and its dataset with that one thing changed; sides in batches of a few."""
     work = config.load_experiment("laptop", name)
     dataset = config.load_dataset("laptop", work.dataset)
     batch = work.training.batch_size
     if axis == "side":
         data = dataset.data.model_copy(update={"size_pixels": int(value)})
-        dataset = dataset.model_copy(update={"data": data})
+        dataset, batch = dataset.model_copy(update={"data": data}), FEW
     elif axis == "batch":
         batch = int(value)
     else:
@@ -63,12 +68,21 @@ def changed(name: str, axis: str, value: float) -> tuple[Work, config.Dataset]:
     return work.model_copy(update={"training": training}), dataset
 
 
-def too_long(name: str, axis: str, value: float) -> bool:
-    """Whether a round of that would take a processor minutes."""
-    work, _ = changed(name, axis, value)
+def too_much(name: str, axis: str, value: float) -> bool:
+    """Whether a round of that would take a processor minutes, or a quarter of the memory; or the
+    model compares more images than such a batch has."""
+    work, dataset = changed(name, axis, value)
     assert isinstance(work, config.Experiment)
-    factor = {"side": (value / 64) ** 2, "width": value**2, "batch": 1.0}[axis]
-    return work.plan.gflop_per_image * factor * ROUND * work.training.batch_size > MOST_GFLOP
+    side = dataset.data.size_pixels
+    assert side is not None
+    factor = value**2 if axis == "width" else (side / 64) ** 2
+    batch = work.training.batch_size
+    if batch % MODELS[work.model.name].group:
+        return True
+    labels = len(getattr(work.sampling, "attributes", ())) or 1
+    memory = batch_memory(work, (3, side, side), labels, "fp32")
+    too_long = work.plan.gflop_per_image * factor * ROUND * batch > MOST_GFLOP
+    return too_long or memory > runtime.free_memory(torch.device("cpu")) / 4
 
 
 def one(name: str, axis: str, value: float) -> dict[str, Any]:
@@ -147,14 +161,15 @@ def main() -> None:
     for name in EXPERIMENTS:
         for axis, values in AXES.items():
             for value in values:
-                if too_long(name, axis, value):
+                if too_much(name, axis, value):
                     continue
                 ran = subprocess.run(
                     [sys.executable, __file__, "--out", "-", "--one", name, axis, str(value)],
                     capture_output=True, text=True, check=False,
                 )  # fmt: skip
                 if ran.returncode:  # a batch that is no multiple of a model's groups
-                    print(f"{name} {axis} {value:g}: {ran.stderr.splitlines()[-1]}")
+                    said = (ran.stderr.splitlines() or ["killed"])[-1]
+                    print(f"{name} {axis} {value:g}: {said} ({ran.returncode})", file=sys.stderr)
                     continue
                 rows.append(json.loads(ran.stdout.splitlines()[-1]))
                 print(" | ".join(cells(rows[-1])), file=sys.stderr, flush=True)

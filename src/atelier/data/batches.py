@@ -196,8 +196,8 @@ def _as_images(pixels: Tensor, flip: bool, rng: Randomness) -> Tensor:
 
 def mirrored(pixels: Tensor, rng: Randomness) -> Tensor:
     """uint8 [B, C, S, S] -> floats in [-1, 1], each left-right mirrored or not, by chance."""
-    images = to_float(pixels)
-    return torch.where(rng.uniform(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
+    turned = rng.uniform(len(pixels), 1, 1, 1) < 0.5
+    return to_float(torch.where(turned, pixels.flip(-1), pixels))
 
 
 class NumberBatches:

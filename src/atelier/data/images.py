@@ -14,7 +14,8 @@ def to_float(pixels: Tensor) -> Tensor:
     """uint8 [..., H, W] in [0, 255] -> float32 [..., H, W] in [-1, 1]; 127.5 is 0."""
     if pixels.dtype != torch.uint8:
         raise TypeError(f"pixels are uint8 (got {pixels.dtype})")
-    return pixels.to(torch.float32) / 127.5 - 1.0
+    # In place: of many images each copy would be four times what they take as bytes.
+    return pixels.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def to_bytes(images: Tensor) -> Tensor:
