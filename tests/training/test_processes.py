@@ -16,6 +16,7 @@ SCRIPT = Path(__file__).with_name("processes.py")
 TRAINED = (
     *params.listed_experiments(),
     *(f"numbers with {name}" for name in ("lsgan", "hinge", "wgan_gp", "relativistic")),
+    "horse2zebra with cyclegan",
 )
 """Networks with BatchNorm are left out: each process has statistics of its own share."""
 TWO = ("-m", "torch.distributed.run", "--nproc-per-node=2")
