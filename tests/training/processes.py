@@ -24,8 +24,8 @@ BATCH = 16
 STEPS = 50
 FEW = {"translator": 10, "cyclegan": 2}
 """Where two trainings part sooner. A translator begins as the identity: there an absolute error is
-rounding, and its gradient the sign of that. CycleGAN normalises each map, which makes the rounding of
-flat ones large."""
+rounding, and its gradient the sign of that. CycleGAN normalises each map, and what is flat is then
+rounding made large."""
 LARGE = 1e-3
 """Adam's epsilon. Adam else divides a gradient that is all rounding, as of a bias that a difference
 of logits takes away, by its own size, and what was nothing becomes a whole step."""
