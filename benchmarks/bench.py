@@ -261,14 +261,15 @@ def one(name: str, scale: str, seconds: float, profile: Path | None) -> dict[str
         parts, bare = bench.measure(seconds)
         if profile is not None:
             look_into(bench, profile / f"{name}.trace.json")
-    on_gpu = bench.device.type == "cuda"
-    peak = (
-        torch.cuda.max_memory_allocated() / 1e6
-        if on_gpu
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    )
-    found = row(name, parts, bare, peak)
+    found = row(name, parts, bare, peak_mb(bench.device))
     return found | {"precision": bench.precision, "parts": [asdict(part) for part in parts]}
+
+
+def peak_mb(device: torch.device) -> float:
+    """Of the GPU's memory that tensors took, or of the memory that this process did."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def look_into(bench: Bench, trace: Path) -> None:

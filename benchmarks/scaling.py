@@ -9,7 +9,6 @@ do not fall from the second row on, and memory grows by at most as much as what 
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from bench import Bench, Collector, noise_for
+from bench import Bench, Collector, noise_for, peak_mb
 from gpu_training import Work
 
 from atelier import config
@@ -98,8 +97,6 @@ def one(name: str, axis: str, value: float) -> dict[str, Any]:
         while sum(times) < SECONDS:
             times.append(bench.timed(bench.round))
     images, seconds = bench.steps * work.training.batch_size, median(times)
-    on_gpu = torch.cuda.is_available()
-    peak = torch.cuda.max_memory_allocated() if on_gpu else 0
     return {
         "experiment": name,
         "axis": axis,
@@ -107,8 +104,22 @@ def one(name: str, axis: str, value: float) -> dict[str, Any]:
         "batch": work.training.batch_size,
         "images_per_second": images / seconds,
         "gflops": collected.operations / seconds / 1e9,
-        "peak_mb": (peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1e3) / 1e6,
+        "peak_mb": peak_mb(bench.device),
     }
+
+
+def in_a_process_of_its_own(name: str, axis: str, value: float) -> dict[str, Any] | None:
+    """The row; nothing where the system killed it, as for want of memory, which is said."""
+    words = ["--out", "-", "--one", name, axis, str(value)]
+    ran = subprocess.run(
+        [sys.executable, __file__, *words], capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        said = (ran.stderr.splitlines() or ["killed"])[-1]
+        print(f"{name} {axis} {value:g}: {said} ({ran.returncode})", file=sys.stderr)
+        return None
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
 
 
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -158,22 +169,17 @@ def main() -> None:
         print(json.dumps(one(name, axis, float(value))))
         return
     rows: list[dict[str, Any]] = []
-    for name in EXPERIMENTS:
-        for axis, values in AXES.items():
-            for value in values:
-                if too_much(name, axis, value):
-                    continue
-                ran = subprocess.run(
-                    [sys.executable, __file__, "--out", "-", "--one", name, axis, str(value)],
-                    capture_output=True, text=True, check=False,
-                )  # fmt: skip
-                if ran.returncode:  # a batch that is no multiple of a model's groups
-                    said = (ran.stderr.splitlines() or ["killed"])[-1]
-                    print(f"{name} {axis} {value:g}: {said} ({ran.returncode})", file=sys.stderr)
-                    continue
-                rows.append(json.loads(ran.stdout.splitlines()[-1]))
-                print(" | ".join(cells(rows[-1])), file=sys.stderr, flush=True)
-                options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    for case in (
+        (name, axis, value)
+        for name in EXPERIMENTS
+        for axis, values in AXES.items()
+        for value in values
+        if not too_much(name, axis, value)
+    ):
+        if row := in_a_process_of_its_own(*case):
+            rows.append(row)
+            print(" | ".join(cells(row)), file=sys.stderr, flush=True)
+            options.out.write_text(json.dumps(rows, indent=1) + "\n")
     print_table(COLUMNS, [cells(row) for row in rows])
     if options.plot:
         plot(rows, options.plot)

@@ -5,7 +5,6 @@ tests (`pytest -n`), one begins with those, and each file stays in one process w
 """
 
 import os
-import sys
 
 import pytest
 import torch
@@ -83,8 +82,7 @@ def _clean_environment_of_shared_fixtures(tmp_path_factory):
 def _clean_environment(tmp_path_factory, monkeypatch):
     clean(monkeypatch, tmp_path_factory)
     # A training in this process makes it take the smallest numbers for nothing; others want them.
-    if torch := sys.modules.get("torch"):
-        torch.set_flush_denormal(False)
+    torch.set_flush_denormal(False)
 
 
 def clean(monkeypatch, tmp_path_factory):

@@ -6,7 +6,6 @@ ATELIER_PROCESSES=2 atelier train faces-gan             the same, also below dvc
 
 import os
 import sys
-from collections.abc import Sequence
 
 from atelier.errors import UserError
 
@@ -32,9 +31,6 @@ def launch(*words: str) -> None:
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(PROCESSES, f"is a number of processes (got {asked!r})")
     if int(asked) > 1 and LAUNCHED not in os.environ:
-        _become(["--standalone", f"--nproc-per-node={asked}", "-m", "atelier", *words])
-
-
-def _become(words: Sequence[str]) -> None:
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *words])
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={asked}"]
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *launcher, "-m", "atelier", *words])

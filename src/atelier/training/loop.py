@@ -163,10 +163,10 @@ class _Run:
 
     def agreed(self, *wishes: bool) -> list[bool]:
         """What any process wishes: all then do it, after the same step."""
-        if self.learner.shares.count == 1:
+        if self.learner.processes.count == 1:
             return list(wishes)
         flags = torch.tensor(wishes, dtype=torch.float32, device=self.learner.fabric.device)
-        return [bool(wished) for wished in self.learner.shares.mean(flags) > 0]
+        return [bool(wished) for wished in self.learner.processes.mean(flags) > 0]
 
     def due(self, every: int) -> bool:
         return self.clock.crossed(every) or self.finished
@@ -224,7 +224,7 @@ class _Run:
         # Layers that draw by themselves (dropout) read the global generator.
         torch.manual_seed(rng.generator.initial_seed())
         drawn = learner.batches.take(rng, self.settings.batch_size // fabric.world_size)
-        batch = self._batch(drawn, learner.shares)
+        batch = self._batch(drawn, learner.processes)
         train_only(learner.nets, phase)
         with fabric.autocast():
             loss, metrics = learner.objective.loss(phase, learner.nets, batch, rng)
@@ -232,7 +232,7 @@ class _Run:
             learner.optimizers[name].zero_grad(set_to_none=True)
         fabric.backward(loss)
         for name in phase.trains:
-            _average_gradients(learner.nets[name], learner.shares)
+            _average_gradients(learner.nets[name], learner.processes)
             learner.optimizers[name].step()
         self.window.add(metrics)
         earlier = self.not_finite[phase.name]
@@ -249,7 +249,7 @@ class _Run:
 
     def log(self) -> dict[str, float]:
         checkpoint.check_finite(self.not_finite)
-        means = self.window.means(self.learner.shares)
+        means = self.window.means(self.learner.processes)
         means |= health.gradient_norms(self.learner.optimizers)
         if self.leads:
             self.history.log(self.clock.step, self.clock.images, means)
@@ -285,7 +285,7 @@ class _Run:
 
     def save(self) -> None:
         checkpoint.check_finite(self.not_finite)
-        self.window.share(self.learner.shares)
+        self.window.share(self.learner.processes)
         if not self.leads:
             return
         learner, stop = self.learner, self.early_stop

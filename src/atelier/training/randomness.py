@@ -25,8 +25,6 @@ def mixed_seed(*parts: int) -> int:
 class StepRandomness:
     """The draws of one phase of one step, for one of `processes`."""
 
-    processes: Processes
-
     def __init__(
         self,
         seed: int,
@@ -38,7 +36,8 @@ class StepRandomness:
         processes: Processes | None = None,
     ) -> None:
         self.seed, self.turn = seed, step * phases + phase
-        self.device, self.processes = device, processes or Alone()
+        self.device = device
+        self.processes: Processes = processes or Alone()
         self.generator = torch.Generator().manual_seed(mixed_seed(seed, step, phase))
 
     def copy(self) -> "StepRandomness":

@@ -13,7 +13,7 @@ from atelier.data.batches import Batches, examples, open_batches
 from atelier.errors import UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
-from atelier.objectives.phase import EXAMPLES, Objective, Phase, Setting
+from atelier.objectives.phase import EXAMPLES, Alone, Objective, Phase, Processes, Setting
 from atelier.training import ema, runtime
 from atelier.training.augment import DiffAugment
 from atelier.training.randomness import StepRandomness
@@ -37,7 +37,7 @@ class Learner:
     averages: nn.ModuleDict
     optimizers: dict[str, Optimizer]
     latent_dim: int
-    shares: Shares
+    processes: Processes
     images_before: int = 0
     """Shown to the networks before this training, where it did not begin with random weights."""
 
@@ -52,7 +52,7 @@ class Learner:
             phase,
             phases=len(self.phases),
             device=self.fabric.device,
-            processes=self.shares,
+            processes=self.processes,
         )
 
     def set_learning_rates(self, progress: float) -> None:
@@ -106,6 +106,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
         nets.to(fabric.device)
         if family.begin is not None:
             family.begin(nets, examples(prepared, EXAMPLES).to(fabric.device))
+    processes = Shares(fabric, family.group) if fabric.world_size > 1 else Alone()
     if objective.memory is not None:
         objective.memory.to(fabric.device)
     nets.to(memory_format=layout)
@@ -115,7 +116,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
             network.compile()
     return Learner(
         settings, fabric, batches, objective, nets, averages,
-        _optimizers(settings, objective, nets), latent_dim, Shares(fabric, family.group),
+        _optimizers(settings, objective, nets), latent_dim, processes,
     )  # fmt: skip
 
 

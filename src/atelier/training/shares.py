@@ -21,8 +21,6 @@ class Shares:
         self.fabric, self.count, self.group = fabric, fabric.world_size, group
 
     def mine(self, whole: Tensor) -> Tensor:
-        if self.count == 1:
-            return whole
         together = self._together(len(whole))
         turns = len(whole) // (self.count * together)
         shares = whole.unflatten(0, (turns, self.count, together))
@@ -30,8 +28,6 @@ class Shares:
         return mine
 
     def whole(self, mine: Tensor) -> Tensor:
-        if self.count == 1:
-            return mine
         mine = mine.detach().contiguous()
         parts = [torch.empty_like(mine) for _ in range(self.count)]
         distributed.all_gather(parts, mine)
@@ -41,8 +37,6 @@ class Shares:
         return whole
 
     def mean(self, value: Tensor) -> Tensor:
-        if self.count == 1:
-            return value
         # By torch's own words: Fabric's wait for all processes first, each time.
         total = value.detach().clone()
         distributed.all_reduce(total)
