@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from atelier.data.batches import DomainBatches, ImageBatches, open_batches
+from atelier.data.batches import DomainBatches, ImageBatches, examples, open_batches
 from atelier.data.sampling import (
     Balanced,
     Domains,
@@ -213,3 +213,17 @@ def test_balanced_batches_hold_the_chosen_labels_in_their_order(prepared):
     # Power 1: each of the four combinations as often as any other.
     shares = torch.bincount(combinations, minlength=4) / len(combinations)
     assert shares.tolist() == pytest.approx([0.25] * 4, abs=0.04)
+
+
+def test_examples_are_spread_evenly_and_fewer_where_images_are_larger(tmp_path):
+    """10,000 of 64 pixels, 625 of 256: the same memory."""
+    for side, given, expected in ((64, 20, 12), (256, 700, 625), (4, 200, 12)):
+        stored = np.lib.format.open_memmap(
+            tmp_path / "training.npy", "w+", np.uint8, (given, 3, side, side)
+        )
+        stored[:, 0, 0, 0] = 255 * np.arange(given) // (given - 1)
+        found = examples(tmp_path, 12 if expected == 12 else 10_000)
+        assert found.shape == (expected, 3, side, side)
+        steps = found[:, 0, 0, 0].diff()
+        assert (found[0, 0, 0, 0], found[-1, 0, 0, 0]) == (-1, 1)
+        assert 0 <= steps.min() <= steps.max() <= 2.5 * steps.mean()

@@ -8,7 +8,7 @@ from torch import nn
 
 from atelier.errors import UserError
 from atelier.models import MODELS, autoencoder, vae
-from atelier.models.blocks import UNet, principal_components
+from atelier.models.blocks import UNet, beside, principal_components
 
 BODY = {"latent_dim": 6, "encoder_widths": [4, 8], "decoder_widths": [4, 8], "tail_width": 4}
 
@@ -158,3 +158,14 @@ def test_every_weight_is_trained():
         if weight.grad is None or not weight.grad.abs().sum() > 0
     ]
     assert not still
+
+
+def test_channels_beside_each_other_have_dense_gradients():
+    """Each its own, whatever layout it came in."""
+    given = [torch.randn(2, channels, 8, 8, requires_grad=True) for channels in (4, 3)]
+    last = [one.contiguous(memory_format=torch.channels_last) for one in given]
+    weights = torch.randn(2, 7, 8, 8)
+    found = torch.autograd.grad((beside(*last) * weights).sum(), last)
+    for gradient, part in zip(found, weights.split([4, 3], dim=1), strict=True):
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(gradient, part)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.objectives.phases import phase_of
+from tests.objectives.phases import parts, phase_of
 
 from atelier.models import cvaegan as model
 from atelier.objectives import cvaegan
@@ -54,11 +54,11 @@ def test_the_classifier_learns_beside_the_prior_and_then_rests():
 def test_the_discriminator_begins_as_the_classifier(nets):
     made = objective()
     images = torch.rand(EXAMPLES, 3, 16, 16) * 2 - 1
-    many = Batch(images, LABELS.repeat(EXAMPLES // 4, 1))
+    labels = LABELS.repeat(EXAMPLES // 4, 1)
     for name in ("prior", "discriminator"):
         with torch.no_grad():
-            phase_of(made, name).prepare(nets, many, StepRandomness(1, 0, 0))
-    assert torch.equal(made.memory.attributes, many.labels.float())
+            phase_of(made, name).prepare(nets, parts(images, labels), StepRandomness(1, 0, 0))
+    assert torch.equal(made.memory.attributes, labels.float())
     for ours, theirs in zip(*(nets[n].parameters() for n in ("discriminator", "classifier")),
                             strict=True):  # fmt: skip
         assert torch.equal(ours, theirs)

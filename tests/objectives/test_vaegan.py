@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from pydantic import ValidationError
-from tests.objectives.phases import phase_of
+from tests.objectives.phases import parts, phase_of
 from torch import nn
 
 from atelier.models import vaegan as model
@@ -201,7 +201,7 @@ def test_attributes_of_reals_alone_are_learnt():
     assert losses[-1] < 0.1 < 0.5 < losses[0]
     many = batch.real[:1].expand(EXAMPLES, -1, -1, -1), labels[:1].expand(EXAMPLES, -1)
     with torch.no_grad():
-        phase_of(labelled, "discriminator").prepare(nets, Batch(*many), StepRandomness(1, 0, 0))
+        phase_of(labelled, "discriminator").prepare(nets, parts(*many), StepRandomness(1, 0, 0))
     figures = []
     for fakes in (torch.zeros(16, 3, 16, 16), torch.rand(16, 3, 16, 16)):
         labelled.fakes = lambda nets, batch, rng, made=fakes: made
@@ -238,7 +238,7 @@ def test_each_part_lasts(learns, begins, head_start):
 
 
 def prepared(objective, nets, name, images):
-    phase_of(objective, name).prepare(nets, Batch(images), StepRandomness(1, 0, 0))
+    phase_of(objective, name).prepare(nets, parts(images), StepRandomness(1, 0, 0))
 
 
 def bright(count):

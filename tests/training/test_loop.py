@@ -2,9 +2,11 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -19,7 +21,7 @@ from atelier.data.numbers import DEPTH, gen_batch
 from atelier.errors import AtelierError, Interrupted, UserError
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES, vaegan
-from atelier.objectives.phase import EXAMPLES, Phase
+from atelier.objectives.phase import EXAMPLES, PART, Phase
 from atelier.schema import read_yaml
 from atelier.task import UNCONDITIONAL
 from atelier.training import checkpoint, loop, setup
@@ -87,8 +89,8 @@ def test_a_phase_is_prepared_once_before_it_first_runs(faces, fabric, tmp_path, 
     steps = iter([False] * 8 + [True] + [False] * 3 + [True] + [False] * 99)
     calls = []
 
-    def noted(objective, nets, batch, rng):
-        calls.append((len(batch.real), rng.turn))
+    def noted(objective, nets, batches, rng):
+        calls.append((sum(len(batch.real) for batch in batches), rng.turn))
 
     monkeypatch.setattr(vaegan.Objective, "_remember", noted)
     monkeypatch.setattr(vaegan.Objective, "_begin_game", noted)
@@ -99,6 +101,24 @@ def test_a_phase_is_prepared_once_before_it_first_runs(faces, fabric, tmp_path, 
     (prior, first), (game, second) = calls
     assert prior == game == EXAMPLES
     assert first != second
+
+
+def test_what_prepares_a_phase_is_read_in_parts_and_shows_each_image_as_often(
+    faces, fabric, tmp_path, monkeypatch
+):
+    shown = Counter()
+
+    def noted(objective, nets, batches, rng):
+        for batch in batches:
+            assert len(batch.real) <= PART
+            shown.update(batch.real.double().exp().sum((1, 2, 3)).round(decimals=4).tolist())
+
+    monkeypatch.setattr(vaegan.Objective, "_remember", noted)
+    run(experiment("vaegan"), faces, tmp_path, fabric)
+    images = len(np.load(faces / "training.npy"))
+    assert len(shown) == images < PART
+    # Neither the first epoch nor the last need be whole.
+    assert max(shown.values()) - min(shown.values()) <= 2
 
 
 def test_a_phase_that_runs_seldom_enters_once(fabric):

@@ -27,6 +27,8 @@ from atelier.errors import UserError
 TRAINING = "training.npy"
 READ_AT_ONCE = 4096
 """Images, on their way from the disk to where they are held."""
+MOST_VALUES = 10_000 * 3 * 64**2
+"""Of the examples, so that they take no more memory where images are larger."""
 Drawn = dict[str, Tensor]
 """One step's data by what it is: `real` [B, …] always; `labels` [B, K]; `other` [B, …], the second
 domain."""
@@ -236,9 +238,13 @@ def open_batches(
 
 
 def examples(prepared: Path, count: int) -> Tensor:
-    """At most `count` training images in [-1, 1], evenly spaced: [N, C, S, S]."""
+    """At most `count` training images in [-1, 1], evenly spaced: [N, C, S, S].
+
+    And at most so many of a side beyond 64 pixels as take the memory of 10,000 of 64: 625 of 256.
+    """
     pixels = np.load(prepared / TRAINING, mmap_mode="r")
-    rows = np.linspace(0, len(pixels) - 1, min(count, len(pixels))).astype(np.int64)
+    most = min(count, len(pixels), MOST_VALUES // prod(pixels.shape[1:]))
+    rows = np.linspace(0, len(pixels) - 1, most).astype(np.int64)
     return to_float(torch.from_numpy(pixels[rows]))
 
 

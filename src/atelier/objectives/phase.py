@@ -1,13 +1,13 @@
 """What every objective is made of: phases, and the batch and the draws that a phase is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor, nn
 
-EXAMPLES = 10_000
-"""Training images at most that a closed form looks at."""
+EXAMPLES, PART = 10_000, 500
+"""Training images at most that a closed form looks at, and how many at a time."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,9 @@ class Batch:
         return self.labels.to(self.real.dtype)
 
 
-Prepare = Callable[[nn.ModuleDict, Batch, Randomness], None]
-"""Changes the networks, or what the objective remembers, by `EXAMPLES` rows of training data."""
+Prepare = Callable[[nn.ModuleDict, Iterator[Batch], Randomness], None]
+"""Changes the networks, or what the objective remembers, by `EXAMPLES` rows of training data, which
+come as batches of `PART`, each read when it is asked for."""
 
 
 class Objective(Protocol):

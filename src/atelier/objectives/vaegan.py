@@ -13,7 +13,7 @@ differ in is what it then compares reals and fakes by (Odena et al. 2017, arXiv 
 generator is told them; here it is not).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol, Self, cast
 
@@ -24,14 +24,13 @@ from torch import Tensor, nn
 from atelier.objectives import relativistic
 from atelier.objectives.adversarial import DISCRIMINATOR, GENERATOR, Loss, cross_entropy
 from atelier.objectives.elbo import drawn, negative_bound
-from atelier.objectives.phase import EXAMPLES, Batch, Phase, Randomness, Setting
+from atelier.objectives.phase import EXAMPLES, PART, Batch, Phase, Randomness, Setting
 from atelier.schema import NonNegative, Positive, Share, Strict
 
 PRIOR_ROWS = 512
 """Codes of a step in which the prior learns: they cost a hundredth of an image each."""
 RECOGNITION_EVERY = 2
 """Steps of the prior for one of the classifier, which costs as much and needs fewer."""
-CHUNK = 500
 MOST_NOISE = 0.1
 """Deviation on [-1, 1] of the strongest noise that attributes are recognised through."""
 
@@ -116,14 +115,11 @@ class Codes(nn.Module):
         self.register_buffer("log_variances", torch.zeros(EXAMPLES, latent_dim))
         self.register_buffer("attributes", torch.zeros(EXAMPLES, attributes))
 
-    def remember(self, encoder: nn.Module, images: Tensor, condition: tuple[Tensor, ...]) -> None:
-        """Of [EXAMPLES, C, S, S]."""
-        found = torch.cat([encoder(part).float() for part in images.split(CHUNK)])
-        means, log_variances = found.chunk(2, dim=1)
-        self.means.copy_(means)
-        self.log_variances.copy_(log_variances)
+    def remember(self, rows: Tensor, found: Tensor, condition: tuple[Tensor, ...]) -> None:
+        """[B, 2 L] of the encoder, and the attributes of its images where there are any."""
+        self.means[rows], self.log_variances[rows] = found.chunk(2, dim=1)
         for attributes in condition:
-            self.attributes.copy_(attributes)
+            self.attributes[rows] = attributes
 
     def draw(self, count: int, rng: Randomness) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Codes [count, L], and the attributes of their images where there are any."""
@@ -176,8 +172,11 @@ class Objective(relativistic.Objective):
             return self._recognition_loss(nets["classifier"], batch, rng)
         return super().loss(phase, nets, batch, rng)
 
-    def _remember(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
-        self.codes.remember(nets["encoder"], batch.real, self.condition(batch))
+    def _remember(self, nets: nn.ModuleDict, batches: Iterator[Batch], rng: Randomness) -> None:
+        parts = torch.arange(EXAMPLES).split(PART)
+        for rows, batch in zip(parts, batches, strict=True):
+            found = nets["encoder"](batch.real).float()
+            self.codes.remember(rows, found, self.condition(batch))
 
     def _flow_loss(self, prior: Prior, rows: int, rng: Randomness) -> Loss:
         """The velocity's squared error on straight paths from noise to codes."""
@@ -197,11 +196,11 @@ class Objective(relativistic.Objective):
         error = cross_entropy(reading.evidence, batch.attributes())
         return error, {"recognition_loss": error.detach()}
 
-    def _begin_game(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> None:
+    def _begin_game(self, nets: nn.ModuleDict, batches: Iterator[Batch], rng: Randomness) -> None:
         prior = cast("Prior", nets["prior"])
         codes, condition = self.codes.draw(EXAMPLES, rng)
         noise = rng.normal(*codes.shape)
-        parts = zip(*(each.split(CHUNK) for each in (noise, *condition)), strict=True)
+        parts = zip(*(each.split(PART) for each in (noise, *condition)), strict=True)
         with _exactly(noise):
             draws = torch.cat([prior.carried(*part) for part in parts])
             prior.calibrate(codes, draws, *condition)

@@ -18,6 +18,7 @@ from atelier.display import progress, say
 from atelier.errors import AtelierError, Interrupted
 from atelier.objectives.phase import (
     EXAMPLES,
+    PART,
     Alone,
     Batch,
     Phase,
@@ -32,7 +33,8 @@ from atelier.training.randomness import StepRandomness
 from atelier.training.stopping import EarlyStop
 
 PREPARING = 1000
-"""More than any objective has phases: what prepares one draws by itself."""
+"""More than any objective has phases, or parts of `EXAMPLES` there are: what prepares a phase, and
+each part of the data for it, draws by itself."""
 Preview = Callable[[setup.Learner], health.Preview | None]
 """What a training shows of itself, if that can be seen."""
 
@@ -200,13 +202,14 @@ class _Run:
     def _prepare(self, index: int, prepare: Prepare) -> None:
         """The same in each process, so that networks stay alike."""
         learner = self.learner
-        rng = StepRandomness(
-            self.settings.seed, self.clock.step, PREPARING + index, device=learner.fabric.device
+        draws = (PREPARING * (index + 1) + part for part in range(1 + EXAMPLES // PART))
+        rng, *parts = (
+            StepRandomness(self.settings.seed, self.clock.step, draw, device=learner.fabric.device)
+            for draw in draws
         )
-        drawn = learner.batches.take(rng, EXAMPLES)
-        batch = self._batch(drawn, Alone())
+        batches = (self._batch(learner.batches.take(part, PART), Alone()) for part in parts)
         with torch.no_grad(), learner.fabric.autocast():
-            prepare(learner.nets, batch, rng)
+            prepare(learner.nets, batches, rng)
 
     def _batch(self, drawn: Drawn, processes: Processes) -> Batch:
         return Batch(
