@@ -8,7 +8,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from atelier.config import Experiment, Judge
-from atelier.data.batches import read_manifest
+from atelier.data.batches import TRAINING, read_manifest
 from atelier.data.numbers import DEPTH
 from atelier.display import say
 from atelier.errors import UserError
@@ -72,7 +72,7 @@ def _measured(prepared: Path) -> tuple[tuple[int, ...], int, int]:
     manifest = read_manifest(prepared)
     if manifest["layout"] == "numbers":
         return (DEPTH,), 0, 0
-    pixels = np.load(prepared / "training.npy", mmap_mode="r")
+    pixels = np.load(prepared / TRAINING, mmap_mode="r")
     return pixels.shape[1:], len(manifest["labels"]), pixels.nbytes
 
 

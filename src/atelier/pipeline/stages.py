@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from atelier.config import Experiment, load_dataset, load_experiment
+from atelier.config import Experiment, Judge, load_dataset, load_experiment
 from atelier.data.folders import built_aside
 from atelier.data.sampling import Domains, members
 from atelier.errors import UserError
@@ -79,7 +79,7 @@ def judge_b(name: str, scale: str) -> None:
 def _train_judge(stage: str, name: str, scale: str) -> None:
     from atelier.evaluation import report
     from atelier.pipeline.judging import keep_best
-    from atelier.pipeline.training import Hooks, follow_training, run_training
+    from atelier.pipeline.training import Hooks, run_training
 
     dataset, paths = load_dataset(scale, name), Paths(scale)
     _need(paths.prepared(name) / "manifest.json", f"prepare@{name}")
@@ -94,9 +94,7 @@ def _train_judge(stage: str, name: str, scale: str) -> None:
         table = keep_best(folder, work, paths.prepared(name), paths.judge_metrics(name, stage))
         report.write_table(paths.judge_table(name, stage), table)
 
-    launch(stage, name, "--scale", scale)
-    if not leads():
-        follow_training(stage, name, scale, work, name)
+    if _follows(stage, name, scale, work, name):
         return
     hooks = Hooks(finish=finish)
     with alone(name, scale, stage):
@@ -116,7 +114,7 @@ def train(name: str, scale: str) -> None:
     """Trains an experiment; MLflow follows, where it can, and never stops it."""
     from atelier.evaluation import report
     from atelier.pipeline.registering import follow
-    from atelier.pipeline.training import Hooks, follow_training, run_training
+    from atelier.pipeline.training import Hooks, run_training
     from atelier.registry import lineage
     from atelier.tasks import MODULES
     from atelier.training.history import long_table
@@ -124,9 +122,7 @@ def train(name: str, scale: str) -> None:
     experiment, paths = load_experiment(scale, name), Paths(scale)
     _need_dataset(experiment.dataset, paths, judged=False)
     _check_domains(experiment, paths)
-    launch("train", name, "--scale", scale)
-    if not leads():
-        follow_training("train", name, scale, experiment, experiment.dataset)
+    if _follows("train", name, scale, experiment, experiment.dataset):
         return
 
     def observer(folder: Path) -> Any:
@@ -141,6 +137,18 @@ def train(name: str, scale: str) -> None:
         made_by = lineage.read_lineage()
         run_training("train", name, scale, experiment, out, experiment.dataset, hooks)
         lineage.keep(out, made_by)
+
+
+def _follows(stage: str, name: str, scale: str, work: Experiment | Judge, dataset: str) -> bool:
+    """Starts the other processes of a training, where it has any; in one of those: computes its
+    part, which then is done."""
+    launch(stage, name, "--scale", scale)
+    if leads():
+        return False
+    from atelier.pipeline.training import follow_training
+
+    follow_training(stage, name, scale, work, dataset)
+    return True
 
 
 def bundle(name: str, scale: str) -> None:
