@@ -172,6 +172,8 @@ class Case:
         body = work.model_dump() | {"model": self.model, "objective": self.objective}
         body["training"] |= {
             "batch_size": self.batch, "precision": precision, "flip": False, "augmentation": None,
+            # InstanceNorm of channels_last copies its maps there and back.
+            "channels_last": self.peer is DcganExample,
             "optimizers": dict.fromkeys(self.networks, adam),
         }  # fmt: skip
         changed = config.Experiment.model_validate(body)
@@ -302,6 +304,7 @@ def cells(name: str, rates: Mapping[str, list[float]]) -> tuple[str, ...]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("steps", nargs="*", default=CASES, help="default all")
     parser.add_argument("--seconds", type=float, default=4.0, help="of a round, at least")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="a JSON file of every round")
@@ -312,8 +315,8 @@ def main() -> None:
         serve(CASES[name], side, options.seconds)
         return
     found = {}
-    for name, case in CASES.items():
-        check(case)
+    for name in options.steps:
+        check(CASES[name])
         found[name] = compare(name, options.seconds, options.rounds)
         print(" | ".join(cells(name, found[name])), file=sys.stderr, flush=True)
         if options.out:
