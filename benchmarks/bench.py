@@ -208,6 +208,12 @@ class Bench:
         return parts, median(best)
 
 
+def of_noise(name: str, work: Work, dataset: config.Dataset, folder: Path) -> Bench:
+    """A training whose pictures are noise; all that it writes is in `folder`."""
+    (prepared := folder / "prepared").mkdir()
+    return Bench(name, work, noise_for(work, dataset, prepared), folder)
+
+
 class Bare:
     """Convolutions as no network wraps them, forward and backward."""
 
@@ -255,9 +261,7 @@ def one(name: str, scale: str, seconds: float, profile: Path | None) -> dict[str
     work = config.load_experiment(scale, name)
     dataset = config.load_dataset(scale, work.dataset)
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch, "prepared")
-        prepared.mkdir()
-        bench = Bench(name, work, noise_for(work, dataset, prepared), Path(scratch))
+        bench = of_noise(name, work, dataset, Path(scratch))
         parts, bare = bench.measure(seconds)
         if profile is not None:
             look_into(bench, profile / f"{name}.trace.json")

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from bench import Bench, noise_for
+from bench import of_noise
 
 from atelier import config
 from atelier.display import print_table
@@ -38,8 +38,7 @@ def learn(name: str, side: str, scratch: Path) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{scratch}/mlflow.db"
     work = config.load_experiment("laptop", name)
     dataset = config.load_dataset("laptop", work.dataset)
-    (prepared := scratch / "prepared").mkdir()
-    bench = Bench(name, work, noise_for(work, dataset, prepared), scratch / "bare")
+    bench = of_noise(name, work, dataset, scratch)
     steps = np.memmap(scratch / "steps", np.int64, "w+", shape=1)
 
     def counted() -> bool:

@@ -25,7 +25,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import torch
-from bench import Bench, noise_for
+from bench import Bench, of_noise
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, l1_loss, mse_loss
 
@@ -49,6 +49,11 @@ COLUMNS = ("step", "theirs, images/s", "ours, fp32", "times", "ours, bf16", "tim
 class Peer(ABC):
     """Somebody's training, of networks that are given."""
 
+    networks: tuple[str, ...]
+    domains = 1
+    channels_last = True
+    """Whether ours has them so."""
+
     def __init__(self, nets: nn.ModuleDict) -> None:
         self.nets = nets
 
@@ -66,6 +71,8 @@ class Peer(ABC):
 
 class DcganExample(Peer):
     """Radford et al. 2015, arXiv 1511.06434, as the PyTorch examples have it."""
+
+    networks = ("generator", "discriminator")
 
     def __init__(self, nets: nn.ModuleDict) -> None:
         super().__init__(nets)
@@ -94,6 +101,10 @@ class DcganExample(Peer):
 
 class CycleGanReference(Peer):
     """Zhu et al. 2017, arXiv 1703.10593, least squares, identity, and a pool of 50."""
+
+    networks = ("a2b", "b2a", "discriminator_a", "discriminator_b")
+    domains = 2
+    channels_last = False  # its InstanceNorm would copy the maps there and back
 
     def __init__(self, nets: nn.ModuleDict) -> None:
         super().__init__(nets)
@@ -172,18 +183,11 @@ class Case:
         body = work.model_dump() | {"model": self.model, "objective": self.objective}
         body["training"] |= {
             "batch_size": self.batch, "precision": precision, "flip": False, "augmentation": None,
-            # InstanceNorm of channels_last copies its maps there and back.
-            "channels_last": self.peer is DcganExample,
-            "optimizers": dict.fromkeys(self.networks, adam),
+            "channels_last": self.peer.channels_last,
+            "optimizers": dict.fromkeys(self.peer.networks, adam),
         }  # fmt: skip
         changed = config.Experiment.model_validate(body)
         return changed, dataset.model_copy(update={"data": data})
-
-    @property
-    def networks(self) -> tuple[str, ...]:
-        if self.peer is DcganExample:
-            return ("generator", "discriminator")
-        return ("a2b", "b2a", "discriminator_a", "discriminator_b")
 
 
 DCGAN = {
@@ -210,18 +214,14 @@ CASES: Mapping[str, Case] = {
 
 
 def ours(case: Case, precision: str, scratch: Path) -> Bench:
-    prepared = scratch / "prepared"
-    prepared.mkdir()
-    work, dataset = case.work(precision)
-    return Bench(case.experiment, work, noise_for(work, dataset, prepared), scratch)
+    return of_noise(case.experiment, *case.work(precision), scratch)
 
 
 def pictures(case: Case, count: int) -> list[Tensor]:
     """Noise in [-1, 1], of one domain or two."""
     generator = torch.Generator().manual_seed(1)
     shape = (count, 3, case.side, case.side)
-    both = [torch.rand(shape, generator=generator) * 2 - 1 for _ in range(2)]
-    return both if case.peer is CycleGanReference else both[:1]
+    return [torch.rand(shape, generator=generator) * 2 - 1 for _ in range(case.peer.domains)]
 
 
 def check(case: Case) -> None:
@@ -242,11 +242,9 @@ def check(case: Case) -> None:
 def serve(case: Case, side: str, seconds: float) -> None:
     """A round for each line that is read, and how many images it made a second."""
     with tempfile.TemporaryDirectory() as scratch:
-        if side == "peer":
-            step = plain_steps(case)
-        else:
-            run = ours(case, side, Path(scratch)).run
-            step = run.take_step
+        step = (
+            plain_steps(case) if side == "peer" else ours(case, side, Path(scratch)).run.take_step
+        )
         for _ in sys.stdin:
             steps, started = 0, time.perf_counter()
             while (spent := time.perf_counter() - started) < seconds:

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from bench import Bench, Collector, noise_for, peak_mb
+from bench import Collector, of_noise, peak_mb
 from gpu_training import Work
 
 from atelier import config
@@ -87,9 +87,7 @@ def too_much(name: str, axis: str, value: float) -> bool:
 def one(name: str, axis: str, value: float) -> dict[str, Any]:
     work, dataset = changed(name, axis, value)
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch, "prepared")
-        prepared.mkdir()
-        bench = Bench(name, work, noise_for(work, dataset, prepared), Path(scratch))
+        bench = of_noise(name, work, dataset, Path(scratch))
         bench.enter(LATE)
         with Collector() as collected:
             bench.round()

@@ -217,12 +217,13 @@ def test_balanced_batches_hold_the_chosen_labels_in_their_order(prepared):
 
 def test_examples_are_spread_evenly_and_fewer_where_images_are_larger(tmp_path):
     """10,000 of 64 pixels, 625 of 256: the same memory."""
-    for side, given, expected in ((64, 20, 12), (256, 700, 625), (4, 200, 12)):
+    cases = ((64, 20, 12, 12), (256, 700, 10_000, 625), (4, 200, 12, 12))
+    for side, given, asked, expected in cases:
         stored = np.lib.format.open_memmap(
             tmp_path / "training.npy", "w+", np.uint8, (given, 3, side, side)
         )
         stored[:, 0, 0, 0] = 255 * np.arange(given) // (given - 1)
-        found = examples(tmp_path, 12 if expected == 12 else 10_000)
+        found = examples(tmp_path, asked)
         assert found.shape == (expected, 3, side, side)
         steps = found[:, 0, 0, 0].diff()
         assert (found[0, 0, 0, 0], found[-1, 0, 0, 0]) == (-1, 1)
