@@ -129,6 +129,39 @@ class Told(nn.Module):
         return self.network(rows)
 
 
+class Shown(nn.Module):
+    """Keeps what passes through it: what it was given and what it made."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.passes = network, []
+
+    def forward(self, rows):
+        made = self.network(rows)
+        self.passes.append((rows.detach(), made.detach()))
+        return made
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"), [("bce", 1), ("lsgan", 1), ("hinge", 1), ("wgan_gp", 2)]
+)
+def test_the_discriminator_is_shown_what_the_generator_has_just_learnt_from(name, passes):
+    """Of the same reals, and made once; a critic's further steps have fakes of their own."""
+    objective, plain = build(name), networks()
+    nets = nn.ModuleDict({key: Shown(plain[key]) for key in ("generator", "discriminator")})
+    first, fresh = batch(), Batch(batch().real.flip(0), LABELS)
+    for step in range(2):
+        for index, phase in enumerate(objective.phases):
+            given = fresh if index else first
+            objective.loss(phase, nets, given, StepRandomness(1, step, index))
+        made = [made for _, made in nets["generator"].passes]
+        shown = [given for given, _ in nets["discriminator"].passes if len(given) == 8]
+        assert len(made) == passes * (step + 1)
+        assert torch.equal(shown[-passes], torch.cat([first.real, made[-passes]]))
+        if passes == 2:
+            assert torch.equal(shown[-1], torch.cat([fresh.real, made[-1]]))
+
+
 @pytest.mark.parametrize("name", ADVERSARIAL)
 @pytest.mark.parametrize("setting", [SETTING, CONDITIONAL])
 def test_both_networks_are_told_the_labels_where_the_model_is_conditional(name, setting):
@@ -200,8 +233,8 @@ def test_the_penalty_of_a_linear_critic_is_its_weight():
 def test_the_lazy_penalty_weighs_both_gradients_with_k_gamma_half():
     objective, nets = build("relativistic", gamma=0.7, penalty_every=4), networks()
     nets["discriminator"] = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
-    penalty = objective.phases[1]
-    assert (penalty.name, penalty.every) == ("penalty", 4)
+    penalty = phase_of(objective, "penalty")
+    assert penalty.every == 4
     loss, _ = objective.loss(penalty, nets, batch(), StepRandomness(1, 0, 1))
     weight = nets["discriminator"][1].weight.square().sum().item()
     assert loss.item() == pytest.approx(4 * 0.7 / 2 * 2 * weight, rel=1e-5)
