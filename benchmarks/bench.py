@@ -122,6 +122,12 @@ def replay(calls: Counter[tuple[Any, ...]]) -> Callable[[], None]:
     return run
 
 
+def of_side(dataset: config.Dataset, side: int) -> config.Dataset:
+    """The same with pictures of another side."""
+    data = dataset.data.model_copy(update={"size_pixels": side})
+    return dataset.model_copy(update={"data": data})
+
+
 def noise_for(work: Work, dataset: config.Dataset, folder: Path) -> Path:
     """A prepared dataset of that layout, of noise, with every label that the training names."""
     manifest: dict[str, Any] = {"layout": dataset.data.layout, "dataset": dataset.name}

@@ -7,12 +7,12 @@ import statistics
 import tempfile
 import time
 import traceback
-import warnings
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from gpu_evaluation import Evaluation
 from gpu_pictures import Request, ceiling, differences, exact_fp32, requests, score, shown
 from gpu_tables import Report, losses_of, span_of_losses
 from gpu_training import (
@@ -24,10 +24,12 @@ from gpu_training import (
     Work,
     changed,
     train,
+    waits_counted,
 )
 from safetensors.torch import load_file
 from torch import Tensor
 
+from atelier import config
 from atelier.evaluation.report import write_grid
 from atelier.training import runtime, setup
 from atelier.training.history import History, long_table
@@ -46,34 +48,48 @@ def say(line: str) -> None:
     print(f"[{time.perf_counter() - STARTED:6.1f} s] {line}", flush=True)
 
 
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured of an experiment."""
+
+    seconds: float
+    """Of training."""
+    samples: int
+    """Pictures that are compared,"""
+    evaluated: int = 0
+    """and those by which evaluating is timed, where they are made of noise alone; 0: none."""
+    brief: bool = False
+    """Only what it learns, and not how fast."""
+
+
 class Measurement:
     """One experiment, or one judge, on the device."""
 
-    def __init__(
-        self, name: str, work: Work, prepared: Path, out: Path, samples: int, report: Report
-    ) -> None:
+    def __init__(self, name: str, work: Work, prepared: Path, out: Path, report: Report) -> None:
         self.name, self.work, self.prepared, self.out = name, work, prepared, out
-        self.samples, self.report = samples, report
+        self.report = report
         self.precision = runtime.resolve_precision(work.training.precision)
 
     def build(self, work: Work, precision: str) -> setup.Learner:
         return setup.build(work, self.prepared, runtime.launch(precision))
 
-    def run(self, seconds: float, folder: Path, brief: bool = False) -> None:
-        """`brief`: what it learns, and not how fast."""
+    def run(self, amount: Amount, folder: Path) -> None:
         say(f"{self.name}: {self.precision}")
         with self.guarded("build"):
             learner = self.build(self.work, self.precision)
-            asked = requests(self.work, self.prepared, self.samples)
+            asked = requests(self.work, self.prepared, amount.samples)
             before = self.scores(learner, asked)
             with self.guarded("training"):
-                self.train(learner, seconds, folder)
+                self.train(learner, amount.seconds, folder)
             with self.guarded("evaluation"):
                 self.evaluate(learner, asked, before)
             with self.guarded("comparison"):
                 self.compare(learner, asked, folder)
+            if amount.evaluated:
+                with self.guarded("evaluating many"):
+                    self.evaluate_many(learner, amount.evaluated)
             del learner
-        if brief:
+        if amount.brief:
             return
         with self.guarded("speed"):
             self.speed()
@@ -153,6 +169,15 @@ class Measurement:
             if request.reals is not None:
                 write_grid(self.out / f"{self.name}-{request.name}.png", shown(request, made))
 
+    def evaluate_many(self, learner: setup.Learner, count: int) -> None:
+        """Where they are made of noise alone."""
+        if not isinstance(self.work, config.Experiment) or self.work.task.name != "unconditional":
+            return
+        report: Report = {}
+        self.report["evaluating"] = report
+        Evaluation(report, learner.averages["generator"], self.prepared).run(self.work, count)
+        say(f"{self.name}: evaluating {count:,} pictures: {report}")
+
     def compare(self, learner: setup.Learner, asked: list[Request], folder: Path) -> None:
         """The device's pictures beside those of the CPU, whose weights come from a snapshot."""
         History(folder / "output").snapshot(0, learner.averages)
@@ -205,14 +230,8 @@ class Measurement:
     def waits(self) -> None:
         learner = self.build(self.work, self.precision)
         watch = SyncWatch(learner.fabric.device, math.inf, WATCHED_STEPS)
-        with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory() as out:
-            warnings.simplefilter("always")
+        with waits_counted() as lines, tempfile.TemporaryDirectory() as out:
             train(changed(self.work, images=ENDLESS), learner, Path(out), watch)
-        lines = Counter(
-            f"{'/'.join(Path(warning.filename).parts[-2:])}:{warning.lineno}"
-            for warning in caught
-            if "synchroniz" in str(warning.message)
-        )
         self.report["waits_per_step"] = {k: n / WATCHED_STEPS for k, n in lines.most_common()}
         say(f"{self.name}: waits per step {self.report['waits_per_step']}")
 

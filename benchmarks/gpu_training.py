@@ -4,6 +4,9 @@ import contextlib
 import io
 import math
 import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,21 @@ class BusyWatch(Stopwatch):
             self.profile.stop()
             spent = sum(event.self_device_time_total for event in self.profile.key_averages())
             self.busy = spent / 1e6 / (self.steps - WARM_UP_STEPS)
+
+
+@contextlib.contextmanager
+def waits_counted() -> Iterator[Counter[str]]:
+    """The lines that wait for the GPU, counted where torch is told to warn of them."""
+    lines: Counter[str] = Counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield lines
+    # Torch says once, too, that this mode is a prototype.
+    lines.update(
+        f"{'/'.join(Path(warning.filename).parts[-2:])}:{warning.lineno}"
+        for warning in caught
+        if "called a synchronizing" in str(warning.message)
+    )
 
 
 def wait(device: torch.device) -> None:

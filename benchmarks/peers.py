@@ -25,11 +25,14 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import torch
-from bench import Bench, of_noise
+from bench import Bench, of_noise, of_side
+from gpu_pictures import exact_fp32
+from gpu_training import wait
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, l1_loss, mse_loss
 
 from atelier import config
+from atelier.device import visible
 from atelier.display import print_table
 from atelier.models import MODELS
 from atelier.objectives.phase import Batch
@@ -87,7 +90,8 @@ class DcganExample(Peer):
         discriminator, generator = self.optimizers
         self.nets["discriminator"].zero_grad()
         self.error(images[0], 1).backward()
-        fake = self.nets["generator"](torch.randn(len(images[0]), LATENT))
+        noise = torch.randn(len(images[0]), LATENT, device=images[0].device)
+        fake = self.nets["generator"](noise)
         self.error(fake.detach(), 0).backward()
         discriminator.step()
         self.nets["generator"].zero_grad()
@@ -115,7 +119,7 @@ class CycleGanReference(Peer):
     def losses(self, images: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
         loss, fakes = self.of_makers(*images)
         of_judges = [self.of_judge(*each) for each in zip("ab", images, fakes, strict=True)]
-        return loss, sum(of_judges, torch.zeros(()))
+        return loss, torch.stack(of_judges).sum()
 
     def step(self, images: list[Tensor]) -> None:
         for name in ("discriminator_a", "discriminator_b"):
@@ -178,7 +182,6 @@ class Case:
     def work(self, precision: str) -> tuple[config.Experiment, config.Dataset]:
         work = config.load_experiment("laptop", self.experiment)
         dataset = config.load_dataset("laptop", work.dataset)
-        data = dataset.data.model_copy(update={"size_pixels": self.side})
         adam = {"learning_rate": LEARNING_RATE, "betas": BETAS, "schedule": "constant"}
         body = work.model_dump() | {"model": self.model, "objective": self.objective}
         body["training"] |= {
@@ -186,8 +189,7 @@ class Case:
             "channels_last": self.peer.channels_last,
             "optimizers": dict.fromkeys(self.peer.networks, adam),
         }  # fmt: skip
-        changed = config.Experiment.model_validate(body)
-        return changed, dataset.model_copy(update={"data": data})
+        return config.Experiment.model_validate(body), of_side(dataset, self.side)
 
 
 DCGAN = {
@@ -218,23 +220,27 @@ def ours(case: Case, precision: str, scratch: Path) -> Bench:
 
 
 def pictures(case: Case, count: int) -> list[Tensor]:
-    """Noise in [-1, 1], of one domain or two."""
+    """Noise in [-1, 1], of one domain or two, where it is computed with."""
     generator = torch.Generator().manual_seed(1)
     shape = (count, 3, case.side, case.side)
-    return [torch.rand(shape, generator=generator) * 2 - 1 for _ in range(case.peer.domains)]
+    drawn = (torch.rand(shape, generator=generator) for _ in range(case.peer.domains))
+    return [(each * 2 - 1).to(visible()) for each in drawn]
 
 
 def check(case: Case) -> None:
     """That both mean the same: losses in fp32 of the same weights, images and noise."""
     with tempfile.TemporaryDirectory() as scratch:
         learner = ours(case, "fp32", Path(scratch)).learner
-    images, rng = pictures(case, case.batch), StepRandomness(1, 0, 0)
-    losses = case.peer(learner.nets).losses(images, rng.copy().normal(case.batch, LATENT))
-    batch = Batch(images[0], other=images[-1])
-    mine = {
-        phase.name.rstrip("s"): learner.objective.loss(phase, learner.nets, batch, rng.copy())[0]
-        for phase in learner.phases
-    }
+    images, rng = pictures(case, case.batch), StepRandomness(1, 0, 0, device=visible())
+    with exact_fp32():
+        losses = case.peer(learner.nets).losses(images, rng.copy().normal(case.batch, LATENT))
+        batch = Batch(images[0], other=images[-1])
+        mine = {
+            phase.name.rstrip("s"): learner.objective.loss(phase, learner.nets, batch, rng.copy())[
+                0
+            ]
+            for phase in learner.phases
+        }
     for name, theirs in zip(("generator", "discriminator"), losses, strict=True):
         assert math.isclose(mine[name].item(), theirs.item(), rel_tol=AGREE), (case, name)
 
@@ -247,20 +253,21 @@ def serve(case: Case, side: str, seconds: float) -> None:
         )
         for _ in sys.stdin:
             steps, started = 0, time.perf_counter()
-            while (spent := time.perf_counter() - started) < seconds:
+            while time.perf_counter() - started < seconds:
                 step()
                 steps += 1
-            print(steps * case.batch / spent, flush=True)
+            wait(visible())
+            print(steps * case.batch / (time.perf_counter() - started), flush=True)
 
 
 def plain_steps(case: Case) -> Callable[[], None]:
     work, _ = case.work("fp32")
     torch.manual_seed(1)
-    nets = MODELS[work.model.name].build(work.model, (3, case.side, case.side), 0)
+    nets = MODELS[work.model.name].build(work.model, (3, case.side, case.side), 0).to(visible())
     peer, images = case.peer(nets), pictures(case, PICTURES if case.side < 128 else 16)
 
     def step() -> None:
-        rows = torch.randint(len(images[0]), (case.batch,))
+        rows = torch.randint(len(images[0]), (case.batch,), device=images[0].device)
         peer.step([domain[rows] for domain in images])
 
     return step

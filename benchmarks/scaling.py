@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from bench import Collector, of_noise, peak_mb
+from bench import Collector, of_noise, of_side, peak_mb
 from gpu_training import Work
 
 from atelier import config
@@ -49,8 +49,7 @@ def changed(name: str, axis: str, value: float) -> tuple[Work, config.Dataset]:
     dataset = config.load_dataset("laptop", work.dataset)
     batch = work.training.batch_size
     if axis == "side":
-        data = dataset.data.model_copy(update={"size_pixels": int(value)})
-        dataset, batch = dataset.model_copy(update={"data": data}), FEW
+        dataset, batch = of_side(dataset, int(value)), FEW
     elif axis == "batch":
         batch = int(value)
     else:

@@ -31,19 +31,23 @@ def run(module, monkeypatch, tmp_path):
     monkeypatch.setattr(measurement, "ROUND_SECONDS", 0.1)
     monkeypatch.setattr(measurement, "LOG_STEPS", 1)  # several rows, however busy the machine
 
-    def run():
+    def run(*more):
         out = tmp_path / "out"
         words = ["numbers", "--scale", "tiny", "--seconds", "0.4", "--samples", "50"]
-        arguments = benchmark.read_arguments([*words, "--out", str(out)])
-        benchmark.Benchmark(arguments).run(tmp_path / "scratch")
-        assert "`numbers`" in (out / "gpu.md").read_text()
-        return json.loads((out / "gpu.json").read_text())["experiments"]["numbers"]
+        words += ["--sides-seconds", "0", "--out", str(out), *more]
+        benchmark.Benchmark(benchmark.read_arguments(words)).run(tmp_path / "scratch")
+        report = json.loads((out / "gpu.json").read_text())
+        return report, (out / "gpu.md").read_text()
 
     return run
 
 
 def test_numbers_learn_are_timed_and_scored(run):
-    report = run()
+    whole, table = run()
+    report = whole["experiments"]["numbers"]
+    assert "`numbers`" in table
+    assert whole["left_out"] == []
+    assert "faults" not in whole
     assert "faults" not in report
     assert report["finite"]
     assert report["moving"]
@@ -59,10 +63,31 @@ def test_a_fault_is_written_down_and_costs_nothing_else(run, monkeypatch):
         raise AtelierError("the loss was not finite")
 
     monkeypatch.setattr(loop, "train", fail)
-    report = run()
+    whole, table = run()
+    report = whole["experiments"]["numbers"]
+    assert "training, speed, repetition" in table
     assert set(report["faults"]) >= {"training", "speed", "repetition"}
     assert "the loss was not finite" in report["faults"]["training"]
     assert "numbers" in report["figures"]
+
+
+def test_without_steps_at_several_sides_the_trainings_go_on(run, module, monkeypatch):
+    def fail(*arguments):
+        raise AtelierError("no such device")
+
+    monkeypatch.setattr(module("gpu_sides"), "matrix_rate", fail)
+    whole, table = run("--sides-seconds", "60")
+    assert "no such device" in whole["faults"]["the steps at several sides"]
+    assert whole["sides"] == {}
+    assert "numbers" in whole["experiments"]
+    assert "Failed, as gpu.json says: the steps at several sides." in table
+
+
+def test_what_the_budget_leaves_out_is_said(run, tmp_path):
+    whole, table = run("--budget", "0", "--photographs", str(tmp_path))
+    assert whole["left_out"] == ["numbers", "faces-gan-photographs"]
+    assert whole["experiments"] == {}
+    assert "Left out, the time was spent: numbers, faces-gan-photographs." in table
 
 
 def test_it_needs_neither_tracker_nor_orchestrator():
