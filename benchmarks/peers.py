@@ -54,8 +54,6 @@ class Peer(ABC):
 
     networks: tuple[str, ...]
     domains = 1
-    channels_last = True
-    """Whether ours has them so."""
 
     def __init__(self, nets: nn.ModuleDict) -> None:
         self.nets = nets
@@ -108,7 +106,6 @@ class CycleGanReference(Peer):
 
     networks = ("a2b", "b2a", "discriminator_a", "discriminator_b")
     domains = 2
-    channels_last = False  # its InstanceNorm would copy the maps there and back
 
     def __init__(self, nets: nn.ModuleDict) -> None:
         super().__init__(nets)
@@ -186,7 +183,7 @@ class Case:
         body = work.model_dump() | {"model": self.model, "objective": self.objective}
         body["training"] |= {
             "batch_size": self.batch, "precision": precision, "flip": False, "augmentation": None,
-            "channels_last": self.peer.channels_last,
+            "channels_last": True,
             "optimizers": dict.fromkeys(self.peer.networks, adam),
         }  # fmt: skip
         return config.Experiment.model_validate(body), of_side(dataset, self.side)

@@ -52,6 +52,23 @@ def test_a_mask_keeps_what_it_closes_and_paints_what_it_opens():
         assert torch.allclose(generator(images), painted)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_normalisation_is_torchs_own_and_keeps_the_layout_it_learns_in(count, training):
+    layout = torch.channels_last
+    maps = torch.randn(count, 5, 6, 4).contiguous(memory_format=layout)
+    wanted = torch.randn(count, 5, 6, 4)
+    found = []
+    for norm in (cyclegan.InstanceNorm(5), nn.InstanceNorm2d(5)):
+        given = maps.clone().requires_grad_()
+        made = norm.train(training)(given)
+        (made * wanted).sum().backward()
+        found.append((made, given.grad))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert found[0][0].is_contiguous(memory_format=layout) or not training
+
+
 @torch.no_grad()
 def test_each_picture_is_translated_and_judged_alone():
     nets, images = build(), pictures(4)

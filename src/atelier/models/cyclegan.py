@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
 from atelier.errors import UserError
 from atelier.schema import Count, Positive, Strict
@@ -44,6 +45,18 @@ class Config(Strict):
     1903.12296, scheme 1)."""
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """The same where a processor learns, in the layout that convolutions run fast in: torch's own
+    copies maps in channels_last to channels first and back."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.training or maps.device.type != "cpu":
+            return super().forward(maps)
+        # The statistics of a batch of one image are that image's.
+        images = [batch_norm(each, None, None, training=True) for each in maps.split(1)]
+        return torch.cat(images)
+
+
 class Residual(nn.Module):
     """[B, C, H, W] -> the same shape: x plus two normalised 3 x 3 convolutions of it."""
 
@@ -67,14 +80,14 @@ class Generator(nn.Module):
         layers = [*_convolution(channels, width, 7), nn.ReLU()]
         for here in (width, 2 * width):
             layers += [nn.Conv2d(here, 2 * here, 3, 2, 1, bias=False)]
-            layers += [nn.InstanceNorm2d(2 * here), nn.ReLU()]
+            layers += [InstanceNorm(2 * here), nn.ReLU()]
         layers += [Residual(4 * width) for _ in range(config.residual_blocks)]
         for here in (4 * width, 2 * width):
             if config.upsampling == "resize":
                 layers += [nn.Upsample(scale_factor=2), *_convolution(here, here // 2, 3)]
             else:
                 layers += [nn.ConvTranspose2d(here, here // 2, 3, 2, 1, 1, bias=False)]
-                layers += [nn.InstanceNorm2d(here // 2)]
+                layers += [InstanceNorm(here // 2)]
             layers += [nn.ReLU()]
         self.output = config.output
         painted = channels + (self.output == "masked")
@@ -103,7 +116,7 @@ class Discriminator(nn.Module):
         strides = [2] * (STRIDED[receptive_field] - 1) + [1]
         for stride in strides:
             layers += [nn.Conv2d(width, 2 * width, 4, stride, 1, bias=False)]
-            layers += [nn.InstanceNorm2d(2 * width), nn.LeakyReLU(0.2)]
+            layers += [InstanceNorm(2 * width), nn.LeakyReLU(0.2)]
             width *= 2
         layers += [nn.Conv2d(width, 1, 4, 1, 1)]
         self.layers = nn.Sequential(*layers)
@@ -147,7 +160,7 @@ def _convolution(before: int, here: int, side: int) -> list[nn.Module]:
     return [
         nn.ReflectionPad2d(side // 2),
         nn.Conv2d(before, here, side, bias=False),
-        nn.InstanceNorm2d(here),
+        InstanceNorm(here),
     ]
 
 

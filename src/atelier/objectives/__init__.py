@@ -123,7 +123,6 @@ OBJECTIVES: Mapping[str, Loss] = {
                 ("a2b", "b2a", "discriminator_a", "discriminator_b"), _CYCLEGAN_ADAM
             ),
             "augmentation": None,
-            "channels_last": False,  # its InstanceNorm would copy the maps there and back
         },
     ),
     "back_translation": Loss(
@@ -132,7 +131,6 @@ OBJECTIVES: Mapping[str, Loss] = {
             "cycle": 5.0, "change": 0.5, "warm_up_share": 0.15, "noise": 0.03, "recolour_a": 0.0,
             "recolour_b": 0.0, "patch_floor": 0.5, "gamma": 0.01, "penalty_every": 8,
         },
-        training={"channels_last": True},
     ),
     "reconstruction": Loss(
         (RECONSTRUCTION,), reconstruction.Config, reconstruction.build,
