@@ -203,7 +203,7 @@ def test_a_classifier_learns_attributes_where_there_are_any(objective):
     assert due(labelled, 1, 0.4) == ["prior"]
     assert phase_of(labelled, "recognition").trains == ("classifier",)
     assert due(labelled, 0, 0.2) == ["bound"]
-    assert due(labelled, 1, 0.7) == ["discriminator", "generator"]
+    assert due(labelled, 1, 0.7) == ["generator", "discriminator"]
     unweighted = CONFIG.model_copy(update={"real_label_weight": 0.0})
     for without in (objective, vaegan.build(unweighted, Setting(LATENT, torch.tensor([0.5])))):
         assert due(without, 0, 0.4) == ["prior"]
