@@ -128,3 +128,17 @@ def test_files_of_others_are_no_snapshots(tmp_path):
     (tmp_path / "output" / "samples" / "Thumbs.db").touch()
     history.rewind(16)
     assert not list((tmp_path / "output" / "samples").iterdir())
+
+
+def test_a_state_is_summed_once_and_others_save_as_before(tmp_path, monkeypatch):
+    """By us; torch's own sum is on for whoever else saves."""
+    sums, write = [], torch.save
+
+    def noting(state, file):
+        sums.append(torch.serialization.get_crc32_options())
+        write(state, file)
+
+    monkeypatch.setattr(torch, "save", noting)
+    checkpoint.save(tmp_path / "checkpoint.pt", {"step": 1})
+    assert sums == [False]
+    assert torch.serialization.get_crc32_options()

@@ -1,12 +1,15 @@
 """Saving and loading the state of a training: whole, read with a check, the one before kept."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.serialization import get_crc32_options, set_crc32_options
 
 from atelier.display import say
 from atelier.errors import AtelierError
@@ -27,7 +30,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """
     with written_aside(path, durable=True) as beside:
         try:
-            with beside.open("wb") as file:
+            with _one_sum(), beside.open("wb") as file:
                 torch.save(state, file)
         except RuntimeError as error:
             # torch's writer covers what the system said of the disk.
@@ -38,6 +41,17 @@ def save(path: Path, state: dict[str, Any]) -> None:
             file.write(_sum(beside, beside.stat().st_size))
         if path.exists():
             path.replace(path.with_name(BEFORE))
+
+
+@contextmanager
+def _one_sum() -> Iterator[None]:
+    """Ours: torch's own of each tensor would take three times as long as all the rest."""
+    before = get_crc32_options()
+    set_crc32_options(False)
+    try:
+        yield
+    finally:
+        set_crc32_options(before)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
