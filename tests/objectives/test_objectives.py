@@ -103,6 +103,23 @@ def test_gradients_reach_exactly_the_networks_of_the_phase(name, model):
         assert not any(value.requires_grad for value in metrics.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "model"), [pair for pair in PAIRS if OBJECTIVES[pair[0]].penalises_gradients]
+)
+def test_what_is_penalised_is_not_compiled(name, model):
+    """A compiled network, whose gradient has none of its own, would end the training."""
+    objective, nets, drawn = trained(name, model)
+    for network in nets.values():
+        network.compile(backend="aot_eager")
+    penalty = next((p for p in objective.phases if p.name == "penalty"), objective.phases[-1])
+    train_only(nets, penalty)
+    loss, _ = objective.loss(penalty, nets, drawn, StepRandomness(1, 0, 0))
+    loss.backward()
+    torch.compiler.reset()
+    gradients = [p.grad for key in penalty.trains for p in nets[key].parameters()]
+    assert any(gradient is not None and gradient.any() for gradient in gradients)
+
+
 @pytest.mark.parametrize(("name", "model"), PAIRS)
 def test_a_loss_depends_on_seed_step_and_phase_alone(name, model):
     found = []
