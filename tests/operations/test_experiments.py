@@ -133,7 +133,8 @@ def test_the_classic_translation_is_a_command_away(repository):
         made = config.load_experiment(scale, "zebras-classic")
         assert (made.model.name, made.objective.name) == ("cyclegan", "cyclegan")
         assert (made.training.batch_size, made.training.augmentation) == (1, None)
-        assert made.training.channels_last
+        source = config.load_experiment(scale, "horse2zebra")
+        assert made.training.channels_last == source.training.channels_last
         counted = cost_of(made, config.load_dataset(scale, made.dataset))
         assert made.plan.gflop_per_image == pytest.approx(counted, rel=0.02)
     with pytest.raises(UserError, match="translator with objective cyclegan: each goes"):
