@@ -45,8 +45,8 @@ class Objective(Adversarial):
     @property
     def phases(self) -> tuple[Phase, ...]:
         if self.lazy:
-            return (GENERATOR, DISCRIMINATOR, self.penalty)
-        return (GENERATOR, DISCRIMINATOR)
+            return (DISCRIMINATOR, self.penalty, GENERATOR)
+        return (DISCRIMINATOR, GENERATOR)
 
     def optimizer_ratio(self, network: str) -> float:
         if self.lazy and network in self.penalty.trains:
@@ -70,8 +70,7 @@ class Objective(Adversarial):
         return loss, metrics
 
     def _penalty_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        batch, fakes = self.to_tell_apart(nets, batch, rng)
-        real, fake = self.augmented_pair(batch, fakes, rng)
+        real, fake = self.augmented_pair(nets, batch, rng)
         condition = self.condition(batch)
         r1 = squared_gradient_norm(nets["discriminator"], real, *condition).mean()
         r2 = squared_gradient_norm(nets["discriminator"], fake, *condition).mean()
