@@ -11,13 +11,12 @@ snapshots are chosen by, of validation images: smaller is better. Needs prepared
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from bench import by_itself, told
 from gpu_training import ENDLESS, Stopwatch, changed, train
 
 from atelier import config
@@ -106,17 +105,12 @@ def main() -> None:
     if options.one:
         print(json.dumps(one(options.experiments[0], options.batches[0], options.seconds)))
         return
-    rows: list[dict[str, Any]] = []
-    for name in options.experiments:
-        for batch in options.batches:
-            words = ["--batches", str(batch), "--seconds", str(options.seconds), "--one"]
-            ran = subprocess.run(
-                [sys.executable, __file__, name, *words], stdout=subprocess.PIPE, check=True
-            )
-            rows.append(json.loads(ran.stdout.splitlines()[-1]))
-            print(" | ".join(cells(rows[-1])), file=sys.stderr, flush=True)
-            if options.out:
-                options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    measured = (
+        by_itself(name, "--batches", str(batch), "--seconds", str(options.seconds), "--one")
+        for name in options.experiments
+        for batch in options.batches
+    )
+    rows = told(measured, cells, options.out)
     print_table(COLUMNS, [cells(row) for row in rows])
 
 

@@ -307,6 +307,28 @@ def cells(found: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def by_itself(*words: str) -> dict[str, Any]:
+    """What this script prints last with those words, in a process of its own."""
+    ran = subprocess.run([sys.executable, sys.argv[0], *words], stdout=subprocess.PIPE, check=True)
+    row: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return row
+
+
+def told(
+    rows: Iterable[dict[str, Any]],
+    cells: Callable[[dict[str, Any]], tuple[str, ...]],
+    out: Path | None,
+) -> list[dict[str, Any]]:
+    """All rows; each is said, and written with those before it, as soon as it is measured."""
+    found = []
+    for row in rows:
+        found.append(row)
+        print(" | ".join(cells(row)), file=sys.stderr, flush=True)
+        if out:
+            out.write_text(json.dumps(found, indent=1) + "\n")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("experiments", nargs="*", help="of params.yaml; default all")
@@ -320,17 +342,9 @@ def main() -> None:
     if options.alone:
         print(json.dumps(one(names[0], options.scale, options.seconds, options.profile)))
         return
-    found = []
-    for name in names:
-        words = ["--scale", options.scale, "--seconds", str(options.seconds), "--alone"]
-        words += ["--profile", str(options.profile)] if options.profile else []
-        ran = subprocess.run(
-            [sys.executable, __file__, name, *words], stdout=subprocess.PIPE, check=True
-        )
-        found.append(json.loads(ran.stdout.splitlines()[-1]))
-        print(" | ".join(cells(found[-1])), file=sys.stderr, flush=True)
-        if options.out:
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
+    words = ["--scale", options.scale, "--seconds", str(options.seconds), "--alone"]
+    words += ["--profile", str(options.profile)] if options.profile else []
+    found = told((by_itself(name, *words) for name in names), cells, options.out)
     print_table(COLUMNS, [cells(one) for one in found])
 
 

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from bench import Collector, of_noise, of_side, peak_mb
+from bench import Collector, of_noise, of_side, peak_mb, told
 from gpu_training import Work
 
 from atelier import config
@@ -165,18 +165,14 @@ def main() -> None:
         name, axis, value = options.one
         print(json.dumps(one(name, axis, float(value))))
         return
-    rows: list[dict[str, Any]] = []
-    for case in (
-        (name, axis, value)
+    measured = (
+        in_a_process_of_its_own(name, axis, value)
         for name in EXPERIMENTS
         for axis, values in AXES.items()
         for value in values
         if not too_much(name, axis, value)
-    ):
-        if row := in_a_process_of_its_own(*case):
-            rows.append(row)
-            print(" | ".join(cells(row)), file=sys.stderr, flush=True)
-            options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    )
+    rows = told(filter(None, measured), cells, options.out)
     print_table(COLUMNS, [cells(row) for row in rows])
     if options.plot:
         plot(rows, options.plot)
