@@ -134,6 +134,30 @@ def test_who_takes_long_is_waited_for(
     assert order == [slow.number, second.number]
 
 
+def test_who_has_not_listened_passes_nobody_over(
+    store: Store,
+    shared: Store,
+    register: Callable[[], Version],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = register(), register()
+    look, looks, told = versions.version, 0, []
+
+    def look_through_an_outage(store: Store, name: str, number: str) -> Version:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            time.sleep(1.5 * turns.SILENCE_SECONDS)
+        if looks == 4:
+            store.client.set_model_version_tag(name, number, turns.BEAT_TAG, turns.ENDED)
+        return look(store, name, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "version", look_through_an_outage)
+        turns._wait_for(shared, first, second, turns._waits, told.append)
+    assert told == [f"{second}: waits until {first} has been decided on"]
+
+
 def test_who_comes_back_waits_for_a_later_one_that_decides(
     store: Store, shared: Store, register: Callable[[], Version]
 ) -> None:

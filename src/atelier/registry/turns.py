@@ -32,8 +32,7 @@ PASSED_OVER_TAG = "gate.passed_over"
 """Who waited in vain for it to be decided on."""
 BEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
-"""After so long without a beat nobody is deciding: an outage of the server counts as none, for in
-it the one who waits hears nothing, either."""
+"""After so long without a beat nobody is deciding."""
 
 
 @dataclass(frozen=True)
@@ -160,19 +159,22 @@ def _wait_for(
     still: Callable[[Version], bool],
     tell: Callable[[str], None],
 ) -> None:
-    told, heard = False, time.monotonic()
-    beat = other.tags.get(BEAT_TAG)
+    told, silence = False, 0.0
+    beat, pause = other.tags.get(BEAT_TAG), min(BEAT_SECONDS, SILENCE_SECONDS) / 5
     while True:
         now = versions.version(store, other.name, other.number)
         if not still(now):
             return
         if now.tags.get(BEAT_TAG) != beat:
-            beat, heard = now.tags.get(BEAT_TAG), time.monotonic()
-        if time.monotonic() - heard > SILENCE_SECONDS:
+            beat, silence = now.tags.get(BEAT_TAG), 0.0
+        if silence > SILENCE_SECONDS:
             tell(f"{us}: nobody decides on {other}, which is passed over")
             _tag(store, other, PASSED_OVER_TAG, str(us))
             return
         if not told:
             tell(f"{us}: waits until {other} has been decided on")
             told = True
-        time.sleep(min(BEAT_SECONDS, SILENCE_SECONDS) / 5)
+        time.sleep(pause)
+        # What the clock says would count an outage of the server, or a process of ours that was
+        # held, as silence of the other's; in either we have only not listened.
+        silence += pause
