@@ -47,7 +47,7 @@ def test_the_classifier_learns_beside_the_prior_and_then_rests():
     due = [[p.name for p in objective().phases if p.is_due(0, share)] for share in (0.2, 0.4, 0.7)]
     assert due[0] == ["bound"]
     assert due[1] == ["prior", "recognition"]
-    assert due[2] == ["discriminator", "penalty", "generator"]
+    assert due[2] == ["generator", "discriminator", "penalty"]
     assert all("classifier" not in p.trains for p in objective().phases if p.begins >= 0.5)
 
 

@@ -103,6 +103,23 @@ def test_gradients_reach_exactly_the_networks_of_the_phase(name, model):
         assert not any(value.requires_grad for value in metrics.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "model"), [pair for pair in PAIRS if OBJECTIVES[pair[0]].penalises_gradients]
+)
+def test_what_is_penalised_is_not_compiled(name, model):
+    """A compiled network, whose gradient has none of its own, would end the training."""
+    objective, nets, drawn = trained(name, model)
+    for network in nets.values():
+        network.compile(backend="aot_eager")
+    penalty = next((p for p in objective.phases if p.name == "penalty"), objective.phases[-1])
+    train_only(nets, penalty)
+    loss, _ = objective.loss(penalty, nets, drawn, StepRandomness(1, 0, 0))
+    loss.backward()
+    torch.compiler.reset()
+    gradients = [p.grad for key in penalty.trains for p in nets[key].parameters()]
+    assert any(gradient is not None and gradient.any() for gradient in gradients)
+
+
 @pytest.mark.parametrize(("name", "model"), PAIRS)
 def test_a_loss_depends_on_seed_step_and_phase_alone(name, model):
     found = []
@@ -127,6 +144,39 @@ class Told(nn.Module):
     def forward(self, rows, *labels):
         self.notes.append((len(rows), labels))
         return self.network(rows)
+
+
+class Shown(nn.Module):
+    """Keeps what passes through it: what it was given and what it made."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.passes = network, []
+
+    def forward(self, rows):
+        made = self.network(rows)
+        self.passes.append((rows.detach(), made.detach()))
+        return made
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"), [("bce", 1), ("lsgan", 1), ("hinge", 1), ("wgan_gp", 2)]
+)
+def test_the_discriminator_is_shown_what_the_generator_has_just_learnt_from(name, passes):
+    """Of the same reals, and made once; a critic's further steps have fakes of their own."""
+    objective, plain = build(name), networks()
+    nets = nn.ModuleDict({key: Shown(plain[key]) for key in ("generator", "discriminator")})
+    first, fresh = batch(), Batch(batch().real.flip(0), LABELS)
+    for step in range(2):
+        for index, phase in enumerate(objective.phases):
+            given = fresh if index else first
+            objective.loss(phase, nets, given, StepRandomness(1, step, index))
+        made = [made for _, made in nets["generator"].passes]
+        shown = [given for given, _ in nets["discriminator"].passes if len(given) == 8]
+        assert len(made) == passes * (step + 1)
+        assert torch.equal(shown[-passes], torch.cat([first.real, made[-passes]]))
+        if passes == 2:
+            assert torch.equal(shown[-1], torch.cat([fresh.real, made[-1]]))
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -200,8 +250,8 @@ def test_the_penalty_of_a_linear_critic_is_its_weight():
 def test_the_lazy_penalty_weighs_both_gradients_with_k_gamma_half():
     objective, nets = build("relativistic", gamma=0.7, penalty_every=4), networks()
     nets["discriminator"] = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
-    penalty = objective.phases[1]
-    assert (penalty.name, penalty.every) == ("penalty", 4)
+    penalty = phase_of(objective, "penalty")
+    assert penalty.every == 4
     loss, _ = objective.loss(penalty, nets, batch(), StepRandomness(1, 0, 1))
     weight = nets["discriminator"][1].weight.square().sum().item()
     assert loss.item() == pytest.approx(4 * 0.7 / 2 * 2 * weight, rel=1e-5)

@@ -86,8 +86,36 @@ def test_the_parts_come_one_after_the_other(objective):
     assert due(objective, 0, 0.3) == due(objective, 1, 0.499) == ["prior"]
     assert due(objective, 0, 0.5) == ["discriminator", "penalty"]
     assert due(objective, 1, 0.59) == ["discriminator"]
-    assert due(objective, 0, 0.6) == ["discriminator", "penalty", "generator"]
-    assert due(objective, 1, 0.999) == ["discriminator", "generator"]
+    assert due(objective, 0, 0.6) == ["generator", "discriminator", "penalty"]
+    assert due(objective, 1, 0.999) == ["generator", "discriminator"]
+
+
+@pytest.mark.parametrize(("head_start", "opening"), [(0.1, "discriminator"), (0.0, "generator")])
+def test_the_game_is_prepared_where_it_begins(head_start, opening):
+    config = CONFIG.model_copy(update={"head_start": head_start})
+    objective = vaegan.build(config, Setting(LATENT, torch.empty(0)))
+    due_first = [phase for phase in objective.phases if phase.is_due(0, 0.5)]
+    assert [phase.name for phase in due_first if phase.prepare] == [opening]
+    assert due_first[0].name == opening
+
+
+def test_a_step_of_the_game_makes_its_fakes_once(objective, nets):
+    nets["discriminator"] = Grey()
+    real = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    made, make = [], objective.fakes
+
+    def fakes(*given):
+        made.append(make(*given))
+        return made[-1]
+
+    objective.fakes = fakes
+    for name in ("generator", "discriminator", "discriminator"):
+        rng = StepRandomness(1, len(made), 0)
+        _, figures = objective.loss(phase_of(objective, name), nets, Batch(real), rng)
+        assert figures  # of a discriminator's: the mean logit of what it was shown
+        if name == "discriminator":
+            assert figures["fake_logit"] == pytest.approx(made[-1].mean().item(), abs=1e-6)
+    assert len(made) == 2  # the second discriminator had no generator before it
 
 
 def test_half_of_the_fakes_are_reconstructions_in_the_order_of_their_images(objective, nets):
@@ -175,7 +203,7 @@ def test_a_classifier_learns_attributes_where_there_are_any(objective):
     assert due(labelled, 1, 0.4) == ["prior"]
     assert phase_of(labelled, "recognition").trains == ("classifier",)
     assert due(labelled, 0, 0.2) == ["bound"]
-    assert due(labelled, 1, 0.7) == ["discriminator", "generator"]
+    assert due(labelled, 1, 0.7) == ["generator", "discriminator"]
     unweighted = CONFIG.model_copy(update={"real_label_weight": 0.0})
     for without in (objective, vaegan.build(unweighted, Setting(LATENT, torch.tensor([0.5])))):
         assert due(without, 0, 0.4) == ["prior"]

@@ -220,7 +220,7 @@ def test_a_loss_that_is_not_finite_names_step_and_phase(faces, fabric, tmp_path)
     learner = setup.build(work, faces, fabric)
     with torch.no_grad():
         learner.nets["generator"].layers[0].weight.fill_(math.nan)
-    with pytest.raises(AtelierError, match="phase discriminator was not finite in step 0"):
+    with pytest.raises(AtelierError, match="phase generator was not finite in step 0"):
         loop.train("faces-gan", work, learner, tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from atelier.data.batches import read_manifest
+from atelier.data.batches import TRAINING, read_manifest
 from atelier.data.sampling import Domains, Labels, columns, members
 from atelier.errors import UserError
 from atelier.evaluation.feature_cache import Place
@@ -106,7 +106,7 @@ def open_directions(
         UserError: a domain, or what of it matches the other, has fewer than two images.
     """
     manifest = read_manifest(prepared)
-    training: Images = np.load(prepared / "training.npy", mmap_mode="r")
+    training: Images = np.load(prepared / TRAINING, mmap_mode="r")
     images: Images = np.load(prepared / f"{split}.npy", mmap_mode="r")
     extractors = open_extractors(judge, training, second, place)
     draw, names = np.random.default_rng(seed), tuple(manifest["labels"])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pdist
 
-from atelier.data.batches import read_manifest
+from atelier.data.batches import TRAINING, read_manifest
 from atelier.errors import UserError
 from atelier.evaluation.estimate import Estimate
 from atelier.evaluation.feature_cache import Place
@@ -113,7 +113,7 @@ def open_reference(
     if sizes.get(split, 0) < 2:
         known = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         raise UserError(prepared, f"no split {split} to compare with", f"It has {known}.")
-    training: Images = np.load(prepared / "training.npy", mmap_mode="r")
+    training: Images = np.load(prepared / TRAINING, mmap_mode="r")
     reals = evenly(np.load(prepared / f"{split}.npy", mmap_mode="r"), count)
     extractors = open_extractors(judge, training, second, place)
     real_features = of_reals(reals, extractors)

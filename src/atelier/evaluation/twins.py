@@ -41,7 +41,7 @@ def score_twins(
     """Figures of outputs beside their twins, all [N, 3, S, S] in the order of `twins.rows`.
 
     `inside` is the smaller of its two gains; `outside` the mean L1 distance to the input, in [-1,
-    1]; `change` is what the function of that name finds.
+    1]; `change` how far towards the twin an output went (1: as far).
     """
     inside = twins.masks >= INSIDE_FROM
     witnessed = _gain(outputs, inputs, _witness_error(inputs, twins, inside, witness))

@@ -33,15 +33,15 @@ def beside(*maps: Tensor) -> Tensor:
     """[B, C, H, W] each, of other channels -> all channels, in channels_last, as convolutions run
     fast: plain concatenation falls back to channels first where one of the maps has them so."""
     for each in maps:
-        if each.requires_grad:
-            each.register_hook(_dense)
+        dense_gradient(each)
     return torch.cat([each.permute(0, 2, 3, 1) for each in maps], dim=-1).permute(0, 3, 1, 2)
 
 
-def _dense(gradient: Tensor) -> Tensor:
-    """Of some of the channels of a concatenation: with the others' gaps an activation's gradient
-    takes five times as long."""
-    return gradient.contiguous(memory_format=torch.channels_last)
+def dense_gradient(maps: Tensor) -> None:
+    """Has their gradient come back in channels_last: with the gaps of what they were concatenated
+    to, or in another order, what comes before them takes five times as long."""
+    if maps.requires_grad:
+        maps.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
 
 
 def convolution(before: int, here: int) -> nn.Conv2d:

@@ -14,7 +14,7 @@ from torch.nn.functional import leaky_relu
 
 from atelier.errors import UserError
 from atelier.models import vae
-from atelier.models.blocks import Decoder, beside, convolution, signed, variation
+from atelier.models.blocks import Decoder, beside, convolution, dense_gradient, signed, variation
 from atelier.models.flow import Generator, Prior
 from atelier.schema import Positive, Strict, Widths
 
@@ -93,6 +93,9 @@ class Discriminator(nn.Module):
         second = _leaky(self.second(_leaky(self.first(images))))
         second = _leaky(self.second_again(second))
         third = _leaky(self.third_again(_leaky(self.third(second))))
+        maps = (second, third)
+        for found in maps:
+            dense_gradient(found)
         fourth = _leaky(self.fourth(third))
         features = _leaky(self.grouped(beside(fourth, variation(fourth)))).flatten(1)
         # In fp32: under autocast the sum of thousands of products would keep three digits.
@@ -103,7 +106,6 @@ class Discriminator(nn.Module):
                 evidence = self.embedding(features)
             if attributes is not None:
                 logit = logit + (evidence * signed(attributes)).sum(1, keepdim=True)
-        maps = (second, third)
         heads = zip(self.patches, maps, strict=True)
         return Reading((logit, *(head(each).float() for head, each in heads)), evidence, maps)
 

@@ -1,8 +1,9 @@
-"""What the adversarial objectives share: a discriminator phase, a generator phase, penalties.
+"""What the adversarial objectives share: a generator phase, a discriminator phase, penalties.
 
-Fakes are drawn anew in each phase and never carry a gradient into the generator in the
-discriminator's phase. Real and fake images pass the discriminator together, as one batch, where no
-BatchNorm would mix them.
+The discriminator is shown the very fakes that the generator has just learnt from, beside the reals
+that they were drawn for: a step makes them once. Where the generator had no turn, they are made for
+the discriminator alone; its phases never carry a gradient into the generator. Real and fake images
+pass the discriminator together, as one batch, where no BatchNorm would mix them.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +14,8 @@ from torch.nn.functional import softplus
 
 from atelier.objectives.phase import Batch, Phase, Randomness, Setting
 
-DISCRIMINATOR = Phase("discriminator", trains=("discriminator",))
 GENERATOR = Phase("generator", trains=("generator",))
+DISCRIMINATOR = Phase("discriminator", trains=("discriminator",))
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
@@ -28,10 +29,12 @@ class Adversarial(ABC):
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        self.made: tuple[Batch, Tensor] | None = None
+        """In the generator's phase of this step, until the discriminator's: reals and fakes."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return (DISCRIMINATOR, GENERATOR)
+        return (GENERATOR, DISCRIMINATOR)
 
     def optimizer_ratio(self, network: str) -> float:
         return 1.0
@@ -64,14 +67,30 @@ class Adversarial(ABC):
         images: Tensor = nets["generator"](noise, *self.condition(batch))
         return images
 
-    def augmented_pair(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> list[Tensor]:
-        """Augmented reals and fresh fakes, without a gradient into the generator."""
+    def fakes_to_learn_from(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Tensor:
+        """With a gradient; the discriminator's phase of this step is shown them, too."""
+        fakes = self.fakes(nets, batch, rng)
+        self.made = batch, fakes.detach()
+        return fakes
+
+    def to_tell_apart(
+        self, nets: nn.ModuleDict, batch: Batch, rng: Randomness
+    ) -> tuple[Batch, Tensor]:
+        """Reals and fakes: those of the generator's phase, or else `batch` and fresh ones."""
+        made, self.made = self.made, None
+        if made is not None:
+            return made
         with torch.no_grad():
-            fake = self.fakes(nets, batch, rng)
-            return [batch.augment(batch.real, rng), batch.augment(fake, rng)]
+            return batch, self.fakes(nets, batch, rng)
+
+    @staticmethod
+    @torch.no_grad()
+    def augmented_pair(batch: Batch, fakes: Tensor, rng: Randomness) -> list[Tensor]:
+        return [batch.augment(batch.real, rng), batch.augment(fakes, rng)]
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        pair = self.augmented_pair(nets, batch, rng)
+        batch, fakes = self.to_tell_apart(nets, batch, rng)
+        pair = self.augmented_pair(batch, fakes, rng)
         real, fake = judge_pair(nets["discriminator"], *pair, *self.condition(batch))
         loss = self.discriminator_loss(real, fake)
         return loss, {
@@ -81,7 +100,7 @@ class Adversarial(ABC):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        fakes, condition = self.fakes(nets, batch, rng), self.condition(batch)
+        fakes, condition = self.fakes_to_learn_from(nets, batch, rng), self.condition(batch)
         fake = nets["discriminator"](batch.augment(fakes, rng), *condition).float()
         real = None
         if self.needs_real_in_generator_phase:
@@ -119,10 +138,11 @@ def squared_gradient_norm(discriminator: nn.Module, images: Tensor, *condition: 
     """Per image, the squared L2 norm of the logit's gradient with respect to it: [B].
 
     In fp32: under autocast the double backward loses what the penalty is made of. With respect to
-    the image alone: labels are not between any two, so their gradient means nothing.
+    the image alone: labels are not between any two, so their gradient means nothing. Never by a
+    compiled network, which can't be differentiated twice.
     """
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
-        logits = discriminator(images, *condition)
+        logits = discriminator.forward(images, *condition)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1)

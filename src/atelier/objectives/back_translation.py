@@ -234,7 +234,7 @@ class _Summed(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: list[Tensor] = self.discriminator(images)
+        logits: list[Tensor] = self.discriminator.forward(images)
         # Divided by the side: patches are many, and beside each other judge much the same.
         sums = [each.sum((1, 2, 3)) / each.shape[-1] for each in logits]
         return torch.stack(sums).mean(0)

@@ -45,8 +45,8 @@ class Objective(Adversarial):
     @property
     def phases(self) -> tuple[Phase, ...]:
         if self.lazy:
-            return (DISCRIMINATOR, self.penalty, GENERATOR)
-        return (DISCRIMINATOR, GENERATOR)
+            return (GENERATOR, DISCRIMINATOR, self.penalty)
+        return (GENERATOR, DISCRIMINATOR)
 
     def optimizer_ratio(self, network: str) -> float:
         if self.lazy and network in self.penalty.trains:
@@ -70,7 +70,8 @@ class Objective(Adversarial):
         return loss, metrics
 
     def _penalty_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        real, fake = self.augmented_pair(nets, batch, rng)
+        batch, fakes = self.to_tell_apart(nets, batch, rng)
+        real, fake = self.augmented_pair(batch, fakes, rng)
         condition = self.condition(batch)
         r1 = squared_gradient_norm(nets["discriminator"], real, *condition).mean()
         r2 = squared_gradient_norm(nets["discriminator"], fake, *condition).mean()

@@ -43,8 +43,9 @@ class Objective(relativistic.Objective):
         self.fake_label_weight = config.fake_label_weight
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        batch, fakes = self.to_tell_apart(nets, batch, rng)
         (condition,) = self.condition(batch)
-        pair = torch.cat(self.augmented_pair(nets, batch, rng))
+        pair = torch.cat(self.augmented_pair(batch, fakes, rng))
         discriminator = cast("Reading", nets["discriminator"])
         logits, evidence = discriminator.read(pair, torch.cat([condition, condition]))
         real, fake = logits.float().split(len(condition))
@@ -59,7 +60,7 @@ class Objective(relativistic.Objective):
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
         (condition,) = self.condition(batch)
-        images = batch.augment(self.fakes(nets, batch, rng), rng)
+        images = batch.augment(self.fakes_to_learn_from(nets, batch, rng), rng)
         fake, evidence = cast("Reading", nets["discriminator"]).read(images, condition)
         with torch.no_grad():
             real = nets["discriminator"](batch.augment(batch.real, rng), condition).float()

@@ -144,11 +144,12 @@ class Objective(relativistic.Objective):
         self.prior = Phase(
             "prior", trains=("prior",), begins=learns, until=begins, prepare=self._remember
         )
+        opening = DISCRIMINATOR if config.head_start else GENERATOR
         self.game = tuple(
             replace(
                 phase,
                 begins=config.teaches_from if phase == GENERATOR else begins,
-                prepare=self._begin_game if phase == DISCRIMINATOR else None,
+                prepare=self._begin_game if phase == opening else None,
             )
             for phase in super().phases
         )
@@ -220,7 +221,8 @@ class Objective(relativistic.Objective):
         return images
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        pair = torch.cat(self.augmented_pair(nets, batch, rng))
+        batch, fakes = self.to_tell_apart(nets, batch, rng)
+        pair = torch.cat(self.augmented_pair(batch, fakes, rng))
         twice = (torch.cat([each, each]) for each in self.condition(batch))
         reading = read(nets["discriminator"], pair, *twice)
         real, fake = zip(*(logits.chunk(2) for logits in reading.logits), strict=True)
@@ -233,7 +235,7 @@ class Objective(relativistic.Objective):
         }
 
     def _generator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
-        fakes, condition = self.fakes(nets, batch, rng), self.condition(batch)
+        fakes, condition = self.fakes_to_learn_from(nets, batch, rng), self.condition(batch)
         # A fake and the real in its place are changed alike, so that features can be compared.
         alike = rng.copy()
         seen, real_seen = batch.augment(fakes, rng), batch.augment(batch.real, alike)

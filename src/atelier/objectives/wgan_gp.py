@@ -1,8 +1,9 @@
 """Wasserstein distance with a gradient penalty.
 
 Gulrajani et al. 2017, arXiv 1704.00028, algorithm 1. We deviate from the book's chapter 5: every
-critic step sees fresh reals and fresh noise, and so does the generator's; the penalty is fp32; its
-gradient is with respect to the image and not to the labels.
+critic step sees fresh reals and fakes, of which the first step's are those that the generator has
+just learnt from; the penalty is fp32; its gradient is with respect to the image and not to the
+labels.
 """
 
 from typing import Literal
@@ -37,7 +38,7 @@ class Objective(Adversarial):
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return (DISCRIMINATOR,) * self.config.critic_steps + (GENERATOR,)
+        return (GENERATOR, *(DISCRIMINATOR,) * self.config.critic_steps)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()
@@ -46,8 +47,9 @@ class Objective(Adversarial):
         return -fake.mean()
 
     def _discriminator_phase(self, nets: nn.ModuleDict, batch: Batch, rng: Randomness) -> Loss:
+        batch, fakes = self.to_tell_apart(nets, batch, rng)
         critic, condition = nets["discriminator"], self.condition(batch)
-        real, fake = self.augmented_pair(nets, batch, rng)
+        real, fake = self.augmented_pair(batch, fakes, rng)
         real_score, fake_score = judge_pair(critic, real, fake, *condition)
         norms = squared_gradient_norm(critic, between(real, fake, rng), *condition).sqrt()
         wasserstein = self.discriminator_loss(real_score, fake_score)

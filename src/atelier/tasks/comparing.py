@@ -85,7 +85,7 @@ def compare_sets(
         translated: both are made of the same inputs, of all that there are.
     """
     found = reference.compare(ours, theirs, paired=translated)
-    deciding = {name for name in (reference.chooses, IMAGENET) if name in found}
+    deciding = {reference.chooses, IMAGENET} & found.keys()
     level = (SIGNIFICANT_ALONE if translated else SIGNIFICANT) / len(deciding)
     said = {
         name: Comparison(
