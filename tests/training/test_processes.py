@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ TRAINED = (
 TWO = ("-m", "torch.distributed.run", "--nproc-per-node=2")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    for name in params.listed_experiments():
+        layout = config.load_dataset("tiny", config.load_experiment("tiny", name).dataset)
+        prepare(folder / name, layout.data.layout)
+    return folder
+
+
 def train(out: Path, prepared: Path, *launcher: str, **more: str) -> None:
     subprocess.run(
         [sys.executable, *launcher, str(SCRIPT), str(out), str(prepared), *TRAINED],
@@ -30,13 +40,16 @@ def train(out: Path, prepared: Path, *launcher: str, **more: str) -> None:
     )
 
 
+def check(out: Path, others: Sequence[str], name: str, within: float) -> None:
+    expected = torch.load(out / "one" / name / "process-0-of-1.pt")
+    for other in others:
+        where, _, process = other.rpartition("/")
+        found = torch.load(out / where / name / f"process-{process}.pt")
+        torch.testing.assert_close(found, expected, atol=within, rtol=0)
+
+
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    prepared = tmp_path / "prepared"
-    prepared.mkdir()
-    for name in params.listed_experiments():
-        layout = config.load_dataset("tiny", config.load_experiment("tiny", name).dataset)
-        prepare(prepared / name, layout.data.layout)
+def test_two_processes_learn_what_one_does(tmp_path: Path, prepared: Path) -> None:
     train(tmp_path / "one", prepared)
     train(tmp_path / "two", prepared, *TWO)
     # Two go on where one stopped, and one goes on where two stopped.
@@ -45,13 +58,15 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     train(tmp_path / "two then one", prepared, *TWO, HALF="1")
     train(tmp_path / "two then one", prepared)
     for name in TRAINED:
-        expected = torch.load(tmp_path / "one" / name / "process-0-of-1.pt")
-        for other in (
-            *(f"two/{name}/process-{process}-of-2.pt" for process in (0, 1)),
-            f"one then two/{name}/process-1-of-2.pt",
-            f"two then one/{name}/process-0-of-1.pt",
-        ):
-            found = torch.load(tmp_path / other)
-            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        others = "two/0-of-2", "two/1-of-2", "one then two/1-of-2", "two then one/0-of-1"
+        check(tmp_path, others, name, within=1e-5)
         (one, two) = (tmp_path / where / name / "output" for where in ("one", "two"))
         assert sorted(p.name for p in one.rglob("*")) == sorted(p.name for p in two.rglob("*"))
+
+
+@pytest.mark.slow
+def test_in_double_precision_they_learn_the_same(tmp_path: Path, prepared: Path) -> None:
+    train(tmp_path / "one", prepared, DOUBLE="1")
+    train(tmp_path / "two", prepared, *TWO, DOUBLE="1")
+    for name in TRAINED:
+        check(tmp_path, ("two/0-of-2", "two/1-of-2"), name, within=1e-12)
