@@ -134,7 +134,7 @@ def _learn(
             folder,
             preview=hooks.preview,
             should_stop=should_stop,
-            save_every_seconds=float(os.environ.get(SAVE_EVERY, "20")),
+            save_every_seconds=float(os.environ.get(SAVE_EVERY, "60")),
         )
     facts = {
         "images": summary.images,
