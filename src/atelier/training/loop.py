@@ -75,7 +75,7 @@ def train(
     *,
     preview: Preview | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    save_every_seconds: float = 20.0,
+    save_every_seconds: float = 60.0,
 ) -> Summary:
     """Trains to the planned images, or on from the checkpoint in `folder`.
 
