@@ -35,9 +35,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path, prepared: Path) -> None:
-    train(tmp_path / "one", prepared, TRAINED, DOUBLE="1")
-    train(tmp_path / "two", prepared, TRAINED, *TWO, DOUBLE="1")
-    found = {name: distance(tmp_path, name, "two/0-of-2", "two/1-of-2") for name in TRAINED}
+    found = distances(tmp_path, prepared, TRAINED, DOUBLE="1")
     assert max(found.values()) < 1e-12, found
     for name in TRAINED:
         (one, two) = (tmp_path / where / name / "output" for where in ("one", "two"))
@@ -45,30 +43,28 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, prepared: Path) -> No
 
 
 @pytest.mark.slow
-def test_so_they_do_in_single_precision_and_take_over_from_each_other(
-    tmp_path: Path, prepared: Path
-) -> None:
+def test_so_they_do_in_single_precision(tmp_path: Path, prepared: Path) -> None:
     # Here the order of a sum, which is the processor's, now and then decides the sign of an
     # activation: one unit of a discriminator's then parts by 1e-4. That is chance, which another
-    # seed has not; a fault would have it with every seed.
-    parted = those_that_part(tmp_path / "2", prepared, TRAINED, seed=2)
-    assert not parted or not those_that_part(tmp_path / "3", prepared, tuple(parted), seed=3), (
-        parted
-    )
+    # seed has not; a fault would have it with every seed, and in double precision.
+    found = distances(tmp_path / "2", prepared, TRAINED)
+    parted = [name for name, far in found.items() if far > 1e-5]
+    if parted:
+        again = distances(tmp_path / "3", prepared, parted, SEED="3")
+        assert max(again.values()) < 1e-5, (found, again)
 
 
-def those_that_part(out: Path, prepared: Path, names: Sequence[str], seed: int) -> dict[str, float]:
-    where = {"SEED": str(seed)}
-    train(out / "one", prepared, names, **where)
-    train(out / "two", prepared, names, *TWO, **where)
+def distances(out: Path, prepared: Path, names: Sequence[str], **more: str) -> dict[str, float]:
+    """How far two processes part from one, by name, and those that go on for each other."""
+    train(out / "one", prepared, names, **more)
+    train(out / "two", prepared, names, *TWO, **more)
     # Two go on where one stopped, and one goes on where two stopped.
-    train(out / "one then two", prepared, names, **where, HALF="1")
-    train(out / "one then two", prepared, names, *TWO, **where)
-    train(out / "two then one", prepared, names, *TWO, **where, HALF="1")
-    train(out / "two then one", prepared, names, **where)
+    train(out / "one then two", prepared, names, **more, HALF="1")
+    train(out / "one then two", prepared, names, *TWO, **more)
+    train(out / "two then one", prepared, names, *TWO, **more, HALF="1")
+    train(out / "two then one", prepared, names, **more)
     others = "two/0-of-2", "two/1-of-2", "one then two/1-of-2", "two then one/0-of-1"
-    found = {name: distance(out, name, *others) for name in names}
-    return {name: far for name, far in found.items() if far > 1e-5}
+    return {name: distance(out, name, *others) for name in names}
 
 
 def train(out: Path, prepared: Path, names: Sequence[str], *launcher: str, **more: str) -> None:
