@@ -1,6 +1,8 @@
 """A copy of the repository at `tiny` scale with few pictures; its commands as real processes."""
 
+import atexit
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -8,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +18,6 @@ from typing import Any
 from atelier.drawing.scenes import DATASETS as DRAWN
 from atelier.params import Parameters, load_parameters
 from atelier.rewriting import rewritten
-from tests import warm
 from tests.tables import SHIPPED
 
 ROOT = Path(__file__).parents[1]
@@ -115,13 +117,31 @@ def start(folder: Path, *command: str, **variables: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
+@cache
+def fork_server() -> dict[str, str]:
+    """The variables by which commands find a server; the first call starts it."""
+    serve = (
+        "import json, sys; from atelier.operations.forkserver import serving\n"
+        "with serving() as found: print(json.dumps(found), flush=True); sys.stdin.read()"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", serve],
+        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdout
+    found: dict[str, str] = json.loads(server.stdout.readline())
+    atexit.register(server.communicate)  # which closes what it reads
+    return found
+
+
 def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     """Runs a command to its end and returns what it said; another exit code fails the test.
 
-    `atelier` is a warm one, unless PYTHONPATH says that another source is meant.
+    `atelier` is a fork of one process for all of them, unless PYTHONPATH says that another source
+    is meant. What starts, stops and kills commands is tested by `start`, which knows no such.
     """
     if "PYTHONPATH" not in variables:
-        variables = {"PATH": f"{warm.folder()}:{environment()['PATH']}"} | variables
+        variables = fork_server() | variables
     process = start(folder, *command, **variables)
     said, _ = process.communicate(timeout=1800)
     assert process.returncode == code, said[-4000:]

@@ -25,12 +25,12 @@ from typing import Any
 import pytest
 from tests.project import ROOT, free_port
 from tests.toys import BETTER, GOOD
-from tests.warm import IMPORTS
 
 from atelier.bundle.bundle_model import MANIFEST, Bundle, digest_of
 from atelier.bundle.comparison import Comparison, Figures, Round
 from atelier.config import load_experiment
 from atelier.errors import UserError
+from atelier.operations.forkserver import PRELOADED
 from atelier.paths import Paths
 from atelier.registry import sync, turns
 from atelier.registry.lineage import Lineage
@@ -65,7 +65,7 @@ def quality_of(bundle: Bundle) -> int:
 def prepare_processes(machine: Path, uri: str) -> None:
     """The process from which the others are forked registers something itself, once: then each of
     them has what MLflow, SQLAlchemy and torch find out at their first use."""
-    FORKED.set_forkserver_preload([*IMPORTS, __name__, f"{__package__}.rehearsed"])
+    FORKED.set_forkserver_preload([*PRELOADED, __name__, f"{__package__}.rehearsed"])
     with pytest.MonkeyPatch.context() as patch:
         # Some package brings `tests` of its own: ours come first.
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))

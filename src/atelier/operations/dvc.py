@@ -24,6 +24,7 @@ import psutil
 from atelier.commands import MODULE
 from atelier.display import say
 from atelier.errors import AtelierError, Interrupted
+from atelier.operations import forkserver
 from atelier.operations.records import keep_or_put_back
 from atelier.pipeline.interruption import parent_above, watch
 
@@ -43,18 +44,24 @@ Place = Mapping[str, str]
 REPRO, TRIAL = ("repro",), ("exp", "run", "--temp")
 
 
-def repro(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
+def repro(
+    runs: Iterable[Arguments], places: Sequence[Place] = ({},), one_stage: bool = False
+) -> None:
     """`dvc repro` with each of these arguments, as many at once as there are places.
 
     Runs that are side by side must share no path that one of them writes. What they say then comes
     line by line. A run that meets others at a path is tried again when they have gone.
+
+    Args:
+        one_stage: no more than that is run, for which no fork server is worth its start.
 
     Raises:
         Interrupted: stopped on request; the same call goes on.
         AtelierError: a stage failed, and its own message stands above; or others held a path for
             too long. No further run was started, and those beside it came to their end.
     """
-    _run_all(REPRO, runs, places)
+    with forkserver.serving(worth_it=not one_stage) as server:
+        _run_all(REPRO, runs, [server | dict(place) for place in places])
 
 
 def try_out(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
@@ -64,7 +71,8 @@ def try_out(runs: Iterable[Arguments], places: Sequence[Place] = ({},)) -> None:
     Raises:
         Interrupted, AtelierError: as `repro` does.
     """
-    _run_all(TRIAL, runs, places)
+    with forkserver.serving() as server:
+        _run_all(TRIAL, runs, [server | dict(place) for place in places])
 
 
 def _run_all(command: Arguments, runs: Iterable[Arguments], places: Sequence[Place]) -> None:
@@ -226,13 +234,11 @@ class _Runs:
                 signal.signal(number, handler)
 
     def interrupt(self) -> None:
+        """All below this process: DVC and the fork server's stages, whose parents are two."""
         self.stopped.set()
-        for run in tuple(self.running):
+        for process in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # it has just ended by itself
-                family = psutil.Process(run.dvc.pid)
-                for process in (*family.children(recursive=True), family):
-                    with suppress(psutil.NoSuchProcess):
-                        process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGINT)
 
     def to_the_end(self) -> None:
         while self.running or (self.waiting and not self._ends()):

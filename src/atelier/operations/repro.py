@@ -56,7 +56,7 @@ def reproduce(
     if jobs > 1:
         _experiments_side_by_side(options, jobs)
         options = []
-    dvc.repro([[*options, *targets]])
+    dvc.repro([[*options, *targets]], one_stage=single_item and len(targets) == 1)
     if sync:
         _sync_registry()
         _check_data()

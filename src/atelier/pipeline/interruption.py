@@ -18,6 +18,8 @@ from atelier.errors import Interrupted
 POLL_SECONDS = 0.5
 DVC_MARK = "DVC_STAGE"
 """Set by DVC in the environment of every command it runs."""
+CALLER = "ATELIER_CALLER"
+"""Set in a fork that takes a command's place: that command's process."""
 PARENT_VARIABLE = "ATELIER_PARENT"
 """Set for a command that shall not outlive the process of that number."""
 
@@ -63,12 +65,15 @@ def dvc_above() -> psutil.Process | None:
     """The dvc process that runs this stage, if any: the nearest ancestor without DVC's mark."""
     if DVC_MARK not in os.environ:
         return None
-    for ancestor in psutil.Process().parents():
-        try:
-            if DVC_MARK not in ancestor.environ():
+    try:
+        for ancestor in psutil.Process(int(os.environ.get(CALLER, os.getpid()))).parents():
+            try:
+                if DVC_MARK not in ancestor.environ():
+                    return ancestor
+            except psutil.Error:
                 return ancestor
-        except psutil.Error:
-            return ancestor
+    except psutil.NoSuchProcess:
+        raise Interrupted("the command that started this one is gone.") from None
     return None
 
 
