@@ -101,6 +101,10 @@ def test_a_killed_dvc_leaves_no_second_trainer(longer):
     most = 0
     for _ in range(2):
         dvc = start(project, str(BIN / "dvc"), "repro", "train@faces-gan", **OFTEN)
+        # Not before its own trainer is at work: where DVC is killed while it writes its record of
+        # busy paths, the next one reads none.
+        family = psutil.Process(dvc.pid)
+        wait_for(lambda: any(map(holds_the_device, family.children(recursive=True))))  # noqa: B023
         wait_until_it_learns(project)
         time.sleep(0.7)
         dvc.kill()
