@@ -4,6 +4,7 @@ anything is trained."""
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -167,22 +168,29 @@ def _operations(
     """Of a whole step, on average over a training."""
     nets, objective, batch_at = _outline(work, shape, labels)
 
+    def due(part: int) -> list[Phase]:
+        return [phase for phase in objective.phases if phase.is_due(0, _progress(part))]
+
     @cache
     def step(part: int) -> float:
-        progress = (part + 0.5) / PARTS
-        batch = batch_at(progress)
-        due = [phase for phase in phases if phase.is_due(0, progress)]
-        return float(sum(_phase(phase, nets, objective, batch) / phase.every for phase in due))
+        batch = batch_at(_progress(part))
+        return float(
+            sum(_phase(phase, nets, objective, batch) / phase.every for phase in due(part))
+        )
 
-    def over(first: int, last: int) -> float:
+    def over(parts: list[int]) -> float:
         """The sum over parts; a term begins or ends once, so what ends alike is alike between."""
-        if step(first) == step(last):
-            return step(first) * (last + 1 - first)
-        middle = (first + last) // 2
-        return over(first, middle) + over(middle + 1, last)
+        if step(parts[0]) == step(parts[-1]):
+            return step(parts[0]) * len(parts)
+        middle = (len(parts) + 1) // 2
+        return over(parts[:middle]) + over(parts[middle:])
 
-    phases = objective.phases
-    return over(0, PARTS - 1) / PARTS
+    alike = groupby(range(PARTS), due)
+    return sum(over(list(parts)) for _, parts in alike) / PARTS
+
+
+def _progress(part: int) -> float:
+    return (part + 0.5) / PARTS
 
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
