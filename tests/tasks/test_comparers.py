@@ -193,6 +193,7 @@ def test_what_the_judge_cannot_see_imagenet_may_find_better(
     assert "imagenet" in reason
 
 
+@pytest.mark.slow
 def test_two_that_may_say_better_promote_equals_at_most_once_in_200(
     short_sighted: PictureComparer,
 ) -> None:

@@ -107,11 +107,13 @@ def _source() -> set[tuple[str, int]]:
 def _answer(caller: socket.socket) -> None:
     """Becomes the command that the caller is, tells it the number of this process, runs, and tells
     the exit code."""
+    import atexit
     import gc
 
     from atelier.pipeline.interruption import CALLER
 
     gc.freeze()  # what was imported is no garbage: looking for some would copy its pages
+    atexit._clear()  # what imports left to be done at the end is the server's
     size, streams, _, _ = socket.recv_fds(caller, 8, len(STREAMS))
     said = b""
     while len(said) < int.from_bytes(size):
