@@ -38,7 +38,7 @@ def repository(tmp_path, monkeypatch):
 def test_an_unknown_target_or_scale_changes_nothing(
     repository, monkeypatch, capsys, arguments, says
 ):
-    def no_dvc(runs):
+    def no_dvc(runs, one_stage=False):
         raise AssertionError("DVC was started")
 
     monkeypatch.setattr(dvc, "repro", no_dvc)
@@ -55,17 +55,32 @@ def test_an_unknown_target_or_scale_changes_nothing(
 
 def test_targets_that_dvc_knows_are_left_to_it(repository, monkeypatch):
     started = []
-    monkeypatch.setattr(dvc, "repro", started.extend)
+    monkeypatch.setattr(dvc, "repro", lambda runs, one_stage: started.extend(runs))
     targets = ["draw", "data.dvc", "prepare", "dvc.yaml:train", "register@numbers"]
     repro.reproduce(targets, sync=False, scale="tiny")
     assert started == [targets]
     assert "scale: tiny" in (repository / "params.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("targets", "single_item", "one"),
+    [
+        (["train@numbers"], True, True),
+        (["train@numbers"], False, False),
+        (["train@numbers", "bundle@numbers"], True, False),
+    ],
+)
+def test_one_stage_alone_is_known_as_such(repository, monkeypatch, targets, single_item, one):
+    told = []
+    monkeypatch.setattr(dvc, "repro", lambda runs, one_stage: told.append(one_stage))
+    repro.reproduce(targets, single_item=single_item, sync=False)
+    assert told == [one]
+
+
 def test_experiments_share_the_cores_the_longest_first(repository, monkeypatch):
     calls, held = [], []
 
-    def note(runs, places=({},)):
+    def note(runs, places=({},), one_stage=False):
         calls.append((runs, places))
         lock = FileLock(device_lock("cpu"))
         try:

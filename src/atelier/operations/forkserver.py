@@ -79,7 +79,10 @@ def serving(worth_it: bool = True) -> Iterator[dict[str, str]]:
             return
         listener.listen()
         threading.Thread(target=_serve, args=(listener, _source()), daemon=True).start()
-        yield {ADDRESS: address}
+        try:
+            yield {ADDRESS: address}
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closing alone does not
 
 
 def _serve(listener: socket.socket, source: set[tuple[str, int]]) -> None:
@@ -91,7 +94,7 @@ def _serve(listener: socket.socket, source: set[tuple[str, int]]) -> None:
     while True:
         try:
             caller, _ = listener.accept()
-        except OSError:  # closed
+        except OSError:  # shut down
             return
         # What was changed since is not what a stage that starts now would run.
         with caller, suppress(OSError, EOFError):
@@ -115,10 +118,8 @@ def _answer(caller: socket.socket) -> None:
     gc.freeze()  # what was imported is no garbage: looking for some would copy its pages
     atexit._clear()  # what imports left to be done at the end is the server's
     size, streams, _, _ = socket.recv_fds(caller, 8, len(STREAMS))
-    said = b""
-    while len(said) < int.from_bytes(size):
-        said += caller.recv(1 << 16)
-    words, folder, variables, number = json.loads(said)
+    with caller.makefile("rb") as said:
+        words, folder, variables, number = json.loads(said.read(int.from_bytes(size)))
     for here, there in zip(STREAMS, streams, strict=True):
         os.dup2(there, here)
         os.close(there)
@@ -132,7 +133,7 @@ def _answer(caller: socket.socket) -> None:
     code = _run()
     ended.set()
     with suppress(OSError):
-        caller.sendall(code.to_bytes())
+        caller.sendall((code & 0xFF).to_bytes())
 
 
 def _end_with(caller: socket.socket, ended: threading.Event) -> None:
