@@ -12,6 +12,7 @@ import psutil
 import pytest
 from tests.project import BIN, contents, copy_shipped, environment, fork_server, run, start
 
+from atelier.errors import Interrupted
 from atelier.operations import forkserver
 
 ATELIER = str(BIN / "atelier")
@@ -102,10 +103,48 @@ def test_one_stage_starts_no_server():
         assert server == {}
 
 
-@pytest.mark.slow
-def test_a_fork_ends_with_its_caller_and_learns_bit_for_bit_the_same(project):
+@pytest.fixture
+def longer(project):
+    """A training of some seconds."""
     file = project / "experiments/tiny/faces-gan.yaml"
     file.write_text(file.read_text().replace("images: 1024", "images: 8192"))
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "to"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)])
+def test_who_interrupts_a_repro_interrupts_its_forks_and_leaves_a_checkpoint(longer, number, to):
+    """As a terminal does, which reaches all, and as who stops a service, which reaches one."""
+    several = ("train@faces-gan", "train@faces-vae")
+    repro = start(longer, ATELIER, "repro", "--no-sync", *several, **OFTEN)
+    while not any(longer.glob(CHECKPOINT)):
+        assert repro.poll() is None, repro.stdout.read()
+        time.sleep(0.05)
+    assert any("forkserver" in " ".join(process.cmdline()) for process in session(repro))
+    to(repro.pid, number)
+    said, _ = repro.communicate(timeout=60)
+    assert repro.returncode == Interrupted.exit_code, said
+    assert any(longer.glob(CHECKPOINT))
+    assert not psutil.wait_procs(session(repro), timeout=30)[1]
+
+
+def session(leader):
+    """The processes of a command's session that have not ended."""
+    return [
+        process
+        for process in psutil.process_iter(["status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and session_of(process) == leader.pid
+    ]
+
+
+def session_of(process):
+    with suppress(ProcessLookupError):
+        return os.getsid(process.pid)
+
+
+@pytest.mark.slow
+def test_a_fork_ends_with_its_caller_and_learns_bit_for_bit_the_same(longer):
+    project = longer
     words = [ATELIER, "train", "faces-gan", "--scale", "tiny"]
     out = project / "artifacts/tiny/faces-gan/train"
     to_the_end(start(project, *words))

