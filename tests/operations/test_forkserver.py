@@ -1,34 +1,20 @@
-"""The fork server: its commands do and say what they do by themselves, and end like those."""
+"""The fork server: its commands do and say what they do by themselves.
 
-import json
+That they end as those do, tests/pipeline/test_killed.py asks.
+"""
+
 import os
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 
-import psutil
 import pytest
-from tests.project import BIN, contents, copy_shipped, environment, fork_server, run, start
+from tests.project import BIN, copy_shipped, environment, fork_server
 
-from atelier.errors import Interrupted
 from atelier.operations import forkserver
 
 ATELIER = str(BIN / "atelier")
-HEAVY = {
-    "torch",
-    "numpy",
-    "mlflow",
-    "dvc",
-    "typer",
-    "rich",
-    "pydantic",
-    "psutil",
-    "multiprocessing",
-}
-CHECKPOINT = ".atelier/checkpoints/*/checkpoint.pt"
-OFTEN = {"ATELIER_SAVE_EVERY_SECONDS": "0.5"}
+HEAVY = {"torch", "numpy", "mlflow", "dvc", "typer", "rich", "pydantic", "psutil"}
+HEAVY |= {"multiprocessing"}  # which the server needs, and its callers do not
 
 
 def result(folder, *words, **variables):
@@ -101,79 +87,3 @@ def test_only_its_user_may_enter_the_sockets_folder(tmp_path, monkeypatch):
 def test_one_stage_starts_no_server():
     with forkserver.serving(worth_it=False) as server:
         assert server == {}
-
-
-@pytest.fixture
-def longer(project):
-    """A training of some seconds."""
-    file = project / "experiments/tiny/faces-gan.yaml"
-    file.write_text(file.read_text().replace("images: 1024", "images: 8192"))
-    return project
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "to"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)])
-def test_who_interrupts_a_repro_interrupts_its_forks_and_leaves_a_checkpoint(longer, number, to):
-    """As a terminal does, which reaches all, and as who stops a service, which reaches one."""
-    several = ("train@faces-gan", "train@faces-vae")
-    repro = start(longer, ATELIER, "repro", "--no-sync", *several, **OFTEN)
-    while not any(longer.glob(CHECKPOINT)):
-        assert repro.poll() is None, repro.stdout.read()
-        time.sleep(0.05)
-    assert any("forkserver" in " ".join(process.cmdline()) for process in session(repro))
-    to(repro.pid, number)
-    said, _ = repro.communicate(timeout=60)
-    assert repro.returncode == Interrupted.exit_code, said
-    assert any(longer.glob(CHECKPOINT))
-    assert not psutil.wait_procs(session(repro), timeout=30)[1]
-
-
-def session(leader):
-    """The processes of a command's session that have not ended."""
-    return [
-        process
-        for process in psutil.process_iter(["status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and session_of(process) == leader.pid
-    ]
-
-
-def session_of(process):
-    with suppress(ProcessLookupError):
-        return os.getsid(process.pid)
-
-
-@pytest.mark.slow
-def test_a_fork_ends_with_its_caller_and_learns_bit_for_bit_the_same(longer):
-    project = longer
-    words = [ATELIER, "train", "faces-gan", "--scale", "tiny"]
-    out = project / "artifacts/tiny/faces-gan/train"
-    to_the_end(start(project, *words))
-    expected = contents(out)
-    run(project, "rm", "-r", str(out))
-    for number in (signal.SIGKILL, signal.SIGTERM):
-        caller = start(project, *words, **OFTEN, **fork_server())
-        fork = fork_of(caller, project)
-        caller.send_signal(number)
-        fork.wait(timeout=60)
-        caller.wait()
-        assert any(project.glob(CHECKPOINT))
-        assert not out.exists()
-    to_the_end(start(project, *words, **fork_server()))
-    assert contents(out) == expected
-
-
-def to_the_end(process):
-    said, _ = process.communicate()
-    assert process.returncode == 0, said
-
-
-def fork_of(caller, project):
-    """The process that trains in the caller's place, once it has the device."""
-    while True:
-        assert caller.poll() is None, caller.stdout.read()
-        time.sleep(0.05)
-        with suppress(FileNotFoundError, ValueError):
-            (device,) = project.glob(".atelier/checkpoints/*.holder.json")
-            fork = psutil.Process(json.loads(device.read_text())["pid"])
-            if fork.is_running() and fork.pid != caller.pid and any(project.glob(CHECKPOINT)):
-                return fork

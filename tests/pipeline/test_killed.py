@@ -1,14 +1,18 @@
 """Trainings killed for real: what comes after equals what was never killed."""
 
 import json
+import os
 import random
 import signal
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
 import torch
-from tests.project import BIN, contents, run, start
+from tests.project import BIN, contents, fork_server, run, start
+
+from atelier.errors import Interrupted
 
 pytestmark = pytest.mark.slow
 OFTEN = {"ATELIER_SAVE_EVERY_SECONDS": "0.5"}
@@ -46,7 +50,11 @@ def wait_for(condition, seconds=60):
 
 
 def wait_until_it_learns(project):
-    wait_for(lambda: list(project.glob(".atelier/checkpoints/*/checkpoint.pt")))
+    wait_for(lambda: checkpoints(project))
+
+
+def checkpoints(project):
+    return list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
 
 
 def test_killed_trainings_go_on_bit_for_bit(longer):
@@ -127,3 +135,55 @@ def holds_the_device(process):
         return any("cpu.lock" in file.path for file in process.open_files())
     except psutil.Error:
         return False
+
+
+@pytest.mark.parametrize(("number", "to"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)])
+def test_who_interrupts_a_repro_interrupts_its_forks_and_leaves_a_checkpoint(longer, number, to):
+    """As a terminal does, which reaches all, and as who stops a service, which reaches one."""
+    project, _ = longer
+    several = ("train@faces-gan", "train@faces-vae")
+    repro = start(project, str(BIN / "atelier"), "repro", "--no-sync", *several, **OFTEN)
+    wait_until_it_learns(project)
+    assert any("forkserver" in " ".join(process.cmdline()) for process in session(repro))
+    to(repro.pid, number)
+    said, _ = repro.communicate(timeout=60)
+    assert repro.returncode == Interrupted.exit_code, said
+    assert checkpoints(project)
+    assert not psutil.wait_procs(session(repro), timeout=30)[1]
+
+
+def session(leader):
+    """The processes of a command's session that have not ended."""
+    return [
+        process
+        for process in psutil.process_iter(["status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and session_of(process) == leader.pid
+    ]
+
+
+def session_of(process):
+    with suppress(ProcessLookupError):
+        return os.getsid(process.pid)
+
+
+def test_a_fork_ends_with_its_caller_and_another_goes_on_bit_for_bit(longer):
+    project, expected = longer
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        caller = start(project, *TRAIN, **OFTEN, **fork_server())
+        wait_for(lambda: fork_of(caller, project) and checkpoints(project))  # noqa: B023
+        fork = fork_of(caller, project)
+        caller.send_signal(number)
+        fork.wait(timeout=60)
+        caller.wait()
+        assert checkpoints(project)
+        assert not (project / RESULT).exists()
+    run(project, *TRAIN)
+    assert contents(project / RESULT) == expected
+
+
+def fork_of(caller, project):
+    """The process that has the checkpoint in the caller's place, if it does already."""
+    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        (holder,) = project.glob(".atelier/checkpoints/*.holder.json")
+        fork = psutil.Process(json.loads(holder.read_text())["pid"])
+        return fork if fork.pid != caller.pid else None

@@ -66,14 +66,15 @@ def dvc_above() -> psutil.Process | None:
     if DVC_MARK not in os.environ:
         return None
     try:
-        for ancestor in psutil.Process(int(os.environ.get(CALLER, os.getpid()))).parents():
-            try:
-                if DVC_MARK not in ancestor.environ():
-                    return ancestor
-            except psutil.Error:
-                return ancestor
+        ancestors = psutil.Process(int(os.environ.get(CALLER, os.getpid()))).parents()
     except psutil.NoSuchProcess:
         raise Interrupted("the command that started this one is gone.") from None
+    for ancestor in ancestors:
+        try:
+            if DVC_MARK not in ancestor.environ():
+                return ancestor
+        except psutil.Error:
+            return ancestor
     return None
 
 
