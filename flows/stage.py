@@ -12,12 +12,14 @@ from prefect.runtime import flow_run
 
 from atelier.errors import UserError
 from atelier.operations import process, progress
+from atelier.operations.devices import devices_of_a_training
 from atelier.paths import JUDGE, JUDGE_B
 from atelier.registry.lineage import FLOW_RUN, FLOW_RUN_URL
 from report import unless_away
 from slot import device_slot
 
-ON_DEVICE = (JUDGE, JUDGE_B, "train", "bundle", "evaluate", "register")
+TRAIN = (JUDGE, JUDGE_B, "train")
+ON_DEVICE = (*TRAIN, "bundle", "evaluate", "register")
 """Stages that compute with the networks; the others need no slot."""
 HOURS = {"train": 72.0, JUDGE: 12.0, JUDGE_B: 12.0}
 OTHER_HOURS = 3.0
@@ -45,15 +47,20 @@ def run_command(arguments: str) -> None:
 
 
 def run(stage: str, force: bool = False) -> None:
-    """Runs a stage in its task, with the slot where it computes on the device."""
+    """Runs a stage in its task, with slots where it computes on devices.
+
+    Raises:
+        UserError: a training shall have more processes than there are GPUs, or slots.
+    """
     kind = stage.partition("@")[0]
     seconds = float(os.environ.get(TIMEOUT_VARIABLE, 3600 * HOURS.get(kind, OTHER_HOURS)))
+    devices = devices_of_a_training() if kind in TRAIN else 1
     waits: AbstractContextManager[dict[str, str]] = (
-        device_slot(stage) if kind in ON_DEVICE else nullcontext({})
+        device_slot(stage, devices) if kind in ON_DEVICE else nullcontext({})
     )
-    with waits as device:
+    with waits as named:
         timed = run_stage.with_options(timeout_seconds=seconds)
-        timed(stage, force, {**device, **_who_ordered()})
+        timed(stage, force, {**named, **_who_ordered()})
 
 
 def _who_ordered() -> dict[str, str]:

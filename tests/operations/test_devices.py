@@ -1,17 +1,20 @@
-"""Each flow claims a device of its own; where all are claimed it waits and says so."""
+"""Each flow claims devices of its own; where all are claimed it waits and says so."""
 
 import threading
 from contextlib import ExitStack
 
 import pytest
 
+from atelier.errors import UserError
 from atelier.operations.devices import (
     VISIBLE,
     claimed,
+    devices_of_a_training,
     places,
     shares_of_machine,
     visible_devices,
 )
+from atelier.pipeline.processes import PROCESSES
 
 
 @pytest.fixture
@@ -65,3 +68,44 @@ def test_each_training_side_by_side_has_a_device(said, monkeypatch):
     assert places() in (1, 2)
     with shares_of_machine(2) as shares:
         assert not any(VISIBLE in share for share in shares)
+
+
+def test_who_wants_two_keeps_none_before_both_are_free(said, monkeypatch):
+    """Two that had one each would wait for each other for ever."""
+    monkeypatch.setattr("atelier.operations.devices.POLL_SECONDS", 0.05)
+    both, has_them = [], threading.Event()
+
+    def claim():
+        with claimed(said.append, 2) as variables:
+            both.append(variables)
+            has_them.set()
+
+    with claimed(said.append):
+        waiting = threading.Thread(target=claim)
+        waiting.start()
+        assert not has_them.wait(0.5)
+        with claimed(said.append, 1) as beside:
+            assert beside == {VISIBLE: "GPU-8f2a"}
+    assert has_them.wait(10)
+    waiting.join()
+    assert both == [{VISIBLE: "2,GPU-8f2a"}]
+    assert said == ["waiting for 2 devices: 2, GPU-8f2a are claimed by other flows"]
+
+
+def test_a_training_takes_a_gpu_for_each_process(said, monkeypatch):
+    assert devices_of_a_training() == 1
+    monkeypatch.setenv(PROCESSES, "2")
+    assert devices_of_a_training() == 2
+    monkeypatch.setenv(VISIBLE, "")
+    assert devices_of_a_training() == 1, "a processor is one device for all of them"
+    monkeypatch.setenv(VISIBLE, "0")
+    with pytest.raises(UserError, match=f"{PROCESSES}: asks for 2 GPUs.* lists 1: 0"):
+        devices_of_a_training()
+
+
+def test_trainings_side_by_side_have_as_many_gpus_as_processes(said, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "0,1,2,3,4")
+    monkeypatch.setenv(PROCESSES, "2")
+    assert places() == 2, "one is left over"
+    with shares_of_machine(2) as shares:
+        assert [share[VISIBLE] for share in shares] == ["0,1", "2,3"]

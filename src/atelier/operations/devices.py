@@ -1,16 +1,18 @@
-"""Which device a stage may use: of several, each is claimed by one flow at a time; cores are shared
-by those who work side by side."""
+"""Which devices a stage may use: of several, each is claimed by one flow at a time, and a training
+takes one for each of its processes. Cores are shared by those who work side by side."""
 
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
 from atelier.data.parallel import available_cores
+from atelier.errors import UserError
 from atelier.pipeline.interruption import stop_requests
 from atelier.pipeline.locks import CPU_SHARE, device_lock, held
+from atelier.pipeline.processes import PROCESSES, asked_for
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 1.0
@@ -27,31 +29,45 @@ def visible_devices() -> list[str]:
     return [str(n) for n in range(len(os.listdir(folder)))] if os.path.isdir(folder) else []
 
 
-@contextmanager
-def claimed(waiting: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """Claims a free device for as long as it lasts; yields the variables that tell a stage.
+def devices_of_a_training() -> int:
+    """How many devices a training takes: a GPU for each of its processes, or the processor.
 
-    A claim is the kernel's file lock: it goes with its process, however that ends.
+    Raises:
+        UserError: it shall have more processes than there are GPUs.
+    """
+    processes, names = asked_for(), visible_devices()
+    if names and processes > len(names):
+        there = f"{VISIBLE} or the driver lists {len(names)}: {', '.join(names)}"
+        raise UserError(PROCESSES, f"asks for {processes} GPUs, one for each process; {there}")
+    return processes if names else 1
+
+
+@contextmanager
+def claimed(waiting: Callable[[str], None], count: int = 1) -> Iterator[dict[str, str]]:
+    """Claims free devices for as long as it lasts; yields the variables that tell a stage.
+
+    A claim is the kernel's file lock: it goes with its process, however that ends. Who does not
+    get as many as it wants keeps none.
     """
     names = visible_devices()
-    locks = [FileLock(device_lock(f"cuda:{name}").with_suffix(".claim")) for name in names]
-    if not locks:
+    if not names:
         yield {}
         return
     told = False
     while True:
-        for name, lock in zip(names, locks, strict=True):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
-                yield {VISIBLE: name}
-            finally:
-                lock.release()
-            return
+        with ExitStack() as claims:
+            mine: list[str] = []
+            for name in names:
+                lock = FileLock(device_lock(f"cuda:{name}").with_suffix(".claim"))
+                with suppress(Timeout):
+                    claims.enter_context(lock.acquire(timeout=0))
+                    mine.append(name)
+                if len(mine) == count:
+                    yield {VISIBLE: ",".join(mine)}
+                    return
         if not told:
-            waiting(f"waiting for a device: {', '.join(names)} are claimed by other flows")
+            wanted = "a device" if count == 1 else f"{count} devices"
+            waiting(f"waiting for {wanted}: {', '.join(names)} are claimed by other flows")
             told = True
         time.sleep(POLL_SECONDS)
 
@@ -75,19 +91,31 @@ def shares_of_cores(count: int) -> Iterator[list[dict[str, str]]]:
 
 
 def places() -> int:
-    """How many trainings this machine does well at once: one on each GPU, else two on its cores."""
-    return len(visible_devices()) or min(2, available_cores())
+    """How many trainings this machine does well at once: one on the GPUs that it takes, else two on
+    its cores.
+
+    Raises:
+        UserError: one shall have more processes than there are GPUs.
+    """
+    return len(_places_on_gpus()) or min(2, available_cores())
 
 
 @contextmanager
 def shares_of_machine(count: int) -> Iterator[list[dict[str, str]]]:
-    """`shares_of_cores`, and of several GPUs one for each, by turns.
+    """`shares_of_cores`, and of several GPUs as many as a training takes for each, by turns.
 
     Raises:
+        UserError: one shall have more processes than there are GPUs.
         Interrupted: stopped while waiting for others.
     """
-    names = visible_devices()
+    on_gpus = _places_on_gpus()
     with shares_of_cores(count) as shares:
-        for number, share in enumerate(shares if names else ()):
-            share[VISIBLE] = names[number % len(names)]
+        for number, share in enumerate(shares if on_gpus else ()):
+            share[VISIBLE] = on_gpus[number % len(on_gpus)]
         yield shares
+
+
+def _places_on_gpus() -> list[str]:
+    """The GPUs, as many together as a training takes; what is left over is in none."""
+    names, size = visible_devices(), devices_of_a_training()
+    return [",".join(names[at : at + size]) for at in range(0, len(names) - size + 1, size)]

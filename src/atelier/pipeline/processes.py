@@ -20,6 +20,18 @@ def leads() -> bool:
     return LAUNCHED not in os.environ or os.environ["RANK"] == "0"
 
 
+def asked_for() -> int:
+    """How many processes a training shall have, as the environment says.
+
+    Raises:
+        UserError: it says what is no number of processes.
+    """
+    asked = os.environ.get(PROCESSES, "1")
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(PROCESSES, f"is a number of processes (got {asked!r})")
+    return int(asked)
+
+
 def launch(*words: str) -> None:
     """Becomes torch's launcher of `atelier` with these words, where several processes are asked
     for and none was launched yet.
@@ -27,10 +39,7 @@ def launch(*words: str) -> None:
     Raises:
         UserError: the environment asks for what is no number of processes.
     """
-    asked = os.environ.get(PROCESSES, "1")
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(PROCESSES, f"is a number of processes (got {asked!r})")
-    if int(asked) > 1 and LAUNCHED not in os.environ:
+    if (asked := asked_for()) > 1 and LAUNCHED not in os.environ:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={asked}"]
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, *launcher, "-m", "atelier", *words])
