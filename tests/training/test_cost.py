@@ -31,6 +31,16 @@ def test_every_file_states_what_a_training_costs(scale, name):
     assert stated == pytest.approx(found, rel=0.02)
 
 
+@pytest.mark.parametrize("name", LISTED)
+def test_between_the_bounds_of_its_terms_a_step_costs_the_same(name, monkeypatch):
+    """A term that depended on the progress in another way than by a comparison would be missed."""
+    found = []
+    for inside in (0.01, 0.99):
+        monkeypatch.setattr(cost, "INSIDE", inside)
+        found.append(counted("tiny", name)[1])
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+
+
 def test_the_laptop_trains_everything_in_its_time():
     seconds = {name: config.load_experiment("laptop", name).plan.seconds for name in SHIPPED}
     assert sum(seconds.values()) <= LAPTOP_SECONDS, seconds

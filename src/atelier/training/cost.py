@@ -3,8 +3,6 @@ anything is trained."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -19,8 +17,8 @@ from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import Batch, Objective, Phase, Setting, train_only
 
-PARTS = 100
-"""Of a training: a term that ends before the training does is counted in some of them."""
+INSIDE = 0.4142
+"""Where a part of a training is looked at: at no round share, where a term may begin or end."""
 
 
 class OperationCounter(TorchDispatchMode):
@@ -52,6 +50,33 @@ class _Draws:
 
     def for_all(self) -> "_Draws":
         return self
+
+
+class _Progress(float):
+    """A share of a training that remembers what it was compared with: where terms begin or end."""
+
+    met: set[float]
+
+    def __new__(cls, share: float) -> "_Progress":
+        made = super().__new__(cls, share)
+        made.met = set()
+        return made
+
+    def _beside(self, other: float) -> float:
+        self.met.add(other)
+        return float(self)
+
+    def __lt__(self, other: float) -> bool:
+        return self._beside(other) < other
+
+    def __le__(self, other: float) -> bool:
+        return self._beside(other) <= other
+
+    def __gt__(self, other: float) -> bool:
+        return self._beside(other) > other
+
+    def __ge__(self, other: float) -> bool:
+        return self._beside(other) >= other
 
 
 def gflop_per_image(
@@ -168,29 +193,23 @@ def _operations(
     """Of a whole step, on average over a training."""
     nets, objective, batch_at = _outline(work, shape, labels)
 
-    def due(part: int) -> list[Phase]:
-        return [phase for phase in objective.phases if phase.is_due(0, _progress(part))]
+    def step(progress: float) -> float:
+        batch = batch_at(progress)
+        due = [phase for phase in objective.phases if phase.is_due(0, progress)]
+        return sum(_phase(phase, nets, objective, batch) / phase.every for phase in due)
 
-    @cache
-    def step(part: int) -> float:
-        batch = batch_at(_progress(part))
-        return float(
-            sum(_phase(phase, nets, objective, batch) / phase.every for phase in due(part))
-        )
+    def over(begins: float, ends: float) -> float:
+        """The same of a part, times its share; a part is cut where a term begins or ends."""
+        at = begins + INSIDE * (ends - begins)
+        progress = _Progress(at)
+        found = step(progress)
+        first = max((bound for bound in progress.met if begins < bound <= at), default=begins)
+        last = min((bound for bound in progress.met if at < bound < ends), default=ends)
+        found *= last - first
+        found += over(begins, first) if begins < first else 0
+        return found + (over(last, ends) if last < ends else 0)
 
-    def over(parts: list[int]) -> float:
-        """The sum over parts; a term begins or ends once, so what ends alike is alike between."""
-        if step(parts[0]) == step(parts[-1]):
-            return step(parts[0]) * len(parts)
-        middle = (len(parts) + 1) // 2
-        return over(parts[:middle]) + over(parts[middle:])
-
-    alike = groupby(range(PARTS), due)
-    return sum(over(list(parts)) for _, parts in alike) / PARTS
-
-
-def _progress(part: int) -> float:
-    return (part + 0.5) / PARTS
+    return over(0.0, 1.0)
 
 
 def _phase(phase: Phase, nets: nn.ModuleDict, objective: Objective, batch: Batch) -> int:
