@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from copy import deepcopy
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Annotated, Any, TypeVar
@@ -66,6 +68,12 @@ def parse(text: str) -> Any:
     Raises:
         yaml.YAMLError, ValueError, RecursionError: it is none.
     """
+    # A command may read a file for each of forty stages, and PyYAML takes 20 ms for it.
+    return deepcopy(_parsed(text))
+
+
+@lru_cache
+def _parsed(text: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:

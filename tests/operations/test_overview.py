@@ -3,12 +3,14 @@
 import json
 
 from tests.project import run
+from tests.registry.test_lookup import imported
 
 from atelier.operations import overview
-from atelier.operations.status import champion_of
 from atelier.params import listed_experiments
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.pipeline.locks import held
+from atelier.registry import versions
+from atelier.registry.store import open_store
 
 
 def test_every_experiment_has_its_line(in_pipeline):
@@ -17,7 +19,8 @@ def test_every_experiment_has_its_line(in_pipeline):
     assert [one.experiment for one in found] == names
     for one in found:
         assert one.pipeline == "up to date"
-        assert one.champion == champion_of(one.experiment, "tiny")
+        champion = versions.champion(open_store(), f"{one.experiment}-tiny")
+        assert one.champion == str(champion or ""), "MLflow says the same"
         assert one.figures, "each task has a headline"
         assert one.disk_bytes > 100_000
 
@@ -48,6 +51,10 @@ def test_the_table_and_the_same_for_programs(in_pipeline):
     assert (one["experiment"], one["pipeline"]) == ("numbers", "up to date")
     assert words["disk_bytes"]["free"] > 0
     assert "numbers" in run(in_pipeline, "atelier", "status", "number", code=2)
+
+
+def test_to_say_all_that_takes_no_mlflow(in_pipeline):
+    assert imported("status") == ["torch"]
 
 
 def test_links_and_what_vanishes_take_no_disk(tmp_path):

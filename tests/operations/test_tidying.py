@@ -8,9 +8,8 @@ from tests.project import run
 from atelier.operations import tidying
 from atelier.operations.overview import bytes_below
 from atelier.operations.records import cache_folder
-from atelier.pipeline.definition import checkpoint_folder
+from atelier.pipeline.definition import FINISHED, checkpoint_folder
 from atelier.pipeline.locks import held
-from atelier.pipeline.warm_start import FINISHED
 from atelier.tasks.context import KEPT_FEATURES
 
 

@@ -14,9 +14,8 @@ from atelier.operations.staleness import Step, steps_of_all
 from atelier.operations.status import champions
 from atelier.params import listed_experiments
 from atelier.paths import Paths
-from atelier.pipeline.definition import CHECKPOINTS
+from atelier.pipeline.definition import CHECKPOINTS, FINISHED
 from atelier.pipeline.locks import holder_of, is_held
-from atelier.pipeline.warm_start import FINISHED
 
 HEADLINES = {
     "numbers": (f"numbers/{MULTIPLES_SHARE}",),

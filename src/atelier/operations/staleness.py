@@ -73,7 +73,10 @@ def steps_of_all(
 ) -> dict[str, list[Step]]:
     """`steps_of` each experiment, by its name; DVC is asked once."""
     stages = {name: stages_of(name) for name in experiments}
-    found = direct_reasons(list(dict.fromkeys(chain.from_iterable(stages.values()))), tell)
+    # Of all that there are DVC says it four times as fast as of each that is named.
+    of_all = stages.keys() == listed_experiments().keys()
+    named = dict.fromkeys(chain.from_iterable(stages.values()))
+    found = direct_reasons([] if of_all else list(named), tell)
     return {name: _steps(of, found, scale) for name, of in stages.items()}
 
 
@@ -88,7 +91,8 @@ def _steps(stages: Sequence[str], found: Mapping[str, tuple[str, ...]], scale: s
 def direct_reasons(
     stages: Sequence[str], tell: Callable[[str], None] = say
 ) -> dict[str, tuple[str, ...]]:
-    """What `dvc status` says of these stages: in words, by stage; the others are up to date.
+    """What `dvc status` says of these stages, or of all where none is named: in words, by stage;
+    the others are up to date.
 
     It fails where another DVC works on their paths; then it is asked again, once they are free.
     """

@@ -12,8 +12,9 @@ from atelier.evaluation.report import flatten
 from atelier.paths import Paths
 from atelier.pipeline.definition import CHECKPOINTS
 from atelier.registry import versions
+from atelier.registry.lookup import look_over
 from atelier.registry.scored import figures_of
-from atelier.registry.store import has_store, open_store
+from atelier.registry.store import has_store, on_disk, open_store
 from atelier.registry.tags import PROMOTED_TAG, REASON_TAG, UNDECIDED
 from atelier.registry.tracking import report_link, run_at, run_link
 
@@ -41,14 +42,15 @@ def champion_of(experiment: str, scale: str) -> str:
 
 
 def champions(experiments: Sequence[str], scale: str) -> dict[str, str]:
-    """`champion_of` each experiment; the store is opened once."""
-    found = dict.fromkeys(experiments, "")
-    if has_store():
-        store = open_store()
-        for name in found:
-            registered = load_experiment(scale, name).registered_name
-            found[name] = str(versions.champion(store, registered) or "")
-    return found
+    """`champion_of` each experiment. Of a store on disk its database says it, without MLflow."""
+    if not has_store():
+        return dict.fromkeys(experiments, "")
+    registered = {name: load_experiment(scale, name).registered_name for name in experiments}
+    if (kept := on_disk()) and (known := look_over(kept[0])) is not None:
+        now = {one.name: str(one) for one in known if versions.CHAMPION in one.aliases}
+        return {name: now.get(of, "") for name, of in registered.items()}
+    store = open_store()
+    return {name: str(versions.champion(store, of) or "") for name, of in registered.items()}
 
 
 def status_of(experiment: str, scale: str) -> Status:

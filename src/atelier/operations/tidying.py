@@ -14,9 +14,8 @@ from atelier.operations.records import cache_folder
 from atelier.operations.workspace import WORKTREES
 from atelier.params import listed_experiments, load_parameters
 from atelier.paths import JUDGE, JUDGE_B, SCALES, Paths
-from atelier.pipeline.definition import CHECKPOINTS, checkpoint_folder
+from atelier.pipeline.definition import CHECKPOINTS, FINISHED, checkpoint_folder
 from atelier.pipeline.locks import is_held
-from atelier.pipeline.warm_start import FINISHED
 from atelier.registry.ageing import Aged, aged, let_go
 from atelier.registry.store import has_store, open_store
 from atelier.tasks.context import KEPT_FEATURES

@@ -15,6 +15,8 @@ from atelier.paths import home_of
 from atelier.schema import read_yaml
 
 CHECKPOINTS = Path(".atelier", "checkpoints")
+FINISHED = CHECKPOINTS.with_name("finished")
+"""Of each experiment, the networks that another training may start from."""
 
 
 @dataclass(frozen=True)

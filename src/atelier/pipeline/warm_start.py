@@ -26,14 +26,13 @@ from atelier.data.folders import built_aside, put
 from atelier.display import say
 from atelier.errors import UserError
 from atelier.files import write_whole
-from atelier.pipeline.definition import same_but_images
+from atelier.pipeline.definition import FINISHED, same_but_images
 from atelier.registry.tracking import NETWORKS_FOLDER, history_digest
 from atelier.schema import Positive, Strict
 from atelier.training import checkpoint
 from atelier.training.loop import snapshot_marks
 from atelier.training.setup import Learner
 
-FINISHED = Path(".atelier", "finished")
 NETWORKS = "networks.safetensors"
 FACTS = "finished.json"
 START = "start.json"
