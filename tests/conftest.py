@@ -26,7 +26,7 @@ from tests.bundles import (  # noqa: F401
     sign,
     store,
 )
-from tests.project import copy_repository, run
+from tests.project import copy_project, copy_repository, run
 
 torch.set_num_threads(1)  # tests are small: a second thread only waits
 
@@ -105,5 +105,5 @@ def pipeline(tmp_path_factory):
 @pytest.fixture
 def project(pipeline, tmp_path):
     """A copy of the project after its pipeline ran, to be changed at will."""
-    run(pipeline.parent, "cp", "-r", f"{pipeline}/.", str(tmp_path))
+    copy_project(pipeline, tmp_path)
     return tmp_path

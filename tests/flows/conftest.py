@@ -2,14 +2,14 @@
 
 import pytest
 from tests.flows.operator import begin, wait_for
-from tests.project import run
+from tests.project import copy_project
 
 
 @pytest.fixture(scope="session")
 def operator(pipeline, tmp_path_factory):
     """A copy of the project after its pipeline ran, with server, worker and MLflow's pages."""
     project = tmp_path_factory.mktemp("operator")
-    run(pipeline.parent, "cp", "-r", f"{pipeline}/.", str(project))
+    copy_project(pipeline, project)
     found = begin(project)
     yield found
     found.atelier("down")
