@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def copied(image_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(image_bundle, tmp_path / "bundle"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sign() -> Callable[[Path], None]:
     """Makes a changed bundle agree with itself again, as one who tampers with it would."""
 
@@ -148,17 +149,23 @@ def publish(root: Path, database: Path, bundles: Sequence[tuple[Path, Figures | 
 
     Returns its mlruns/.
     """
+    with new_store(root, database) as opened:
+        for folder, champion in bundles:
+            version, _ = versions.register(opened, folder)
+            versions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
+    return root / "mlruns"
+
+
+@contextmanager
+def new_store(root: Path, database: Path) -> Iterator[Store]:
+    """An empty store below `root`, which is the working folder meanwhile."""
     (root / "mlruns").mkdir()
     shutil.copyfile(database, root / "mlruns" / "mlflow.db")
     before = Path.cwd()
     os.chdir(root)
     forget_connections()
     try:
-        opened = open_store()
-        for folder, champion in bundles:
-            version, _ = versions.register(opened, folder)
-            versions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
+        yield open_store()
     finally:
         os.chdir(before)
         forget_connections()
-    return root / "mlruns"

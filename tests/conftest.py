@@ -1,13 +1,16 @@
 """What every test shares: a clean environment, devices that nobody else trains on, one whole run.
 
 The pipeline is run once, for all tests that look at what it left. Where several processes run the
-tests (`pytest -n`), one begins with those, and each file stays in one process with its fixtures.
+tests (`pytest -n`), one begins with those and the others end with theirs, and each file stays in
+one process with its fixtures.
 """
 
 import os
+import shutil
 
 import pytest
 import torch
+from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
 from atelier.cli.main import TELEMETRY_OFF
@@ -42,7 +45,7 @@ ON_THE_PIPELINE = {
     "tests/pipeline/test_plots.py",
     "tests/pipeline/test_pipeline.py",
 }
-"""Fast tests that look at it; another process would have to run it again."""
+"""Fast tests that look at it; another process would have to wait for it."""
 
 
 class Schedule(LoadScopeScheduling):
@@ -68,7 +71,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker("pipeline")
             if unit(item.nodeid) != PIPELINE and not item.get_closest_marker("slow"):
                 raise pytest.UsageError(f"{item.nodeid}: is fast; name its file in ON_THE_PIPELINE")
-    items.sort(key=lambda item: unit(item.nodeid) != PIPELINE)
+    looks = {unit(item.nodeid) for item in items if item.get_closest_marker("pipeline")}
+
+    def turn(item):
+        of = unit(item.nodeid)
+        return 0 if of == PIPELINE else 2 if of in looks else 1
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,10 +104,17 @@ def clean(monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory):
-    """A project after its first `dvc repro` at tiny scale. Leave it as it is."""
-    folder = copy_repository(tmp_path_factory.mktemp("pipeline"))
-    run(folder, "dvc", "repro")
+def pipeline(tmp_path_factory, worker_id):
+    """A project after its first `dvc repro` at tiny scale; all processes that run the tests have
+    the same. Leave it as it is."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "pipeline"
+    complete = folder.with_suffix(".complete")
+    with FileLock(folder.with_suffix(".lock")):
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            run(copy_repository(folder), "dvc", "repro")
+            complete.touch()
     return folder
 
 

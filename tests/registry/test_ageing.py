@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.bundles import new_store
 from tests.toys import GOOD
 
 from atelier.errors import UserError
 from atelier.registry import ageing, loading, versions
 from atelier.registry.gate import Decision
-from atelier.registry.store import Store
+from atelier.registry.store import Store, open_store
 
 NAME = "faces-gan-tiny"
 PROMOTED = (1, 10, 20)
@@ -19,17 +20,33 @@ STARTED_FROM = {20: 5, 5: 2}
 """Version 20 began with the networks of 5, which had begun with those of 2."""
 
 
+@pytest.fixture(scope="module")
+def thirty_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Path,
+    image_bundle: Path,
+    sign: Callable[[Path], None],
+) -> Path:
+    """mlruns/ with thirty versions of one name."""
+    root = tmp_path_factory.mktemp("thirty")
+    bundle = shutil.copytree(image_bundle, root / "bundle")
+    with new_store(root, new_database) as store:
+        for number in range(1, 31):
+            words = json.loads((bundle / "bundle.json").read_text())
+            (bundle / "bundle.json").write_text(json.dumps(words | {"selected_images": number}))
+            sign(bundle)
+            start = STARTED_FROM.get(number)
+            tags = {ageing.STARTED_FROM: f"{NAME}/{start}"} if start else {}
+            version, _ = versions.register(store, bundle, origin=tags.copy)
+            versions.record(store, version, Decision(number in PROMOTED, "a word", GOOD, GOOD, ()))
+    return root / "mlruns"
+
+
 @pytest.fixture
-def thirty(store: Store, copied: Path, sign: Callable[[Path], None]) -> Store:
-    for number in range(1, 31):
-        words = json.loads((copied / "bundle.json").read_text())
-        (copied / "bundle.json").write_text(json.dumps(words | {"selected_images": number}))
-        sign(copied)
-        start = STARTED_FROM.get(number)
-        tags = {ageing.STARTED_FROM: f"{NAME}/{start}"} if start else {}
-        version, _ = versions.register(store, copied, origin=tags.copy)
-        versions.record(store, version, Decision(number in PROMOTED, "a word", GOOD, GOOD, ()))
-    return store
+def thirty(thirty_folder: Path, repository: Path) -> Store:
+    """Its store, a copy for each test."""
+    shutil.copytree(thirty_folder, repository / "mlruns", dirs_exist_ok=True)
+    return open_store()
 
 
 def holding(store: Store) -> list[int]:
