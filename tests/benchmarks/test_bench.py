@@ -91,6 +91,7 @@ def test_parts_count_by_their_shares_of_the_images(bench):
     assert row["share_of_bare"] == pytest.approx(row["gflops"] / 20)
 
 
+@pytest.mark.slow
 def test_a_row_of_each_experiment_and_a_trace(tmp_path):
     out = tmp_path / "bench.json"
     ran = subprocess.run(

@@ -201,6 +201,7 @@ def test_a_step_s_waits_are_those_that_torch_warns_of(sides, monkeypatch):
     assert modes[-1] == "default"
 
 
+@pytest.mark.slow
 def test_tiny_trainings_and_the_peers_in_small(sides, monkeypatch, module):
     """A side that a model cannot have says why; compiling itself is left to torch."""
     monkeypatch.setattr(nn.Module, "compile", lambda network: None)

@@ -117,12 +117,21 @@ def test_each_kind_becomes_a_dataset(repository, user, monkeypatch, capsys, kind
         complete = yaml.safe_load(paths.Paths(scale).dataset_file("mine").read_text())
         assert dataset.model_dump(mode="json", exclude_unset=True) == complete
         assert complete.keys() == config.Dataset.model_fields.keys()
-    for source in sources:
-        check_experiment(f"new-{source}", source)
+    check_experiment(sources[0])
 
 
-def check_experiment(name, source):
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind, (*_, sources) in KINDS.items() if sources[1:]])
+def test_other_experiments_go_with_it_too(repository, user, monkeypatch, capsys, kind):
+    (name, *more), _, _, sources = KINDS[kind]
+    run(monkeypatch, capsys, "mine", user / name, *more)
+    for source in sources[1:]:
+        check_experiment(source)
+
+
+def check_experiment(source):
     """On the new dataset, from a shipped one: sound at every scale, its cost counted."""
+    name = f"new-{source}"
     new_experiment(name, source, dataset="mine")
     assert params.listed_experiments()[name].dataset == "mine"
     for scale in paths.SCALES:

@@ -85,6 +85,7 @@ def test_the_registry_answers_and_generates(pipeline, tmp_path):
     assert len([word for word in numbers if word.isdigit()]) == 20
 
 
+@pytest.mark.slow
 def test_a_deleted_mlruns_is_restored_without_training(project):
     before = run(project, "atelier", "registry", "list")
     shutil.rmtree(project / "mlruns")

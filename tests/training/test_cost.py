@@ -68,7 +68,7 @@ def test_a_linear_network_costs_what_its_matrices_say():
 
 
 def test_a_phase_now_and_then_and_a_term_for_a_while_count_by_their_shares():
-    experiment = config.load_experiment("laptop", "faces-gan")
+    experiment = config.load_experiment("tiny", "faces-gan")
 
     def cost(every):
         objective = experiment.objective.model_copy(update={"penalty_every": every})

@@ -196,6 +196,7 @@ def test_figures_that_are_cut_short_leave_the_old_page(written, made):
     assert not [*made.glob(".report*")]
 
 
+@pytest.mark.slow
 def test_the_largest_sheets_stay_below_the_bound(written, made):
     for name, stems in SHEETS.items():
         for number, stem in enumerate(stems):
