@@ -85,5 +85,5 @@ def test_only_its_user_may_enter_the_sockets_folder(tmp_path, monkeypatch):
 
 
 def test_one_stage_starts_no_server():
-    with forkserver.serving(worth_it=False) as server:
+    with forkserver.serving(one_stage=True) as server:
         assert server == {}

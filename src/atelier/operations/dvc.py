@@ -60,7 +60,7 @@ def repro(
         AtelierError: a stage failed, and its own message stands above; or others held a path for
             too long. No further run was started, and those beside it came to their end.
     """
-    with forkserver.serving(worth_it=not one_stage) as server:
+    with forkserver.serving(one_stage) as server:
         _run_all(REPRO, runs, [server | dict(place) for place in places])
 
 

@@ -61,13 +61,13 @@ KILLED = 137
 
 
 @contextmanager
-def serving(worth_it: bool = True) -> Iterator[dict[str, str]]:
+def serving(one_stage: bool = False) -> Iterator[dict[str, str]]:
     """Yields the variables by which commands find the server; it starts at the first one's call.
 
-    Empty where it is not worth that; where this process is a fork itself, whose server they find;
-    and on other systems than Linux, whose libraries don't all bear a fork.
+    Empty for one stage, which is not worth that; where this process is a fork itself, whose server
+    they find; and on other systems than Linux, whose libraries don't all bear a fork.
     """
-    if not worth_it or ADDRESS in os.environ or sys.platform != "linux":
+    if one_stage or ADDRESS in os.environ or sys.platform != "linux":
         yield {}
         return
     from tempfile import TemporaryDirectory
