@@ -202,12 +202,11 @@ def _operations(
         """The same of a part, times its share; a part is cut where a term begins or ends."""
         at = begins + INSIDE * (ends - begins)
         progress = _Progress(at)
-        found = step(progress)
+        operations = step(progress)
         first = max((bound for bound in progress.met if begins < bound <= at), default=begins)
         last = min((bound for bound in progress.met if at < bound < ends), default=ends)
-        found *= last - first
-        found += over(begins, first) if begins < first else 0
-        return found + (over(last, ends) if last < ends else 0)
+        rest = [(one, other) for one, other in ((begins, first), (last, ends)) if one < other]
+        return operations * (last - first) + sum(over(*part) for part in rest)
 
     return over(0.0, 1.0)
 
