@@ -22,10 +22,11 @@ from atelier.training.cost import cost_of
 
 LISTED = {name: params.listed_experiments()[name] for name in SHIPPED}
 TAUGHT = [
-    pytest.param(source, objective, marks=[pytest.mark.slow] if sources.index(source) else [])
+    pytest.param(source, objective, marks=[pytest.mark.slow] if earlier else [])
     for objective in OBJECTIVES
-    for sources in [[name for name, listed in LISTED.items() if fits(objective, listed.model)]]
-    for source in sources
+    for earlier, source in enumerate(
+        name for name, listed in LISTED.items() if fits(objective, listed.model)
+    )
 ]
 """Each objective with each experiment whose model it can train; with the first of them, fast."""
 
