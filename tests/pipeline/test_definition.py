@@ -44,6 +44,7 @@ EXCEPTED = {
     "data/sheet.py": "how pictures stand side by side",
     "evaluation/keys.py": "what figures are called",
     "data/twins.py": "read by prepare, which names it; others read its arrays",
+    "training/batch_norm.py": "several processes, whose results are those of one",
     "training/checkpoint.py": "a resumed run equals one that was not",
     "training/health.py": "what is told of a training; one that it ends leaves nothing",
     "training/history.py": "what is written down of a training",

@@ -19,6 +19,7 @@ from atelier.errors import Interrupted
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.training import loop, runtime, setup
+from atelier.training.batch_norm import share_statistics
 
 BATCH = 16
 """Two processes, each with as many images for draws as for reconstructions, four of each."""
@@ -27,6 +28,8 @@ FEW = {"translator": 10, "cyclegan": 2}
 """Where two trainings part sooner. A translator begins as the identity: there an absolute error is
 rounding, and its gradient the sign of that. CycleGAN normalises each map, and what is flat is then
 rounding made large."""
+PLAIN = {"faces-gan": "dcgan", "faces-cgan": "cdcgan"}
+"""The networks that another objective trains there, here with BatchNorm in both."""
 LARGE = 1e-3
 """Adam's epsilon. Adam else divides a gradient that is all rounding, as of a bias that a difference
 of logits takes away, by its own size, and what was nothing becomes a whole step."""
@@ -36,12 +39,18 @@ def worked(name: str) -> config.Experiment:
     experiment, _, objective = name.partition(" with ")
     steps = FEW.get(objective or config.load_experiment("tiny", experiment).model.name, STEPS)
     changed = shortened(experiment, steps, BATCH).model_dump()
+    training = changed["training"]
     if objective:
         changed["objective"] = {"name": objective, **OBJECTIVES[objective].values}
+    if objective and experiment in PLAIN:
+        model = PLAIN[experiment]
+        changed["model"] = {"name": model, **MODELS[model].values, "discriminator_norm": "batch"}
+        networks = "generator", "discriminator"
+        training["optimizers"] = {name: training["optimizers"][name] for name in networks}
     if objective == "cyclegan":
-        changed["model"] = {"name": "cyclegan", **(MODELS["cyclegan"].values or {})}
-        changed["objective"]["pool"] = changed["training"]["batch_size"]  # full after a step
-    changed["training"]["seed"] = int(os.environ["SEED"])
+        changed["model"] = {"name": "cyclegan", **MODELS["cyclegan"].values}
+        changed["objective"]["pool"] = training["batch_size"]  # full after a step
+    training["seed"] = int(os.environ["SEED"])
     return config.Experiment.model_validate(changed)
 
 
@@ -61,6 +70,7 @@ def main() -> None:
     for name in names:
         work = worked(name)
         learner = setup.build(work, Path(prepared, name.partition(" ")[0]), fabric)
+        share_statistics(learner.nets)
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["eps"] = LARGE
