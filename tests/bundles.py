@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from atelier.bundle import pack as bundle
-from atelier.registry import versions
+from atelier.registry import champions, versions
 from atelier.registry.gate import Figures, decide
 from atelier.registry.store import Store, open_store
 from tests.project import forget_connections
@@ -152,7 +152,7 @@ def publish(root: Path, database: Path, bundles: Sequence[tuple[Path, Figures | 
     with new_store(root, database) as opened:
         for folder, champion in bundles:
             version, _ = versions.register(opened, folder)
-            versions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
+            champions.record(opened, version, decide(GOOD, champion, [[BETTER], [BETTER]]))
     return root / "mlruns"
 
 

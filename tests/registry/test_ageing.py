@@ -10,7 +10,7 @@ from tests.bundles import new_store
 from tests.toys import GOOD
 
 from atelier.errors import UserError
-from atelier.registry import ageing, loading, versions
+from atelier.registry import ageing, champions, loading, versions
 from atelier.registry.gate import Decision
 from atelier.registry.store import Store, open_store
 
@@ -38,7 +38,7 @@ def thirty_folder(
             start = STARTED_FROM.get(number)
             tags = {ageing.STARTED_FROM: f"{NAME}/{start}"} if start else {}
             version, _ = versions.register(store, bundle, origin=tags.copy)
-            versions.record(store, version, Decision(number in PROMOTED, "a word", GOOD, GOOD, ()))
+            champions.record(store, version, Decision(number in PROMOTED, "a word", GOOD, GOOD, ()))
     return root / "mlruns"
 
 
@@ -64,7 +64,7 @@ def test_of_thirty_versions_those_stay_that_something_rests_on(thirty: Store) ->
     assert holding(thirty) == [2, 5, 10, 20, 28, 29, 30]
     assert ageing.aged(thirty, keep=3) == []
     assert loading.load(f"{NAME}@champion").version == f"{NAME}/20"
-    versions.rollback(thirty, NAME)
+    champions.rollback(thirty, NAME)
     assert loading.load(f"{NAME}@champion").version == f"{NAME}/10"
 
 

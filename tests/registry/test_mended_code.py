@@ -17,7 +17,7 @@ from atelier.bundle.comparison import Figures, Round
 from atelier.bundle.pack import pack, read
 from atelier.config import load_experiment
 from atelier.paths import Paths
-from atelier.registry import sync, versions
+from atelier.registry import champions, sync, versions
 from atelier.registry.lineage import Lineage, is_before
 from atelier.registry.store import LOCAL_URI, Store
 from atelier.registry.sync import Synced
@@ -127,7 +127,7 @@ def test_the_history_says_why_the_alias_moved(store: Store, publish: Publish) ->
     assert written["decision"]["reason"] == reason
     assert written["decision"]["rounds"] == []
     assert written["decision"]["challenger"]["score"] == GOOD.score
-    assert versions.rollback(store, "faces-gan")[0].number == "1"
+    assert champions.rollback(store, "faces-gan")[0].number == "1"
 
 
 def test_the_figures_of_a_taken_over_champion_hold_in_the_next_contest(

@@ -15,7 +15,7 @@ from atelier.bundle import pack as bundle
 from atelier.bundle.bundle_model import code_digest_of
 from atelier.config import Experiment
 from atelier.paths import Paths
-from atelier.registry import datasets, packaging, scored, sync, tracking, versions
+from atelier.registry import champions, datasets, packaging, scored, sync, tracking, versions
 from atelier.registry.gate import Decision, decide
 from atelier.registry.store import DATABASE, KIND, KIND_TAG, Store, open_store
 from atelier.registry.tracking import USER_TAG
@@ -206,18 +206,18 @@ def test_pages_follow_the_champion(store: Store, experiment: Experiment) -> None
     trained_again(store, experiment)
     synced(store, experiment, FakeComparer())
     assert "**Champion:** version 2" in model_says()
-    versions.rollback(store, NAME)
+    champions.rollback(store, NAME)
     assert "**Champion:** version 1" in model_says()
     assert f"**Since then:** rolled back to {NAME}/1" in says("2")
     assert f"**Since then:** champion again instead of {NAME}/2" in says("1")
-    versions.promote(store, versions.version(store, NAME, "2"), "it is odd")
+    champions.promote(store, versions.version(store, NAME, "2"), "it is odd")
     assert "**Champion:** version 2" in model_says()
     assert "promoted against the gate: it is odd (the gate said: better in each" in says("2")
 
 
 def test_before_a_version_passes_there_is_no_champion(store: Store, image_bundle: Path) -> None:
     version, _ = versions.register(store, image_bundle)
-    versions.record(store, version, Decision(False, "a tie", GOOD, None))
+    champions.record(store, version, Decision(False, "a tie", GOOD, None))
     page = store.client.get_registered_model(version.name).description
     assert "**There is no champion:**" in page
     assert f'load_model("models:/{version.name}/1")' in page

@@ -11,7 +11,7 @@ from tests.toys import GOOD
 
 from atelier.cli.registry import registry
 from atelier.errors import UserError
-from atelier.registry import loading, tracking, versions
+from atelier.registry import champions, loading, tracking, versions
 from atelier.registry.gate import decide
 from atelier.registry.store import DATABASE, Store, open_store
 
@@ -50,7 +50,7 @@ def test_what_is_written_from_another_folder_lies_below_the_database(
         written, tracking.RunDescription("faces-gan-tiny", "a", "key", patch="+ changed\n")
     )
     version, _ = versions.register(written, image_bundle, run_id)
-    versions.record(written, version, decide(GOOD, None))
+    champions.record(written, version, decide(GOOD, None))
     assert not contents(elsewhere)
     assert [one.path for one in written.client.list_artifacts(run_id)] == ["uncommitted.patch"]
 

@@ -16,7 +16,7 @@ from tests.toys import GOOD
 
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
-from atelier.registry import export, loading, packaging, tracking, turns, versions
+from atelier.registry import champions, export, loading, packaging, tracking, turns, versions
 from atelier.registry.follower import Follower
 from atelier.registry.gate import decide
 from atelier.registry.store import BUNDLES, open_store
@@ -91,7 +91,7 @@ def test_a_server_keeps_runs_and_bundles_and_may_come_late(
         version, is_new = versions.register(store, image_bundle, follower.run_id)
         assert is_new
         assert versions.register(store, image_bundle, follower.run_id) == (version, False)
-        versions.record(store, version, decide(GOOD, None))
+        champions.record(store, version, decide(GOOD, None))
         version = versions.find(store, str(version))
         model = store.client.get_logged_model(version.tags["atelier.model"])
         assert version.source == model.artifact_location
@@ -124,7 +124,7 @@ def test_a_bundle_outlives_its_run_and_is_put_back_where_the_server_lost_it(
         store = open_store()
         first = tracking.find_or_create(store, DESCRIPTION)
         version, _ = versions.register(store, image_bundle, first)
-        versions.record(store, version, decide(GOOD, None))
+        champions.record(store, version, decide(GOOD, None))
         store.client.delete_run(first)
         collect = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri"]
         collect += ["sqlite:///server.db", "--run-ids", first]

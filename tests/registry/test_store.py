@@ -14,7 +14,7 @@ import pytest
 from tests.toys import GOOD
 
 from atelier.errors import UserError
-from atelier.registry import tracking, versions
+from atelier.registry import champions, tracking, versions
 from atelier.registry.gate import decide
 from atelier.registry.store import Store, locked, open_store
 
@@ -89,7 +89,7 @@ def test_the_repository_can_be_moved_twice(
     run = tracking.find_or_create(store, tracking.RunDescription("faces-gan-tiny", "a", "key"))
     store.client.log_text(run, "words", "words.txt")
     version, _ = versions.register(store, image_bundle, run)
-    versions.record(store, version, decide(GOOD, None))
+    champions.record(store, version, decide(GOOD, None))
     place = repository
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlruns/mlflow.db"}
     for name in ("once", "a folder/twice"):

@@ -19,7 +19,7 @@ from atelier.errors import UserError
 from atelier.operations.status import MLFLOW_URL, figures_beside_champion, status_of
 from atelier.paths import Paths
 from atelier.pipeline import registering
-from atelier.registry import loading, sync, turns, versions
+from atelier.registry import champions, loading, sync, turns, versions
 from atelier.registry.gate import decide
 from atelier.registry.history import KEPT, PROMOTED, history
 from atelier.registry.lineage import Lineage, dvc_digest
@@ -140,7 +140,7 @@ def test_a_champion_that_comes_meanwhile_is_compared_with(
 
     def overtake() -> None:
         third, _ = versions.register(store, tmp_path / "third")
-        versions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+        champions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
 
     comparer = Overtaken(overtake, [BETTER, replace(BETTER, difference=0.0)])
     result = synced(store, experiment, comparer)
@@ -159,7 +159,7 @@ def test_a_version_that_two_decide_on_is_decided_on_once(
 
     def overtake() -> None:
         found = versions.version(store, "numbers-tiny", "2")
-        versions.record(store, found, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+        champions.record(store, found, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
 
     result = synced(store, experiment, Overtaken(overtake, [replace(BETTER, difference=0.0)]))
     assert result.promoted
@@ -203,14 +203,14 @@ def test_who_was_silent_while_another_was_promoted_is_compared_with_it(
     second, _ = versions.register(store, Paths("tiny").bundle("numbers"))
     pack(tmp_path / "third", {"generator": patterned_numbers(2)}, NUMBERS)
     third, _ = versions.register(store, tmp_path / "third")
-    set_champion = versions.set_champion
+    set_champion = champions.set_champion
 
     def overtake() -> None:
-        monkeypatch.setattr(versions, "set_champion", set_champion)
+        monkeypatch.setattr(champions, "set_champion", set_champion)
         store.client.set_model_version_tag(
             second.name, second.number, turns.PASSED_OVER_TAG, str(third)
         )
-        versions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
+        champions.record(store, third, decide(GOOD, GOOD, [[BETTER], [BETTER]]))
 
     def move_late(store: Store, chosen: Version) -> None:
         overtake()
@@ -218,7 +218,7 @@ def test_who_was_silent_while_another_was_promoted_is_compared_with_it(
 
     tie = replace(BETTER, difference=0.0)
     if so_late:
-        monkeypatch.setattr(versions, "set_champion", move_late)
+        monkeypatch.setattr(champions, "set_champion", move_late)
     comparer = Overtaken((lambda: None) if so_late else overtake, [BETTER, tie])
     folder = Paths("tiny").bundle("numbers")
     assert not sync.submit(shared, second, folder, lambda: comparer).promote

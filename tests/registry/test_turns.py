@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.toys import BETTER, GOOD
 
-from atelier.registry import turns, versions
+from atelier.registry import champions, turns, versions
 from atelier.registry.gate import Decision, decide
 from atelier.registry.store import Store
 from atelier.registry.versions import Version
@@ -60,7 +60,7 @@ def submit(
             better = scores[ours.number] < scores[champion.number]
             found = BETTER if better else replace(BETTER, difference=0.0)
             decision = decide(GOOD, GOOD, [[found], [found]])
-        versions.record(store, ours, decision)
+        champions.record(store, ours, decision)
 
 
 @pytest.mark.parametrize("taking", [turns.turn, lambda store, version: nullcontext()])
@@ -70,7 +70,7 @@ def test_of_two_at_the_same_moment_the_better_is_champion(
     scores: dict[str, float] = {}
     first = register()
     scores[first.number] = 100.0
-    versions.record(store, first, decide(GOOD, None))
+    champions.record(store, first, decide(GOOD, None))
     wrong = 0
     for pair in range(PAIRS):
         better, worse = register(), register()
@@ -105,7 +105,7 @@ def test_who_has_fallen_silent_is_passed_over_once(
         f"{second}: waits until {dead} has been decided on",
         f"{second}: nobody decides on {dead}, which is passed over",
     ]
-    versions.record(store, second, Decision(False, "worse", GOOD, GOOD))
+    champions.record(store, second, Decision(False, "worse", GOOD, GOOD))
     told.clear()
     with turns.turn(shared, third, told.append):
         pass
@@ -122,7 +122,7 @@ def test_who_takes_long_is_waited_for(
         with turns.turn(shared, slow):
             began.set()
             time.sleep(2.5 * turns.SILENCE_SECONDS)
-            versions.record(store, slow, decide(GOOD, None))
+            champions.record(store, slow, decide(GOOD, None))
             order.append(slow.number)
 
     thread = threading.Thread(target=decide_slowly)

@@ -11,8 +11,8 @@ from tests.toys import BETTER, GOOD
 
 from atelier.bundle.bundle_model import open_bundle
 from atelier.errors import UserError
+from atelier.registry import champions, versions
 from atelier.registry import loading as generator
-from atelier.registry import versions
 from atelier.registry.gate import Decision
 from atelier.registry.history import history
 from atelier.registry.store import Store
@@ -87,16 +87,16 @@ def test_a_decision_is_written_down(published: Store) -> None:
 def test_a_refused_challenger_leaves_the_champion(published: Store) -> None:
     challenger = versions.find(published, "faces-gan-tiny/1")
     tie = Decision(False, "a tie", GOOD, GOOD, (replace(BETTER, difference=0.0),))
-    versions.record(published, challenger, tie)
+    champions.record(published, challenger, tie)
     assert versions.find(published, "faces-gan-tiny@champion").number == "2"
 
 
 def test_rollback_gives_the_alias_back_and_says_so(published: Store) -> None:
-    now, before = versions.rollback(published, "faces-gan-tiny")
+    now, before = champions.rollback(published, "faces-gan-tiny")
     assert (now.number, before.number) == ("1", "2")
     assert now.aliases == ("champion",)
     with pytest.raises(UserError, match="was the first champion"):
-        versions.rollback(published, "faces-gan-tiny")
+        champions.rollback(published, "faces-gan-tiny")
 
 
 def told(store: Store) -> list[tuple[str, str, str]]:
@@ -113,10 +113,10 @@ def test_the_history_tells_what_became_of_each(
     decided = [(number, "promoted", versions.version(published, "faces-gan-tiny", number)
                 .tags["gate.reason"]) for number in "12"]  # fmt: skip
     assert told(published) == decided
-    versions.rollback(published, "faces-gan-tiny")
+    champions.rollback(published, "faces-gan-tiny")
     monkeypatch.setattr("getpass.getuser", nameless)
     second = versions.version(published, "faces-gan-tiny", "2")
-    versions.promote(published, second, "it smiles")
+    champions.promote(published, second, "it smiles")
     assert told(published) == [
         *decided,
         ("2", "rolled back", "to faces-gan-tiny/1"),
@@ -128,12 +128,12 @@ def test_the_history_tells_what_became_of_each(
 
 
 def test_what_was_promoted_against_the_gate_can_be_rolled_back(published: Store) -> None:
-    versions.promote(published, versions.version(published, "faces-gan-tiny", "1"), "older hair")
+    champions.promote(published, versions.version(published, "faces-gan-tiny", "1"), "older hair")
     assert versions.find(published, "faces-gan-tiny@champion").number == "1"
     champion = versions.find(published, "faces-gan-tiny@champion")
     with pytest.raises(UserError, match="faces-gan-tiny/1: is champion already"):
-        versions.promote(published, champion, "again")
-    assert versions.rollback(published, "faces-gan-tiny")[0].number == "2"
+        champions.promote(published, champion, "again")
+    assert champions.rollback(published, "faces-gan-tiny")[0].number == "2"
 
 
 @pytest.mark.parametrize(

@@ -212,11 +212,11 @@ def rollback(
     name: Annotated[str, typer.Argument(help="A registered name, such as faces-gan.")],
 ) -> None:
     """Give the alias champion back to the version that had it before."""
-    from atelier.registry import versions
+    from atelier.registry import champions
     from atelier.registry.store import open_store
 
     need_store()
-    now, before = versions.rollback(open_store(), name)
+    now, before = champions.rollback(open_store(), name)
     typer.echo(f"{name}@champion is {now} again, instead of {before}")
 
 
@@ -227,7 +227,7 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Against what the gate said.")] = False,
 ) -> None:
     """Make a version champion by hand: the gate's part, so it takes --force."""
-    from atelier.registry import loading, versions
+    from atelier.registry import champions, loading, versions
     from atelier.registry.store import open_store
 
     need_store()
@@ -239,7 +239,7 @@ def promote(
     store = open_store()
     version = versions.find(store, reference)
     loading.fetch(store, version)  # whose bundle is gone can serve nobody
-    versions.promote(store, version, reason)
+    champions.promote(store, version, reason)
     typer.echo(f"{version.name}@champion is {version}: {reason}")
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atelier.registry.champions import PREVIOUS_TAG
 from atelier.registry.store import Store
 from atelier.registry.tracking import NETWORKS_FOLDER, run_at
 from atelier.registry.versions import (
     CHAMPION,
-    PREVIOUS_TAG,
     START_TAGS,
     Version,
     names,

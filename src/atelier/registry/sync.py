@@ -16,7 +16,7 @@ from atelier.display import say
 from atelier.errors import UserError
 from atelier.files import write_whole
 from atelier.paths import Paths
-from atelier.registry import completing, datasets, loading, versions
+from atelier.registry import champions, completing, datasets, loading, versions
 from atelier.registry.gate import (
     Decision,
     broken_floors,
@@ -183,7 +183,7 @@ def _decide_in_turn(
                 return None
             now = versions.champion(store, challenger.name)
             if str(now) == str(champion):
-                counts = versions.record(store, challenger, decision, held.is_lost)
+                counts = champions.record(store, challenger, decision, held.is_lost)
                 return decision if counts else None
         say(f"{challenger}: {now} has become champion meanwhile, and is compared with it")
 
@@ -203,10 +203,10 @@ def _carried_out(store: Store, challenger: Version, held: Turn) -> Decision | No
         return decision
     if versions.CHAMPION not in found.aliases:
         return None
-    if overwritten := versions.promoted_beside(store, found, held.passed_over_by):
-        versions.set_champion(store, overwritten)
+    if overwritten := champions.promoted_beside(store, found, held.passed_over_by):
+        champions.set_champion(store, overwritten)
         return None
-    versions.finish(store, found, decision.promote, decision.reason)
+    champions.finish(store, found, decision.promote, decision.reason)
     return decision
 
 

@@ -1,4 +1,4 @@
-"""Registered versions: registering a bundle once, naming it, finding it, and going back."""
+"""Registered versions: registering a bundle once, naming it, and finding it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from atelier.bundle.bundle_model import code_digest_of
 from atelier.errors import UserError
-from atelier.files import write_whole
 from atelier.registry import history, packaging, pages, scored
-from atelier.registry.gate import Decision
 from atelier.registry.lineage import COMMIT_TAG, UNKNOWN, is_before
-from atelier.registry.store import FOLDER, Store, made_already_is_well
-from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, REASON_TAG, packed, unpacked
+from atelier.registry.store import Store, made_already_is_well
+from atelier.registry.tags import CODE_TAG, DIGEST_TAG, PROMOTED_TAG, packed, unpacked
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -23,11 +21,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 RUN_TAG = "atelier.run"
-PREVIOUS_TAG = "previous_champion"
 DECIDED_TAG = "gate.decision"
 """Figures and rounds that the gate decided on, as JSON."""
-HELD_TO_TAG = "gate.champion"
-"""The number of the champion that it was compared with."""
 PROMOTED_WORDS = {"true": True, "false": False}
 START_TAGS = "atelier.start."
 """How the tags begin that say whose networks a version began with."""
@@ -236,128 +231,12 @@ def champion(store: Store, name: str) -> Version | None:
     return None
 
 
-def record(
-    store: Store,
-    challenger: Version,
-    decision: Decision,
-    is_lost: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Writes a decision of the gate down, as tags and as a file, and promotes where it says so.
-
-    Args:
-        is_lost: asked once the alias has moved: whether somebody else decided meanwhile.
-
-    Returns:
-        Whether the decision counts; one that was lost is left unfinished.
-    """
-    with store.locked():
-        before = champion(store, challenger.name)
-        tags = {DECIDED_TAG: json.dumps(decision.to_dict(), sort_keys=True)}
-        if before:
-            tags[HELD_TO_TAG] = before.number
-        if decision.promote and before and before.number != challenger.number:
-            tags[PREVIOUS_TAG] = before.number
-        for key, value in tags.items():
-            store.client.set_model_version_tag(challenger.name, challenger.number, key, value)
-        path = store.root / FOLDER / "decisions" / challenger.name / f"{challenger.number}.json"
-        words = {
-            "challenger": str(challenger),
-            "champion": str(before) if before else None,
-            "decision": decision.to_dict(),
-        }
-        write_whole(path, json.dumps(words, indent=2, sort_keys=True) + "\n")
-        if decision.promote:
-            set_champion(store, challenger)
-            if is_lost():
-                return False
-        finish(store, challenger, decision.promote, decision.reason)
-    return True
-
-
-def finish(store: Store, challenger: Version, promoted: bool, reason: str) -> None:
-    """Says what became of a version, once its alias is where the decision wants it.
-
-    The tag that makes the decision count is the last: until then, who was killed decides anew.
-    """
-    what = history.PROMOTED if promoted else history.KEPT
-    with store.locked():
-        told = history.history([version(store, challenger.name, challenger.number)])
-        if not any((event.what, event.why) == (what, reason) for event in told):
-            history.note(store, challenger, what, reason)
-        for key, text in {REASON_TAG: reason, PROMOTED_TAG: str(promoted).lower()}.items():
-            store.client.set_model_version_tag(challenger.name, challenger.number, key, text)
-        describe(store, challenger)
-
-
-def promoted_beside(store: Store, ours: Version, number: str) -> Version | None:
-    """Whoever is champion by right, where the one of this number took over while we were silent.
-
-    One that was held to us, or that was not promoted, took nothing from us.
-    """
-    promoted = {
-        one.number: one
-        for one in versions(store, ours.name)
-        if one.is_decided and PROMOTED_WORDS[one.tags[PROMOTED_TAG]]
-    }
-    last = promoted.get(number)
-    if last is None or last.tags.get(HELD_TO_TAG) == ours.number:
-        return None
-    while after := [one for one in promoted.values() if one.tags.get(PREVIOUS_TAG) == last.number]:
-        last = after[0]
-    return last
-
-
 def describe(store: Store, *changed: Version) -> None:
     """Writes MLflow's pages of these versions, of one name, and of their model anew."""
     anew = [version(store, one.name, one.number) for one in changed]
     for one in anew:
         pages.describe_version(store, one)
     pages.describe_model(store, anew[0], champion(store, anew[0].name))
-
-
-def promote(store: Store, chosen: Version, reason: str) -> None:
-    """Makes a version champion against the gate, which says so ever after.
-
-    Raises:
-        UserError: it is champion already.
-    """
-    with store.locked():
-        before = champion(store, chosen.name)
-        if before and before.number == chosen.number:
-            raise UserError(str(chosen), "is champion already")
-        if before:
-            store.client.set_model_version_tag(
-                chosen.name, chosen.number, PREVIOUS_TAG, before.number
-            )
-        history.note(store, chosen, history.FORCED, reason)
-        set_champion(store, chosen)
-        describe(store, chosen)
-
-
-def rollback(store: Store, name: str) -> tuple[Version, Version]:
-    """Gives the alias champion back to the one before; returns (now champion, no longer it).
-
-    Raises:
-        UserError: there is no champion, or none was there before it.
-    """
-    with store.locked():
-        _aliases(store, name)
-        now = champion(store, name)
-        if now is None:
-            raise UserError(f"{name}@{CHAMPION}", "there is none to roll back")
-        if not (number := now.tags.get(PREVIOUS_TAG)):
-            raise UserError(str(now), "was the first champion; there is none before it")
-        before = version(store, name, number)
-        history.note(store, now, history.ROLLED_BACK, f"to {before}")
-        history.note(store, before, history.RESTORED, f"instead of {now}")
-        set_champion(store, before)
-        describe(store, before, now)
-    return version(store, name, number), version(store, name, now.number)
-
-
-def set_champion(store: Store, chosen: Version) -> None:
-    """Moves the alias, and says so nowhere."""
-    store.client.set_registered_model_alias(chosen.name, CHAMPION, chosen.number)
 
 
 def _aliases(store: Store, name: str) -> dict[str, tuple[str, ...]]:
