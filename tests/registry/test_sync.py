@@ -177,7 +177,7 @@ def test_a_promotion_that_was_cut_short_is_made_by_the_next_sync(
 ) -> None:
     trained_again(store, experiment)
     with monkeypatch.context() as patch:
-        patch.setattr(versions, before, killed)
+        patch.setattr(champions, before, killed)
         with pytest.raises(KeyboardInterrupt):
             synced(store, experiment, FakeComparer())
     comparer = FakeComparer()
