@@ -13,7 +13,8 @@ from PIL import Image
 from tests.invoking import invoke
 
 from atelier.cli.generate import generate
-from atelier.cli.registry import human, registry
+from atelier.cli.published import human
+from atelier.cli.registry import registry
 from atelier.errors import UserError
 from atelier.registry import loading as generator
 from atelier.registry import versions

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.cli.generate import Edits, Overwrite, parse_option
+from atelier.cli.options import Device, Reference
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError
 
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ def _decoded(
 
 def _open(reference: str, out: Path, overwrite: bool, device: str) -> "Generator":
     from atelier.registry.loading import load
+    from atelier.registry.store import need_store
 
     if out.suffix.lower() not in FORMS:
         raise UserError("--out", f"one of {', '.join(FORMS)} (got {out})")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from atelier.cli.options import AsJson, Reference
 from atelier.cli.output import writing
-from atelier.cli.registry import AsJson, Reference, need_store
 from atelier.display import print_json, print_table
 from atelier.errors import UserError
 
@@ -48,6 +48,7 @@ def fidelity(
     """
     from atelier.operations.fidelity import open_sets, score
     from atelier.operations.inception import INCEPTION, Inception
+    from atelier.registry.store import need_store
     from atelier.tasks.picture_sets import Asked
 
     need_store()
@@ -71,6 +72,7 @@ def export(
 ) -> None:
     """Write the pictures that `fidelity` compares, made and real, for anybody's tool."""
     from atelier.operations.fidelity import open_sets, write
+    from atelier.registry.store import need_store
     from atelier.tasks.picture_sets import Asked
 
     if out.exists():

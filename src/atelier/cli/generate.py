@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atelier.cli.options import Device, Reference
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def generate(
 ) -> None:
     """Make pictures, or numbers, with a registered generator."""
     from atelier.registry.loading import load
+    from atelier.registry.store import need_store
 
     # Before the work, so that nothing is made in vain.
     _check_request(count, seed, truncation)

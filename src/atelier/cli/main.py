@@ -12,7 +12,8 @@ from atelier.cli.edit import edit, interpolate
 from atelier.cli.experiment import experiment
 from atelier.cli.fidelity import export, fidelity
 from atelier.cli.generate import generate
-from atelier.cli.registry import Scale, registry
+from atelier.cli.options import Scale
+from atelier.cli.registry import registry
 from atelier.cli.report import report
 from atelier.cli.seeds import seeds
 from atelier.cli.translate import reconstruct, translate

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from atelier.cli.options import Experiments, Scale
 from atelier.cli.output import check_free, writing
-from atelier.cli.registry import Experiments, Scale
 
 
 def report(

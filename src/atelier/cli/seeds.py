@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.cli.registry import AsJson
+from atelier.cli.options import AsJson
 from atelier.display import print_json, print_table
 from atelier.errors import UserError
 

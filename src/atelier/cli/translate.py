@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atelier.cli.generate import Edits, Overwrite, parse_option
+from atelier.cli.options import Device, Reference
 from atelier.cli.output import all_or_none, check_free, writing
-from atelier.cli.registry import Device, Reference, need_store
 from atelier.errors import UserError, UserErrors
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def translate(
 ) -> None:
     """Translate pictures of any size into the other domain; each keeps its name and size."""
     from atelier.registry.loading import load
+    from atelier.registry.store import need_store
 
     if direction not in ("A2B", "B2A"):
         raise UserError("--direction", f"A2B or B2A (got {direction})")
@@ -62,6 +63,7 @@ def reconstruct(
 ) -> None:
     """Send pictures through an autoencoder; larger ones are cropped as its training images were."""
     from atelier.registry.loading import load
+    from atelier.registry.store import need_store
 
     steps = parse_option("edits", edits)
     targets = _targets(inputs, out, overwrite)

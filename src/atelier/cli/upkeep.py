@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal as size
 
-from atelier.cli.registry import AsJson, Experiments, Scale
+from atelier.cli.options import AsJson, Experiments, Scale
 from atelier.display import print_json, print_table
 
 

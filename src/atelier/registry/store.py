@@ -159,6 +159,14 @@ def has_store() -> bool:
     return database is None or database.exists()
 
 
+def need_store() -> None:
+    """Raises a UserError where there is no registry to read."""
+    if not has_store():
+        where = os.environ.get(ADDRESS) or str(FOLDER)
+        remedy = f"Run atelier repro in the repository's root, or set {ADDRESS}."
+        raise UserError(where, "nothing is registered here", remedy)
+
+
 def on_disk() -> tuple[Path, Path] | None:
     """The SQLite file of a store that is there, and its root; None of a server's."""
     uri, root = _uri_and_root()
