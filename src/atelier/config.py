@@ -28,7 +28,7 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 HIGHEST_RATE = 0.1
 """Weights are smaller than that: with a higher one, a step of Adam leaves nothing of them."""
-Sign = Literal["collapse", "duplicates", "saturation", "exploding"]
+Sign = Literal["collapse", "duplicates", "saturation", "standstill", "exploding"]
 """Of illness; training/health.py says what each is."""
 if TYPE_CHECKING:
     ModelConfig = Any

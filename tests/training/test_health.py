@@ -100,6 +100,18 @@ def test_what_does_not_last_or_is_early_is_no_sign(sign):
     assert not watch.signs
 
 
+def test_a_translator_that_changes_every_picture_alike_stands_still():
+    """As `horse2zebra` did: its mask at the floor, its colours at their bound."""
+    rows = [0.0886, 0.10008, 0.1, 0.09999, 0.1, 0.09994, 0.1, 0.1]
+    watch = Watch(1000)
+    for images, stuck in zip(range(200, 1000, 100), rows, strict=True):
+        watch.see(images, {"change_b2a": stuck, "change_a2b": 0.13 + images * 5e-6})
+        watch.see(images, {"b2a_diversity": 0.736})  # a row of samples alone
+    assert watch.signs == {"standstill"}
+    (said,) = watch.warnings
+    assert said.startswith("standstill at 600 images: b2a changes each picture alike")
+
+
 def test_what_is_no_number_is_a_sign():
     watch = Watch(10)
     said = [watch.see(9, {"decoder_diversity": math.nan}) for _ in range(LASTING)]

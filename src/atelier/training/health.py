@@ -21,6 +21,8 @@ LASTING = 3
 """So many figures on end, and it is no accident."""
 END = 0.99
 """A value at an end of [-1, 1]: by as much as a byte can't show."""
+CHANGE = "change_"
+"""How the columns begin that say how much a translator changes its pictures, in the mean."""
 NEAR = 0.1
 """Of real images' distance to their nearest: such a pair is one picture twice."""
 
@@ -75,6 +77,12 @@ LIMITS: Mapping[Sign, Limit] = {
     "saturation": Limit(
         "saturation", 0.3, "{value:.0%} more values of {network} are black or white than real ones",
         "Lower its learning rate.",
+    ),
+    "standstill": Limit(
+        "change_moves", 1e-3,
+        "{network} changes each picture alike: its mean change moves by {value:.1g} of itself",
+        "Lower the learning rates: what it adds is saturated, and nothing comes back through that.",
+        above=False,
     ),
     "exploding": Limit(
         "gradient_norm", 1e4, "the gradients of {network} have a norm of {value:.2g}",
@@ -137,6 +145,8 @@ class Watch:
 
     planned: int
     """Images."""
+    changes: dict[str, float] = field(default_factory=dict)
+    """Of the last row: how much each translator changed its pictures, in the mean."""
     ill: dict[str, int] = field(default_factory=dict)
     """How often on end each figure has passed its limit."""
     warnings: list[str] = field(default_factory=list)
@@ -145,11 +155,12 @@ class Watch:
 
     def see(self, images: int, row: Mapping[str, float]) -> list[str]:
         """The warnings that this row brings."""
+        told = {**row, **self._moves(row)}
         if images < BEGINS * self.planned:
             return []
         new: list[str] = []
         for sign, limit in LIMITS.items():
-            for column, value in row.items():
+            for column, value in told.items():
                 network = column.removesuffix(f"_{limit.figure}")
                 if network == column:
                     continue
@@ -160,3 +171,19 @@ class Watch:
                     new.append(f"{sign} at {images:,} images: {said}. {limit.remedy}")
         self.warnings += new
         return new
+
+    def _moves(self, row: Mapping[str, float]) -> dict[str, float]:
+        """By how much of itself each mean change differs from that of the row before: pictures are
+        drawn anew, so that of a network which looks at them it does, by more than 1%."""
+        changes = {
+            column.removeprefix(CHANGE): value
+            for column, value in row.items()
+            if column.startswith(CHANGE)
+        }
+        moves = {
+            f"{network}_change_moves": abs(value - before) / before
+            for network, value in changes.items()
+            if (before := self.changes.get(network))
+        }
+        self.changes |= changes
+        return moves
