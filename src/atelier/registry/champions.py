@@ -122,7 +122,7 @@ def rollback(store: Store, name: str) -> tuple[Version, Version]:
         UserError: there is no champion, or none was there before it.
     """
     with store.locked():
-        versions(store, name)
+        versions(store, name)  # raises where nothing is registered under the name
         now = champion(store, name)
         if now is None:
             raise UserError(f"{name}@{CHAMPION}", "there is none to roll back")

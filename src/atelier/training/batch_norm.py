@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-class _Total(torch.autograd.Function):
-    """The sum over all processes, through which a gradient comes back from each of them."""
+class _Mean(torch.autograd.Function):
+    """The mean over all processes, through which a gradient comes back from each of them."""
 
     @staticmethod
     def forward(ctx: Any, mine: Tensor) -> Tensor:
         total = mine.clone()
         distributed.all_reduce(total)
-        return total
+        return total / distributed.get_world_size()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _Total.forward(ctx, *gradients)
+        return _Mean.forward(ctx, *gradients)
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -37,11 +37,12 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """[B, C, H, W] -> the same, in the same precision."""
         if not self.training:
             return super().forward(maps)
-        mine, processes = maps.float(), distributed.get_world_size()
-        mean = _Total.apply(mine.mean((0, 2, 3))) / processes
+        mine = maps.float()
+        mean = _Mean.apply(mine.mean((0, 2, 3)))
         centred = mine - mean[:, None, None]
-        variance = _Total.apply(centred.square().mean((0, 2, 3))) / processes
-        self._remember(mean.detach(), variance.detach(), processes * mine[:, 0].numel())
+        variance = _Mean.apply(centred.square().mean((0, 2, 3)))
+        count = distributed.get_world_size() * mine[:, 0].numel()
+        self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()
         normal = centred * scale[:, None, None] + self.bias[:, None, None]
         made: Tensor = normal.to(maps.dtype)

@@ -173,8 +173,11 @@ class Watch:
         return new
 
     def _moves(self, row: Mapping[str, float]) -> dict[str, float]:
-        """By how much of itself each mean change differs from that of the row before: pictures are
-        drawn anew, so that of a network which looks at them it does, by more than 1%."""
+        """By how much of itself each mean change differs from that of the row before.
+
+        Pictures are drawn anew, so that of a network which looks at them it does: of a sound
+        `horse2zebra` by 4 to 5% in the median, and of any three on end once by 2% at least.
+        """
         changes = {
             column.removeprefix(CHANGE): value
             for column, value in row.items()
