@@ -1,9 +1,11 @@
 """`atelier data`: import, check and fetch datasets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from atelier.cli.options import TakenFor
 
 if TYPE_CHECKING:
     from atelier.data.catalog import DatasetConfig
@@ -11,15 +13,11 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, help="Import, check and fetch datasets.")
 
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes; default: one for each core at hand.")
-]
-TakenFor = Annotated[
-    Literal["pictures", "classes", "pairs", "attributes"] | None,
-    typer.Option("--as", help="What to take it for, instead of what it looks like."),
-]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Let another imported dataset of this name go.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; default: one for each core at hand.")
 ]
 
 

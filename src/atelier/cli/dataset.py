@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from atelier.cli.data import TakenFor
+from atelier.cli.options import TakenFor
 
 dataset = typer.Typer(no_args_is_help=True, help="Make a dataset of your own pictures.")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atelier.cli.options import Device, Reference
+from atelier.cli.options import Device, Edits, Overwrite, Reference, parse_option
 from atelier.cli.output import all_or_none, check_free, writing
 from atelier.errors import UserError
 
@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from atelier.bundle.client import Generator
-
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files that are there already.")
-]
-Edits = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME=STEPS,...",
-        help="Steps along directions of the latent, in standard deviations: Smiling=2,Male=-1.",
-    ),
-]
 
 
 def generate(
@@ -82,20 +71,6 @@ def generate(
         with writing(out):
             _write(generator, outputs, out)
         typer.echo(f"{count} from {generator.version or reference}, seed {seed}: {out}")
-
-
-def parse_option(option: str, text: str) -> dict[str, float]:
-    """Reads NAME=NUMBER,...
-
-    Raises:
-        UserError: anything else.
-    """
-    from atelier.bundle.bundle_model import Refused, parse_amounts
-
-    try:
-        return parse_amounts(option, text)
-    except Refused as refusal:
-        raise UserError(f"--{option}", str(refusal).partition(": ")[2]) from None
 
 
 def _check_request(count: int, seed: int, truncation: float) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.cli.generate import Edits, Overwrite, parse_option
-from atelier.cli.options import Device, Reference
+from atelier.cli.options import Device, Edits, Overwrite, Reference, parse_option
 from atelier.cli.output import all_or_none, check_free, writing
 from atelier.errors import UserError, UserErrors
 
