@@ -60,6 +60,8 @@ FEW = 300
 HEEDED = 0.4
 SOFT = 0.5
 """Pixels."""
+TINT = (13, -13, -13)
+"""8-bit steps of red, green and blue: what a network is left with whose mask has closed."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
 Bundle = Any
 """What of a bundle a comparer asks for."""
@@ -235,14 +237,21 @@ def trials_of_translations(context: Context, comparer: TranslationComparer) -> d
     untouched = SimpleNamespace(
         manifest=manifest, networks=last, translate=lambda images, direction: images
     )
+    tinted = SimpleNamespace(manifest=manifest, networks=last, translate=tint)
     return {
         "training images of the goal, always": Tried(partial(bundle, last, 1.0), champion),
         "training images of the goal, half the time": Tried(partial(bundle, last, 0.5), champion),
         "the inputs, untouched": Tried(always(untouched), champion),
+        "the inputs, all with the same tint": Tried(always(tinted), champion),
         "itself": Tried(always(champion), champion),
         "more training": Tried(always(champion), bundle(early, 0.0, nobody)),
         "less training": Tried(always(bundle(early, 0.0, nobody)), champion),
     }
+
+
+def tint(images: Images, direction: str) -> Images:
+    """[N, H, W, 3]; the same both ways."""
+    return np.clip(images.astype(np.int16) + TINT, 0, 255).astype(np.uint8)
 
 
 class Spoilt:

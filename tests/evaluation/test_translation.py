@@ -14,11 +14,13 @@ from atelier.data.images import to_float
 from atelier.data.sampling import Domains
 from atelier.data.twins import array_names
 from atelier.errors import UserError
+from atelier.evaluation.content import LEAST_FOLLOWING
 from atelier.evaluation.degraded import blurred
 from atelier.evaluation.domains import A2B, B2A, BothDirections, matching, open_directions
 from atelier.evaluation.features import Images
 from atelier.evaluation.probe import Probe
 from atelier.evaluation.translation import (
+    LEAST_FLIPPED,
     Translate,
     missed,
     score_directions,
@@ -273,10 +275,30 @@ def test_the_gate_is_told_what_all_figures_say(world, discs_judge, perfect, spli
     for translate in (mean_colour, blurred, identity):
         found = score_directions(translate, translate, directions, world)
         for name, of in directions.of.items():
-            told = standing(directions, name, translate(of.inputs), world)
+            told = standing(directions, name, translate(of.inputs), world, ("domain_b",))
+            assert told.flipped == found[name]["flipped"]
             assert told.kid == pytest.approx(found[name]["judge"]["kid"])
             assert told.follows_input == found[name]["follows_input"]
             assert told.does_nothing == found[name]["does_nothing"]
+
+
+def test_a_tint_is_no_translation(world, directions) -> None:
+    """What a dead network makes: much changes, each picture keeps its own, and no goal is met."""
+
+    def tint(images: Images) -> Images:
+        return np.clip(images + np.array([60, -60, -60]).reshape(3, 1, 1), 0, 255).astype(np.uint8)
+
+    inputs = directions.of[A2B].inputs
+    told = standing(directions, A2B, tint(inputs), world, LABELS)
+    assert not told.does_nothing
+    assert told.follows_input > LEAST_FOLLOWING
+    assert told.flipped is not None
+    assert told.flipped < LEAST_FLIPPED
+
+
+def test_a_verdict_that_cannot_be_trusted_is_not_told_to_the_gate(world, directions) -> None:
+    inputs = directions.of[A2B].inputs
+    assert standing(directions, A2B, inputs, world, ("Large",)).flipped is None
 
 
 def test_what_the_figures_rest_on_is_recorded(world, discs_judge, perfect) -> None:

@@ -17,6 +17,7 @@ from atelier.evaluation.estimate import Share
 from atelier.evaluation.features import Features, Images, Standardiser
 from atelier.evaluation.range import Range
 from atelier.evaluation.reference import ReferenceSet
+from atelier.evaluation.translation import Standing
 from atelier.registry.gate import decide
 from atelier.tasks.comparing import (
     Digests,
@@ -27,7 +28,7 @@ from atelier.tasks.comparing import (
 )
 from atelier.tasks.context import Labels
 from atelier.tasks.pictures import PictureComparer, reconstructed
-from atelier.tasks.translation import TranslationComparer
+from atelier.tasks.translation import TranslationComparer, broken_floors
 
 RESTS_ON = Digests("data", "judge")
 SIZE = 8
@@ -367,6 +368,17 @@ def test_a_translation_that_does_nothing_breaks_a_floor(translations: Translatio
     figures = translations.figures(translation(there=0))
     assert figures.broken_floors == ("A2B does nothing",)
     assert translations.figures(translation()).broken_floors == ()
+
+
+@pytest.mark.parametrize(
+    ("flipped", "expected"),
+    [(0.5, []), (None, []), (0.2, ["misses its goal (20% taken for it, at least 50%)"])],
+)
+def test_a_translation_that_misses_its_goal_breaks_a_floor(flipped, expected) -> None:
+    assert broken_floors(Standing(0.1, 0.99, does_nothing=False, flipped=flipped)) == expected
+    # Who does nothing is told so, once.
+    found = Standing(0.1, 0.99, does_nothing=True, flipped=flipped)
+    assert broken_floors(found) == ["does nothing"]
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

@@ -52,7 +52,7 @@ CYCLE_NOISE = 2.0
 """Standard deviation of the noise on the way back, in 8-bit steps."""
 VERDICT_OF_REALS = f"{VERDICT}_of_reals"
 LEAST_FLIPPED = 0.5
-"""Share of outputs that the judge takes for the target domain; below it, nothing was done."""
+"""Share of outputs that the judge takes for the target domain."""
 LEAST_VERDICT = {"domain_b": 0.95}
 LEAST_VERDICT_OF_ATTRIBUTES = 0.90
 MOST_OUT_OF_RANGE = 0.10
@@ -116,19 +116,33 @@ class Standing:
     """In the judge's features."""
     follows_input: float
     does_nothing: bool
+    flipped: float | None
+    """None where the judge cannot be trusted with the target domain."""
 
 
-def standing(directions: BothDirections, name: str, outputs: Images, prepared: Path) -> Standing:
-    """Of what became of a direction's inputs: figures of `score_directions`, found alone."""
+def standing(
+    directions: BothDirections,
+    name: str,
+    outputs: Images,
+    prepared: Path,
+    trusted: Sequence[str] = (),
+) -> Standing:
+    """Of what became of a direction's inputs: figures of `score_directions`, found alone.
+
+    Args:
+        trusted: as in `score_directions`.
+    """
     direction, changed = directions.of[name], None
     if (twins := twins_of(direction, prepared)) is not None:
         chosen, held_to = twins
         changed = change(outputs[chosen], direction.inputs[chosen], held_to)
     features = direction.target.features(outputs[direction.matched])
+    flipped = directions.flipped(name, outputs)
     return Standing(
         kid=kid(direction.target.real_features[JUDGE], features[JUDGE]).value,
         follows_input=follows_input(direction.inputs, outputs),
-        does_nothing=_does_nothing(directions.flipped(name, outputs), changed),
+        does_nothing=_does_nothing(flipped, changed),
+        flipped=flipped if set(direction.goal) <= set(trusted) else None,
     )
 
 

@@ -27,6 +27,7 @@ from atelier.evaluation.judge import LABELS
 from atelier.evaluation.keys import kid_keys
 from atelier.evaluation.sheets import least_like_reals
 from atelier.evaluation.translation import (
+    LEAST_FLIPPED,
     Standing,
     score_directions,
     standing,
@@ -127,7 +128,8 @@ def score(bundle: Bundle, context: Context, folder: Path) -> dict[str, Any]:
 def comparer(context: Context) -> Comparer:
     # The gate does not ask the probe, whose features take longer than the judge's.
     directions = replace(open_both(context), probe=None)
-    return TranslationComparer(directions, context.prepared, context.digests)
+    trusted = tuple(context.trusted_labels)
+    return TranslationComparer(directions, context.prepared, context.digests, trusted)
 
 
 def open_both(context: Context, count: int | None = None) -> BothDirections:
@@ -201,13 +203,15 @@ class TranslationComparer:
     directions: BothDirections
     prepared: Path
     rests_on: Digests
+    trusted: tuple[str, ...] = ()
+    """The labels that the judge tells well enough for a floor to rest on."""
 
     def figures(self, bundle: Bundle) -> Figures:
         made = {
             name: translated(bundle, name, of.inputs) for name, of in self.directions.of.items()
         }
         found = {
-            name: standing(self.directions, name, outputs, self.prepared)
+            name: standing(self.directions, name, outputs, self.prepared, self.trusted)
             for name, outputs in made.items()
         }
         return figures_of(
@@ -253,4 +257,8 @@ def broken_floors(found: Standing) -> list[str]:
     if (share := found.follows_input) < LEAST_FOLLOWING:
         least = f"at least {LEAST_FOLLOWING}, one half is chance"
         broken.append(f"ignores its input (resembles its own by {share:.2f}, {least})")
+    flipped = found.flipped
+    if not found.does_nothing and flipped is not None and flipped < LEAST_FLIPPED:
+        # A tint is a change, keeps what is where, and is as varied as its input.
+        broken.append(f"misses its goal ({flipped:.0%} taken for it, at least {LEAST_FLIPPED:.0%})")
     return broken
