@@ -9,7 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,8 @@ from tests.tables import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+PATIENCE = 600.0
+"""Seconds after which what is waited for is taken for dead: a busy machine is no fault of it."""
 COUNTS = {
     "faces_training": 192,
     "faces_validation": 48,
@@ -161,6 +164,19 @@ def run(folder: Path, *command: str, code: int = 0, **variables: str) -> str:
     said, _ = process.communicate(timeout=1800)
     assert process.returncode == code, said[-4000:]
     return said
+
+
+def wait_for(
+    condition: Callable[[], Any], seconds: float = PATIENCE, said: Callable[[], str] = str
+) -> None:
+    """Returns when the condition holds; `said` tells what else there is to know when it never does.
+
+    `seconds` is for who claims that it holds so soon.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {seconds:g} s: {said()[-4000:]}"
+        time.sleep(0.1)
 
 
 def benchmark(name: str) -> ModuleType:

@@ -1,6 +1,5 @@
 """The operator's side for tests: real services on free ports, asked by Prefect's HTTP interface."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,15 @@ import psutil
 import requests
 import yaml
 from requests.adapters import HTTPAdapter
-from tests.project import BIN, free_port, run
+from tests.project import BIN, PATIENCE, free_port, run, wait_for
 from urllib3.util import Retry
 
 ATELIER = str(BIN / "atelier")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 NEVER = "0 0 1 1 *"
-# Prefect answers 503 while SQLite is locked; its own client asks again, too.
 DEAD_PROXY = "http://127.0.0.1:9"
 """A house's proxy that does not know this machine: our own servers are asked without it."""
+# Prefect answers 503 while SQLite is locked; its own client asks again, too.
 RETRY = Retry(6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
 HTTP = requests.Session()
 HTTP.mount("http://", HTTPAdapter(max_retries=RETRY))
@@ -60,7 +59,7 @@ class Operator:
     def state(self, run_id: str) -> str:
         return str(self.get(f"flow_runs/{run_id}")["state_type"])
 
-    def finish(self, run_id: str, seconds: float = 300) -> str:
+    def finish(self, run_id: str, seconds: float = PATIENCE) -> str:
         """Waits for a run's end; returns its last state."""
         wait_for(lambda: self.state(run_id) in ENDED, seconds, lambda: self.log(run_id))
         return self.state(run_id)
@@ -93,7 +92,7 @@ class Operator:
 
     def hear(self, run_id: str, words: str) -> str:
         """Waits for words in a run's log, whose last lines come after its end; returns the log."""
-        wait_for(lambda: words in self.log(run_id), 30, lambda: self.log(run_id))
+        wait_for(lambda: words in self.log(run_id), said=lambda: self.log(run_id))
         return self.log(run_id)
 
     def schedule(self, crons: dict[str, str]) -> None:
@@ -142,10 +141,3 @@ def set_schedules(project: Path, crons: dict[str, str]) -> None:
     for block, names in (("experiments", listed), ("others", table["others"])):
         table[block] = {name: {"cron": crons.get(name, NEVER)} for name in names}
     file.write_text(yaml.safe_dump(table, sort_keys=False))
-
-
-def wait_for(condition: Any, seconds: float = 60, said: Any = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {seconds:g} s: {said()[-4000:]}"
-        time.sleep(0.25)

@@ -7,8 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psutil
 import pytest
-from tests.flows.operator import wait_for
-from tests.project import run
+from tests.project import run, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 MAKE_BLOCK = """
@@ -62,13 +61,13 @@ def test_a_failed_run_is_told(operator, received):
     run_id = operator.start("train/faces-ae")
     assert operator.finish(run_id) == "FAILED"
     file.write_text(sound)
-    wait_for(lambda: _about(received, "faces-ae"), 60)
+    wait_for(lambda: _about(received, "faces-ae"))
     assert any("Failed" in one["subject"] for one in _about(received, "faces-ae"))
 
 
 def test_a_replaced_champion_is_told(operator, received):
     _python(operator, TELL_CHAMPION)
-    wait_for(lambda: _about(received, "faces-gan/9 is champion"), 60)
+    wait_for(lambda: _about(received, "faces-gan/9 is champion"))
     (told,) = _about(received, "faces-gan/9 is champion")
     assert "faces-gan/8" in told["body"]
     assert "closer" in told["body"]
@@ -79,7 +78,7 @@ def test_a_missed_schedule_is_told(operator, received):
     record = json.loads((operator.project / ".atelier/services/worker.json").read_text())
     psutil.Process(record["pid"]).kill()
     operator.start("train/numbers")
-    wait_for(lambda: _about(received, " is late"), 120)
+    wait_for(lambda: _about(received, " is late"))
     operator.atelier("up")
 
 

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 from mlflow import MlflowClient
-from tests.flows.operator import ATELIER, images_shown, wait_for
-from tests.project import BIN, free_port, run, start
+from tests.flows.operator import ATELIER, images_shown
+from tests.project import BIN, PATIENCE, free_port, run, start, wait_for
 from tests.registry import test_server as mlflow_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -22,11 +22,11 @@ def test_a_training_never_waits_and_its_run_has_every_figure_once(project, tmp_p
     server = mlflow_server.start(folder, port)
     try:
         training = start(project, ATELIER, "train", "faces-gan", "--scale", "tiny", **variables)
-        wait_for(lambda: images_shown(project, "faces-gan") >= IMAGES / 3, 120)
+        wait_for(lambda: images_shown(project, "faces-gan") >= IMAGES / 3)
         mlflow_server.stop(server)
-        wait_for(lambda: images_shown(project, "faces-gan") >= 2 * IMAGES / 3, 120)
+        wait_for(lambda: images_shown(project, "faces-gan") >= 2 * IMAGES / 3)
         server = mlflow_server.start(folder, port)
-        said, _ = training.communicate(timeout=300)
+        said, _ = training.communicate(timeout=PATIENCE)
         assert training.returncode == 0, said
         run(project, str(BIN / "atelier"), "registry", "sync", "faces-gan", **variables)
         _has_every_figure_once(MlflowClient(address), project)

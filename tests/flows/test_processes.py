@@ -7,8 +7,7 @@ import json
 import sys
 
 import pytest
-from tests.flows.operator import wait_for
-from tests.project import run, start
+from tests.project import PATIENCE, run, start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 STAGE = "train@faces-vae"
@@ -28,7 +27,7 @@ def test_a_training_holds_a_slot_for_each_of_its_gpus(operator):
     operator.atelier("deploy", "--slots", "2")
     flow = start(project, *FLOW, **two)
     wait_for(lambda: _held(operator) == 2)
-    said, _ = flow.communicate(timeout=300)
+    said, _ = flow.communicate(timeout=PATIENCE)
     assert flow.returncode == 0, said
     facts = (project / "artifacts/tiny/faces-vae/train/train.json").read_text()
     assert json.loads(facts)["processes"] == 2

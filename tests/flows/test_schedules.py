@@ -5,8 +5,8 @@ import shutil
 import time
 
 import pytest
-from tests.flows.operator import HTTP, wait_for
-from tests.project import run
+from tests.flows.operator import HTTP
+from tests.project import run, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 EACH_MINUTE = "* * * * *"
@@ -17,14 +17,14 @@ def test_a_schedule_trains_only_what_changed(operator):
     earlier = {one["id"] for one in operator.runs()}
     operator.schedule({"numbers": EACH_MINUTE, "faces-ae": EACH_MINUTE})
     for name in ("numbers", "faces-ae"):
-        wait_for(lambda name=name: _completed(operator, name, but=earlier), 240)
+        wait_for(lambda name=name: _completed(operator, name, but=earlier))
         first = _completed(operator, name, but=earlier)[0]
         operator.hear(first["id"], f"{name}: nothing is stale")
         assert re.fullmatch(rf"{name} tiny #\d+ data [0-9a-f]{{4}}", first["name"])
     file = operator.project / "experiments/tiny/numbers.yaml"
     file.write_text(file.read_text().replace("hidden: 128", "hidden: 96"))
     before = {one["id"] for one in operator.runs()}
-    wait_for(lambda: _completed(operator, "numbers", but=before), 450)
+    wait_for(lambda: _completed(operator, "numbers", but=before))
     said = operator.hear(
         _completed(operator, "numbers", but=before)[0]["id"],
         "numbers: stale: train@numbers, bundle@numbers, evaluate@numbers",
@@ -39,12 +39,12 @@ def test_a_schedule_trains_only_what_changed(operator):
 @pytest.mark.soak
 def test_a_new_data_version_starts_what_depends_on_it(operator):
     operator.schedule({"watch-data": EACH_MINUTE})
-    wait_for(lambda: _completed(operator, "watch-data", "watch"), 150)  # has seen the data
+    wait_for(lambda: _completed(operator, "watch-data", "watch"))  # has seen the data
     before = {one["id"] for one in operator.runs(begun=False)}
     first, second = sorted((operator.project / "data/horse2zebra/trainA").iterdir())[:2]
     shutil.copy(second, first)
     run(operator.project, "dvc", "add", "data")
-    wait_for(lambda: _completed(operator, "horse2zebra"), 300)
+    wait_for(lambda: _completed(operator, "horse2zebra"))
     time.sleep(15)  # others would have come by now
     started = [one for one in operator.runs(begun=False) if one["id"] not in before]
     trained = {one["name"].split()[0] for one in started if one["start_time"]} - {"watch"}

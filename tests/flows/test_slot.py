@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import psutil
 import pytest
-from tests.flows.operator import wait_for
+from tests.project import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.soak]
 TRAINED = ("numbers", "faces-gan", "faces-cgan", "black2blond", "faces-ae", "faces-vae")
@@ -15,9 +15,9 @@ TRAINED = ("numbers", "faces-gan", "faces-cgan", "black2blond", "faces-ae", "fac
 def six(operator):
     """Six runs that were asked for at once; the first that held the slot was killed with -9."""
     runs = {name: operator.start(f"train/{name}", force=True) for name in TRAINED}
-    wait_for(lambda: _holders(operator, runs), 180)
+    wait_for(lambda: _holders(operator, runs))
     (killed, *_) = _holders(operator, runs)
-    wait_for(lambda: operator.processes("atelier", "repro"), 60)
+    wait_for(lambda: operator.processes("atelier", "repro"))
     (repro, *_) = operator.processes("atelier", "repro")
     psutil.Process(repro.ppid()).kill()
     for run_id in runs.values():
@@ -53,7 +53,7 @@ def test_a_refresh_tells_what_was_done(operator, six):
     sound = file.read_text()
     file.write_text(sound.replace("latent_dim: ", "latent_dim: -"))
     run_id = operator.start("refresh/refresh", experiments=["faces-ae", "numbers"], commit=True)
-    assert operator.finish(run_id, 300) == "FAILED"
+    assert operator.finish(run_id) == "FAILED"
     file.write_text(sound)
     (table,) = _artifacts(operator, run_id, "refresh")
     assert "latent_dim" in table

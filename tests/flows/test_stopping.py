@@ -6,8 +6,8 @@ import time
 
 import psutil
 import pytest
-from tests.flows.operator import images_shown, wait_for
-from tests.project import contents
+from tests.flows.operator import images_shown
+from tests.project import contents, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.soak]
 NAME = "faces-gan"
@@ -38,7 +38,7 @@ def test_a_training_goes_on_without_its_server(longer, moment):
     server = _service(operator, "prefect")
     for process in (*server.children(recursive=True), server):
         process.kill()
-    wait_for(lambda: not operator.trainers(NAME), 120)
+    wait_for(lambda: not operator.trainers(NAME))
     operator.atelier("up")
     assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
     assert contents(operator.project / RESULT) == expected
@@ -108,7 +108,7 @@ def _training_at(operator, moment):
     """Starts a run and returns when this share of the planned images was shown."""
     run_id = operator.start(DEPLOYMENT, force=True)
     reached = lambda: images_shown(operator.project, NAME) >= moment * IMAGES  # noqa: E731
-    wait_for(lambda: operator.trainers(NAME) and reached(), 120, lambda: operator.log(run_id))
+    wait_for(lambda: operator.trainers(NAME) and reached(), said=lambda: operator.log(run_id))
     # Else DVC would take what comes next from the run that nobody disturbed.
     shutil.rmtree(operator.project / ".dvc/cache/runs", ignore_errors=True)
     return run_id
@@ -137,7 +137,7 @@ def _the_next_run_ends_as_if_undisturbed(operator, expected):
 def _the_next_schedule_fires(operator):
     """A run that is due after this moment comes to its end."""
     now = time.time()
-    wait_for(lambda: _completed_since(operator, now), 150)
+    wait_for(lambda: _completed_since(operator, now))
 
 
 def _completed_since(operator, moment):

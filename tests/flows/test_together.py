@@ -4,8 +4,8 @@ import re
 import subprocess
 
 import pytest
-from tests.flows.operator import ATELIER, images_shown, wait_for
-from tests.project import BIN, contents, start
+from tests.flows.operator import ATELIER, images_shown
+from tests.project import BIN, PATIENCE, contents, start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -20,9 +20,9 @@ def test_ten_pairs_end_well(operator):
         file.write_text(sound.replace("hidden: ", f"hidden: {turn + 1}"))
         flow = operator.start("train/numbers")
         person = start(operator.project, ATELIER, "repro", "register@numbers", **operator.variables)
-        said, _ = person.communicate(timeout=300)
+        said, _ = person.communicate(timeout=PATIENCE)
         assert person.returncode == 0, said
-        assert operator.finish(flow, 300) == "COMPLETED", operator.log(flow)
+        assert operator.finish(flow) == "COMPLETED", operator.log(flow)
         waited += "waiting for" in said + operator.log(flow)
     print(f"in {waited} of 10 pairs one waited for the other")
     file.write_text(sound)
@@ -33,7 +33,7 @@ def test_a_bare_dvc_that_meets_a_stage_changes_nothing(operator):
     sound = file.read_text()
     file.write_text(re.sub(r"\bimages: \d+", "images: 131072", sound))  # outlasts dvc's start
     run_id = operator.start("train/faces-gan")
-    wait_for(lambda: images_shown(operator.project, "faces-gan") >= 0, 120)
+    wait_for(lambda: images_shown(operator.project, "faces-gan") >= 0)
     before = _kept(operator.project)
     bare = subprocess.run(
         [str(BIN / "dvc"), "repro", "train@faces-gan"],

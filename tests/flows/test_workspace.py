@@ -15,13 +15,13 @@ def test_another_scale_overwrites_nothing(operator):
     git(operator.project, "commit", "--quiet", "--allow-empty", "-m", "state")
     before = (operator.project / "dvc.lock").read_bytes()
     run_id = operator.start("train/numbers", scale="laptop")
-    assert operator.finish(run_id, 600) == "COMPLETED", operator.log(run_id)
+    assert operator.finish(run_id) == "COMPLETED", operator.log(run_id)
     assert (operator.project / "dvc.lock").read_bytes() == before
     assert run(operator.project, "git", "status", "--short").strip() == ""
     assert not (operator.project / "artifacts/laptop/numbers/train").exists()
     assert "numbers/1" in operator.atelier("registry", "list").replace("numbers-tiny", "")
     again = operator.start("train/numbers", scale="laptop")
-    assert operator.finish(again, 300) == "COMPLETED"
+    assert operator.finish(again) == "COMPLETED"
     operator.hear(again, "numbers: nothing is stale")
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tests.project import contents, copy_repository
+from tests.project import PATIENCE, contents, copy_repository
 from tests.training.test_checkpoint import files_of_at_most
 
 from atelier.errors import UserError, fault_of_machine
@@ -273,6 +273,6 @@ def test_two_at_once_wait_for_each_other(tmp_path):
     said = second.stderr.readline()
     assert said.startswith(f"waiting for bundle@x: held by process {first.pid}")
     for process in (first, second):
-        process.communicate("go on\n", timeout=60)
+        process.communicate("go on\n", timeout=PATIENCE)
     assert (first.returncode, second.returncode) == (0, 0)
     assert contents(tmp_path / "out") == {Path("figures"): b"2"}

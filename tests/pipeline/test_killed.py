@@ -10,7 +10,7 @@ from contextlib import suppress
 import psutil
 import pytest
 import torch
-from tests.project import BIN, contents, fork_server, run, start
+from tests.project import BIN, PATIENCE, contents, fork_server, run, start, wait_for
 
 from atelier.errors import Interrupted
 
@@ -42,13 +42,6 @@ def trainers(project):
     return found
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def wait_until_it_learns(project):
     wait_for(lambda: checkpoints(project))
 
@@ -77,7 +70,7 @@ def test_an_interrupted_training_saves_and_says_75(longer, number):
     process = start(project, *TRAIN, ATELIER_SAVE_EVERY_SECONDS="600")
     wait_for(lambda: list(project.glob(".atelier/checkpoints/*/output/history.csv")))
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, said
     assert not (project / RESULT).exists()
     assert list(project.glob(".atelier/checkpoints/*/checkpoint.pt"))
@@ -90,7 +83,7 @@ def test_two_processes_of_a_stage_stop_together_and_go_on(longer):
     process = start(project, *TRAIN, ATELIER_PROCESSES="2", ATELIER_SAVE_EVERY_SECONDS="600")
     wait_for(lambda: list(project.glob(".atelier/checkpoints/*/output/history.csv")))
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0, said
     assert said.count("saved.") == 2, said
     assert not (project / RESULT).exists()
@@ -146,7 +139,7 @@ def test_who_interrupts_a_repro_interrupts_its_forks_and_leaves_a_checkpoint(lon
     wait_until_it_learns(project)
     assert any("forkserver" in " ".join(process.cmdline()) for process in session(repro))
     to(repro.pid, number)
-    said, _ = repro.communicate(timeout=60)
+    said, _ = repro.communicate(timeout=PATIENCE)
     assert repro.returncode == Interrupted.exit_code, said
     assert checkpoints(project)
     assert not psutil.wait_procs(session(repro), timeout=30)[1]
@@ -173,7 +166,7 @@ def test_a_fork_ends_with_its_caller_and_another_goes_on_bit_for_bit(longer):
         wait_for(lambda: fork_of(caller, project) and checkpoints(project))  # noqa: B023
         fork = fork_of(caller, project)
         caller.send_signal(number)
-        fork.wait(timeout=60)
+        fork.wait(timeout=PATIENCE)
         caller.wait()
         assert checkpoints(project)
         assert not (project / RESULT).exists()

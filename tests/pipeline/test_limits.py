@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from tests.project import BIN, contents, copy_repository, environment, start
+from tests.project import BIN, PATIENCE, contents, copy_repository, environment, start
 
 pytestmark = pytest.mark.slow
 PREPARE = (str(BIN / "atelier"), "prepare", "numbers", "--scale", "tiny")
@@ -105,7 +105,7 @@ def test_a_disk_that_fills_up_meanwhile(small_disk, project, prepared):
     with suppress(OSError), (small_disk / "films").open("wb", 0) as film:
         while True:
             film.write(bytes(4096))
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, said
     assert "the disk is full. Make room on it; the same command goes on." in last_line(said)
     assert not (project / RESULT).exists()
@@ -180,7 +180,7 @@ def test_who_waits_for_a_stage_can_be_stopped(number, project):
     waiting = start(project, *TRAIN)
     assert "waiting for train@numbers: held by process" in waiting.stdout.readline()
     waiting.send_signal(number)
-    said, _ = waiting.communicate(timeout=60)
+    said, _ = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 75, said
     holder.kill()
     holder.communicate()
