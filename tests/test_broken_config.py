@@ -219,6 +219,14 @@ VALUES: list[Row] = [
     ("precision", swapped(("precision: fp32", "precision: fp16")), ["precision: unk.*fp32, bf16"]),
     ("schedule", swapped(("generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: const",
         "generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: cons")), ["constant"]),
+    ("no warm-up", swapped(("generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: "
+        "constant", "generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: "
+        "warm_up_then_linear, warm_up_share: 0.0")),
+        [r"generator.warm_up_share: must be greater than 0 \(got 0\.0\)"]),
+    ("another's warm-up", swapped(("generator: {learning_rate: 0.0003, betas: [0.0, 0.99], "
+        "schedule: constant", "generator: {learning_rate: 0.0003, betas: [0.0, 0.99], schedule: "
+        "constant, warm_up_share: 0.1")),
+        [r"generator: warm_up_share: only schedule warm_up_then_linear has one \(got constant\)"]),
     ("model", swapped(("name: dcgan", "name: dcgam")), [r"model.name: unknown.*mean dcgan\?"]),
     ("objective", swapped(("name: relativistic", "name: wgan")),
         [r"objective.name: unknown \(got 'wgan'\)\. Did you mean wgan_gp\? One of bce, lsgan"]),

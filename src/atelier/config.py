@@ -62,8 +62,17 @@ class Adam(Strict):
     betas: tuple[Momentum, Momentum] = Field(strict=False)
     schedule: Literal["constant", "cosine", "flat_then_linear", "warm_up_then_linear"]
     """Of the learning rate over the phases that train the network; all but the first end at 0. The
-    last one also begins there: a fortieth of the way it grows, and then it is flat until the
-    middle."""
+    last one also begins there, grows, and then is flat until the middle."""
+    warm_up_share: Annotated[float, Field(gt=0, le=0.5)] = 0.025
+    """Of those phases, in which it grows. May be left out; only `warm_up_then_linear` has one."""
+
+    @model_validator(mode="after")
+    def _grows_where_it_warms_up(self) -> Self:
+        if "warm_up_share" in self.model_fields_set and self.schedule != "warm_up_then_linear":
+            raise ValueError(
+                f"warm_up_share: only schedule warm_up_then_linear has one (got {self.schedule})"
+            )
+        return self
 
 
 class EarlyStopping(Strict):

@@ -19,7 +19,6 @@ from atelier.errors import Interrupted
 from atelier.models import MODELS
 from atelier.objectives import OBJECTIVES
 from atelier.training import loop, runtime, setup
-from atelier.training.batch_norm import share_statistics
 
 BATCH = 16
 """Two processes, each with as many images for draws as for reconstructions, four of each."""
@@ -70,7 +69,6 @@ def main() -> None:
     for name in names:
         work = worked(name)
         learner = setup.build(work, Path(prepared, name.partition(" ")[0]), fabric)
-        share_statistics(learner.nets)
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["eps"] = LARGE

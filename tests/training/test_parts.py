@@ -128,14 +128,15 @@ def test_the_average_follows_statistics_and_counters():
 
 
 def test_schedules_start_whole_and_end_as_they_say():
-    assert [schedule(name, 0.0) for name in ("constant", "cosine", "flat_then_linear")] == [1, 1, 1]
-    assert schedule("cosine", 0.5) == pytest.approx(0.5)
-    assert schedule("flat_then_linear", 0.75) == pytest.approx(0.5)
-    assert schedule("constant", 1.0) == 1.0
-    warmed = [
-        schedule("warm_up_then_linear", share) for share in (0.0, 0.0125, 0.025, 0.5, 0.75, 1)
-    ]
-    assert warmed == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
+    whole = [schedule(name, 0.0, 0.1) for name in ("constant", "cosine", "flat_then_linear")]
+    assert whole == [1, 1, 1]
+    assert schedule("cosine", 0.5, 0.1) == pytest.approx(0.5)
+    assert schedule("flat_then_linear", 0.75, 0.1) == pytest.approx(0.5)
+    assert schedule("constant", 1.0, 0.1) == 1.0
+    for warm_up in (0.025, 0.2):
+        shares = (0.0, warm_up / 2, warm_up, 0.5, 0.75, 1)
+        warmed = [schedule("warm_up_then_linear", share, warm_up) for share in shares]
+        assert warmed == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
 
 
 def test_early_stopping_counts_calls_without_improvement():

@@ -119,13 +119,12 @@ def _learn(
 ) -> tuple["Learner", dict[str, Any]]:
     """Trains; returns what has learned, and how far it came and from where."""
     from atelier.pipeline import warm_start
-    from atelier.training import batch_norm, loop, setup
+    from atelier.training import loop, setup
 
     if isinstance(work, config.Experiment) and leads():
         before.go_on(work, folder)
     fabric.barrier()
     learner = setup.build(work, paths.Paths(before.scale).prepared(dataset), fabric)
-    batch_norm.share_statistics(learner.nets)
     start = warm_start.begin(work, learner, folder)
     with hooks.observer(folder):
         summary = loop.train(

@@ -16,11 +16,10 @@ from atelier.objectives import OBJECTIVES
 from atelier.objectives.phase import EXAMPLES, Alone, Objective, Phase, Processes, Setting
 from atelier.training import ema, runtime
 from atelier.training.augment import DiffAugment
+from atelier.training.batch_norm import share_statistics
 from atelier.training.randomness import StepRandomness
 from atelier.training.shares import Shares
 
-WARM_UP = 1 / 40
-"""Share of a training in which a rate that begins at nothing grows to its value."""
 NOISE_STEP = 2**31
 """A step that no training reaches: its randomness draws what stays fixed through a training."""
 
@@ -65,7 +64,7 @@ class Learner:
             until = max((phase.until for phase in training), default=1.0)
             share = min(max((progress - begins) / (until - begins), 0.0), 1.0)
             for group in optimizer.param_groups:
-                group["lr"] = rate * schedule(adam.schedule, share)
+                group["lr"] = rate * schedule(adam.schedule, share, adam.warm_up_share)
 
     def fixed(self, seed: int = 0) -> StepRandomness:
         """Draws that stay the same through the training."""
@@ -111,6 +110,7 @@ def build(work: config.Experiment | config.Judge, prepared: Path, fabric: Fabric
         objective.memory.to(fabric.device)
     nets.to(memory_format=layout)
     averages = nn.ModuleDict({name: ema.averaged_copy(nets[name]) for name in family.task.networks})
+    share_statistics(nets)
     if settings.compile:
         for network in nets.values():
             network.compile()
@@ -142,12 +142,16 @@ def augmentation(settings: config.Training) -> DiffAugment | None:
     return DiffAugment(**settings.augmentation.model_dump())
 
 
-def schedule(name: str, progress: float) -> float:
-    """Share of the learning rate at `progress` in [0, 1] of the planned images."""
+def schedule(name: str, progress: float, warm_up: float) -> float:
+    """Share of the learning rate at `progress` in [0, 1] of the planned images.
+
+    Args:
+        warm_up: share in which a rate that begins at nothing grows to its value.
+    """
     if name == "cosine":
         return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
     if name == "flat_then_linear":
         return min(1.0, 2 * (1 - progress))
     if name == "warm_up_then_linear":
-        return min(1.0, progress / WARM_UP, 2 * (1 - progress))
+        return min(1.0, progress / warm_up, 2 * (1 - progress))
     return 1.0
