@@ -56,6 +56,10 @@ class Augmentation(Strict):
     """Side of the square that is blanked, as a share of the image's side."""
 
 
+WARM_UP_SHARE = 0.025
+"""Where an optimizer says none: files that do not say it stay as they are when written anew."""
+
+
 class Adam(Strict):
     learning_rate: Annotated[float, Field(gt=0, le=HIGHEST_RATE)]
     """Each step moves a weight by about as much."""
@@ -63,7 +67,7 @@ class Adam(Strict):
     schedule: Literal["constant", "cosine", "flat_then_linear", "warm_up_then_linear"]
     """Of the learning rate over the phases that train the network; all but the first end at 0. The
     last one also begins there, grows, and then is flat until the middle."""
-    warm_up_share: Annotated[float, Field(gt=0, le=0.5)] = 0.025
+    warm_up_share: float = Field(WARM_UP_SHARE, gt=0, le=0.5, exclude_if=WARM_UP_SHARE.__eq__)
     """Of those phases, in which it grows. May be left out; only `warm_up_then_linear` has one."""
 
     @model_validator(mode="after")

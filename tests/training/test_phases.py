@@ -18,7 +18,7 @@ def test_a_phase_runs_in_its_own_share_and_steps():
 def test_a_schedule_runs_while_its_network_is_trained():
     """Two phases that train one network: from the first one's beginning to the last one's end."""
     learner = Learner.__new__(Learner)
-    adam = SimpleNamespace(learning_rate=0.1, schedule="flat_then_linear")
+    adam = SimpleNamespace(learning_rate=0.1, schedule="flat_then_linear", warm_up_share=0.1)
     phases = (
         Phase("early", trains=("encoder",), until=0.5),
         Phase("game", trains=("discriminator",), begins=0.5),
