@@ -14,4 +14,4 @@ def operator(pipeline, tmp_path_factory):
     yield found
     found.atelier("down")
     # A stage that was just being started notices the end of its flow by itself.
-    wait_for(lambda: not found.processes(), said=lambda: str(found.processes()))
+    wait_for(lambda: not found.processes(), 20, lambda: str(found.processes()))
