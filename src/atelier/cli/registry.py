@@ -14,9 +14,6 @@ from atelier.errors import UserError
 
 registry = typer.Typer(no_args_is_help=True, help="List, show and restore what is published.")
 
-TOLD_BETTER = ("gate.decision", "atelier.events")
-"""Tags that are JSON: `list` and `history` have what they say."""
-
 
 @registry.command("list")
 def list_(as_json: AsJson = False) -> None:
@@ -38,19 +35,21 @@ def list_(as_json: AsJson = False) -> None:
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show a version's card (what it is, its figures, how to load it), then its lineage."""
     from atelier.registry import scored
+    from atelier.registry.history import EVENTS_TAG
     from atelier.registry.store import need_store, open_store
-    from atelier.registry.versions import find
+    from atelier.registry.versions import DECIDED_TAG, find
 
     need_store()
     store = open_store()
     version = find(store, reference)
+    told_better = (DECIDED_TAG, EVENTS_TAG)  # JSON: `list` and `history` have what they say
     figures = scored.figures_of(store, version)
     row = published.row_of(store, version)
     lineage = {
         "registered": version.created,
         "bundle": version.source,
         "run": version.run_id or "",
-        **{key: text for key, text in sorted(version.tags.items()) if key not in TOLD_BETTER},
+        **{key: text for key, text in sorted(version.tags.items()) if key not in told_better},
     }
     if as_json:
         row |= {"aliases": ", ".join(version.aliases), "figures": figures}
