@@ -143,7 +143,9 @@ def fork_server() -> dict[str, str]:
         "with serving() as found: print(json.dumps(found), flush=True); sys.stdin.read()"
     )
     server = subprocess.Popen(
-        [sys.executable, "-c", serve],
+        # Not where the test is that happens to ask first: that folder will be gone, and a server
+        # in none turns everybody away.
+        [sys.executable, "-c", serve], cwd=ROOT,
         env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert server.stdout

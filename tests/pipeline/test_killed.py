@@ -163,7 +163,7 @@ def test_a_fork_ends_with_its_caller_and_another_goes_on_bit_for_bit(longer):
     project, expected = longer
     for number in (signal.SIGKILL, signal.SIGTERM):
         caller = start(project, *TRAIN, **OFTEN, **fork_server())
-        wait_for(lambda: fork_of(caller, project) and checkpoints(project))  # noqa: B023
+        wait_for(lambda: at_work(caller, project))  # noqa: B023
         fork = fork_of(caller, project)
         caller.send_signal(number)
         fork.wait(timeout=PATIENCE)
@@ -172,6 +172,12 @@ def test_a_fork_ends_with_its_caller_and_another_goes_on_bit_for_bit(longer):
         assert not (project / RESULT).exists()
     run(project, *TRAIN)
     assert contents(project / RESULT) == expected
+
+
+def at_work(caller, project):
+    """Whether a fork trains in the caller's place and has saved; one that ended fails the test."""
+    assert caller.poll() is None, caller.stdout.read()
+    return fork_of(caller, project) and checkpoints(project)
 
 
 def fork_of(caller, project):
