@@ -11,7 +11,11 @@ FAST = "not slow and not server and not browser and not gpu"
 QUICK = f"{FAST} and not pipeline"
 APART = (
     "bundle", "drawing", "editing", "evaluation", "models",
+    *(f"cli/test_{name}.py" for name in ("edit", "generate", "given_pictures")),
+    *(f"data/test_{name}.py" for name in ("broken_inputs", "drawn", "inputs")),
+    "operations/test_dvc.py",
     *(f"registry/test_{name}.py" for name in ("ageing", "lookup", "signing", "turns", "versions")),
+    "tasks/test_comparers.py",
 )  # fmt: skip
 """Tests that know nothing of what is listed, and pass without it: nothing added reaches them."""
 OF_LAPTOP = ("operations/reporting", "registry/test_export.py", "test_figures.py")
