@@ -1,6 +1,5 @@
 """What `atelier registry list` and `show` say of a version."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,11 +68,10 @@ def _cut(text: str, longest: int) -> str:
 def _figure(version: "Version") -> str:
     """What the gate compares by: with its error from the evaluation, else as the gate found it."""
     from atelier.registry.tags import FIGURE_TAG
-    from atelier.registry.versions import DECIDED_TAG
 
     if known := version.tags.get(FIGURE_TAG):
         return known
-    decided = json.loads(version.tags.get(DECIDED_TAG, "{}")).get("challenger")
+    decided = version.decision.get("challenger")
     return f"score {decided['score']:.3g}" if decided else ""
 
 

@@ -35,21 +35,19 @@ def list_(as_json: AsJson = False) -> None:
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show a version's card (what it is, its figures, how to load it), then its lineage."""
     from atelier.registry import scored
-    from atelier.registry.history import EVENTS_TAG
     from atelier.registry.store import need_store, open_store
-    from atelier.registry.versions import DECIDED_TAG, find
+    from atelier.registry.versions import find
 
     need_store()
     store = open_store()
     version = find(store, reference)
-    told_better = (DECIDED_TAG, EVENTS_TAG)  # JSON: `list` and `history` have what they say
     figures = scored.figures_of(store, version)
     row = published.row_of(store, version)
     lineage = {
         "registered": version.created,
         "bundle": version.source,
         "run": version.run_id or "",
-        **{key: text for key, text in sorted(version.tags.items()) if key not in told_better},
+        **version.plain_tags,
     }
     if as_json:
         row |= {"aliases": ", ".join(version.aliases), "figures": figures}

@@ -38,7 +38,7 @@ from atelier.registry.tracking import (
     run_at,
 )
 from atelier.registry.turns import Turn, turn
-from atelier.registry.versions import DECIDED_TAG, RUN_TAG, START_TAGS, Version
+from atelier.registry.versions import RUN_TAG, START_TAGS, Version
 
 TRAINED_TAGS = "atelier.trained."
 RAN_ON = ("device", "instruction_set", "precision", "threads", "processes", "torch")
@@ -195,9 +195,8 @@ def _carried_out(store: Store, challenger: Version, held: Turn) -> Decision | No
     Where others had been promoted by then, they have the alias again, and are compared with.
     """
     found = versions.version(store, challenger.name, challenger.number)
-    if DECIDED_TAG not in found.tags or challenger.is_decided:
+    if not (words := found.decision) or challenger.is_decided:
         return None
-    words = json.loads(found.tags[DECIDED_TAG])
     decision = Decision(words["promote"], words["reason"], None, None)
     if found.is_decided:
         return decision
@@ -292,10 +291,8 @@ def _recorded(champion: Version) -> Figures | None:
     """The newest figures that are known of it: scored again, or those that let it pass."""
     if again := champion.tags.get(AGAIN_TAG):
         words = json.loads(again)
-    elif decided := champion.tags.get(DECIDED_TAG):
-        words = json.loads(decided)["challenger"]
     else:
-        words = None
+        words = champion.decision.get("challenger")
     if words is None:
         return None
     shape, floors = tuple(words.pop("output_shape")), tuple(words.pop("broken_floors"))

@@ -64,6 +64,18 @@ class Version:
         return DECIDED_TAG in self.tags and self.tags.get(PROMOTED_TAG) in PROMOTED_WORDS
 
     @property
+    def decision(self) -> dict[str, Any]:
+        """What the gate found and decided (`Decision.to_dict`); empty before it did."""
+        decision: dict[str, Any] = json.loads(self.tags.get(DECIDED_TAG, "{}"))
+        return decision
+
+    @property
+    def plain_tags(self) -> dict[str, str]:
+        """By name: all but the JSON of `decision` and of the events, which `history` tells."""
+        told_better = (DECIDED_TAG, history.EVENTS_TAG)
+        return {key: text for key, text in sorted(self.tags.items()) if key not in told_better}
+
+    @property
     def training_run(self) -> str | None:
         """The id of the MLflow run of its training: what it was registered with, or its copy,
         restored after that one was deleted."""

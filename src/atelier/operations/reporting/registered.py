@@ -1,6 +1,5 @@
 """What the registry says of an experiment: who is champion, by what figures, and why."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from atelier.operations.reporting.sheets import REALS, Sheet, sheets_in
 from atelier.registry import history, loading, pages, scored, versions
 from atelier.registry.store import Store, has_store, open_store
 from atelier.registry.tracking import EVALUATION_FOLDER
-from atelier.registry.versions import CHALLENGER, CHAMPION, DECIDED_TAG, Version
+from atelier.registry.versions import CHALLENGER, CHAMPION, Version
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _told(found: Sequence[Version], digest: str) -> Registered:
     by_alias = {alias: one for one in found for alias in one.aliases}
     ours = next((one for one in found if digest and one.digest == digest), None)
     decided = ours or found[0]
-    decision = json.loads(decided.tags.get(DECIDED_TAG, "{}"))
+    decision = decided.decision
     return Registered(
         ours=ours,
         champion=by_alias.get(CHAMPION),
@@ -160,7 +159,6 @@ def _champions_sheets(
 
 def lineage(version: Version) -> list[tuple[str, str]]:
     """Where a version comes from: the tags that the page does not tell in another place."""
-    told = (DECIDED_TAG, history.EVENTS_TAG)
     first = [("version", str(version)), ("aliases", ", ".join(version.aliases) or "none")]
-    tags = [(key, text) for key, text in sorted(version.tags.items()) if key not in told and text]
+    tags = [(key, text) for key, text in version.plain_tags.items() if text]
     return [*first, ("registered, UTC", version.created), *tags]
